@@ -1,0 +1,328 @@
+//! What do two nodes say on a link? Frames of canonical CBOR, `[number, fields]` (spec 04, 05).
+
+use crate::{
+    account::TransportCert,
+    codec::{DecodeError, Fields, Reader, Writer},
+    envelope::Payload,
+    frontier::Frontier,
+    ids::{AccountId, DeviceId, LogId},
+    limits::{
+        ACCOUNT_ENVELOPE_BYTES_MAX, ACCOUNT_PROOF_ENVELOPES_MAX, ADDRESS_BYTES_MAX, ADDRESSES_MAX,
+        BODY_BYTES_MAX, ENTRY_ENVELOPE_BYTES_MAX, FRAME_BYTES_MAX, FRAME_ENTRIES_MAX,
+        FRAME_FRONTIERS_MAX, GREETING_BYTES_MAX, HELLO_TAGS_MAX, NAME_BYTES_MAX,
+        REQUEST_ENVELOPE_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
+    },
+};
+
+/// Version of the link protocol.
+pub const LINK_VERSION: u64 = 1;
+/// Bytes of a recognition tag.
+pub const TAG_BYTES: usize = 16;
+/// Bytes that a sealed box adds.
+const SEALED_BOX_BYTES: usize = 48;
+
+/// One message between two nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// Whom the sender knows, as tags that only those can recognise.
+    Hello {
+        /// One tag for each device known, and random ones as padding.
+        tags: Vec<[u8; TAG_BYTES]>,
+    },
+    /// Who the sender is; only to a device that has been recognised.
+    Certificate {
+        /// Envelope of a [`TransportCert`].
+        cert: Box<[u8]>,
+        /// Account proof, genesis first.
+        proof: Vec<Box<[u8]>>,
+        /// Where the sender can be reached.
+        addresses: Vec<String>,
+    },
+    /// A contact request for the device at the other end, sealed so that only that device opens it.
+    Request {
+        /// Sealed envelope of a [`ContactRequest`].
+        sealed: Box<[u8]>,
+    },
+    /// How far the sender has received.
+    Frontiers {
+        /// Whether an answer with the receiver's own frontiers is wanted.
+        ask: bool,
+        /// Envelopes of [`Frontier`]s.
+        frontiers: Vec<Box<[u8]>>,
+    },
+    /// Log entries, each after what it depends on.
+    Entries {
+        /// The log that they stand in.
+        log: LogId,
+        /// Envelope and body of each entry.
+        entries: Vec<CarriedEntry>,
+    },
+}
+
+/// An entry on its way: the envelope, and the body unless it was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CarriedEntry {
+    /// Envelope of the entry.
+    pub envelope: Box<[u8]>,
+    /// Salt and content.
+    pub body: Option<Box<[u8]>>,
+}
+
+impl CarriedEntry {
+    /// Bytes that the entry takes in a frame, a little more than less.
+    pub fn frame_bytes(&self) -> usize {
+        self.envelope.len() + self.body.as_ref().map_or(0, |body| body.len()) + 16
+    }
+}
+
+impl Frame {
+    /// Reads a frame; `None` if it is of a later version and may be ignored.
+    ///
+    /// # Errors
+    /// If it is too large, not canonical, or unknown and critical.
+    pub fn decode(bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
+        if bytes.len() > FRAME_BYTES_MAX {
+            return Err(DecodeError::TooLarge {
+                what: "frame",
+                found: bytes.len() as u64,
+                limit: FRAME_BYTES_MAX as u64,
+            });
+        }
+        let mut reader = Reader::new(bytes);
+        reader.tuple("frame", 2)?;
+        let number = reader.uint()?;
+        if number >= crate::limits::CRITICAL_KEYS {
+            return Ok(None);
+        }
+        Reader::all(bytes, |reader| {
+            reader.tuple("frame", 2)?;
+            reader.uint()?;
+            reader.map(|m| Self::read(number, m)).map(Some)
+        })
+    }
+
+    fn read(number: u64, m: &mut Fields<'_, '_>) -> Result<Self, DecodeError> {
+        match number {
+            1 => Self::read_hello(m),
+            2 => Self::read_certificate(m),
+            3 => {
+                let limit = REQUEST_ENVELOPE_BYTES_MAX + SEALED_BOX_BYTES;
+                Ok(Self::Request { sealed: m.required(0)?.bytes("request", limit)?.into() })
+            }
+            4 => {
+                let ask = m.required(0)?.bool()?;
+                let frontiers = m.required(1)?.list("frontiers", FRAME_FRONTIERS_MAX, |r| {
+                    r.bytes("frontier", Frontier::ENVELOPE_BYTES_MAX).map(Into::into)
+                })?;
+                Ok(Self::Frontiers { ask, frontiers })
+            }
+            5 => {
+                let log = LogId::from_bytes(m.required(0)?.fixed("log")?);
+                let entries = m.required(1)?.list("entries", FRAME_ENTRIES_MAX, read_carried)?;
+                Ok(Self::Entries { log, entries })
+            }
+            _ => Err(DecodeError::UnknownCritical(number)),
+        }
+    }
+
+    fn read_hello(m: &mut Fields<'_, '_>) -> Result<Self, DecodeError> {
+        if m.required(0)?.uint()? != LINK_VERSION {
+            return Err(DecodeError::Value("link version"));
+        }
+        let tags = m.required(1)?.bytes("tags", HELLO_TAGS_MAX * TAG_BYTES)?;
+        let (tags, rest) = tags.as_chunks::<TAG_BYTES>();
+        if !rest.is_empty() {
+            return Err(DecodeError::Value("tags"));
+        }
+        Ok(Self::Hello { tags: tags.to_vec() })
+    }
+
+    fn read_certificate(m: &mut Fields<'_, '_>) -> Result<Self, DecodeError> {
+        let limit = TransportCert::ENVELOPE_BYTES_MAX;
+        Ok(Self::Certificate {
+            cert: m.required(0)?.bytes("certificate", limit)?.into(),
+            proof: read_proof(m.required(1)?)?,
+            addresses: read_addresses(m.required(2)?)?,
+        })
+    }
+
+    /// Writes the frame.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.array(2);
+        match self {
+            Self::Hello { tags } => {
+                writer.uint(1).map(2).uint(0).uint(LINK_VERSION);
+                writer.uint(1).bytes(tags.as_flattened());
+            }
+            Self::Certificate { cert, proof, addresses } => {
+                writer.uint(2).map(3).uint(0).bytes(cert);
+                writer.uint(1);
+                write_proof(&mut writer, proof);
+                writer.uint(2);
+                write_addresses(&mut writer, addresses);
+            }
+            Self::Request { sealed } => {
+                writer.uint(3).map(1).uint(0).bytes(sealed);
+            }
+            Self::Frontiers { ask, frontiers } => {
+                writer.uint(4).map(2).uint(0).bool(*ask);
+                writer.uint(1);
+                write_proof(&mut writer, frontiers);
+            }
+            Self::Entries { log, entries } => {
+                writer.uint(5).map(2).uint(0).bytes(log.as_bytes());
+                writer.uint(1).array(entries.len());
+                for entry in entries {
+                    write_carried(&mut writer, entry);
+                }
+            }
+        }
+        writer.finish()
+    }
+}
+
+fn read_carried(reader: &mut Reader<'_>) -> Result<CarriedEntry, DecodeError> {
+    reader.map(|m| {
+        let envelope = m.required(0)?.bytes("entry", ENTRY_ENVELOPE_BYTES_MAX)?.into();
+        let body =
+            m.optional(1)?.map(|r| r.bytes("body", BODY_BYTES_MAX)).transpose()?.map(Into::into);
+        Ok(CarriedEntry { envelope, body })
+    })
+}
+
+fn write_carried(writer: &mut Writer, entry: &CarriedEntry) {
+    writer.map(1 + usize::from(entry.body.is_some()));
+    writer.uint(0).bytes(&entry.envelope);
+    if let Some(body) = &entry.body {
+        writer.uint(1).bytes(body);
+    }
+}
+
+pub(crate) fn read_proof(reader: &mut Reader<'_>) -> Result<Vec<Box<[u8]>>, DecodeError> {
+    reader.list("account proof", ACCOUNT_PROOF_ENVELOPES_MAX, |r| {
+        r.bytes("account envelope", ACCOUNT_ENVELOPE_BYTES_MAX).map(Into::into)
+    })
+}
+
+pub(crate) fn write_proof(writer: &mut Writer, proof: &[Box<[u8]>]) {
+    writer.array(proof.len());
+    for envelope in proof {
+        writer.bytes(envelope);
+    }
+}
+
+pub(crate) fn read_addresses(reader: &mut Reader<'_>) -> Result<Vec<String>, DecodeError> {
+    reader.list("addresses", ADDRESSES_MAX, |r| {
+        r.text("address", ADDRESS_BYTES_MAX).map(str::to_owned)
+    })
+}
+
+pub(crate) fn write_addresses(writer: &mut Writer, addresses: &[String]) {
+    writer.array(addresses.len());
+    for address in addresses {
+        writer.text(address);
+    }
+}
+
+/// A stranger's wish to become a contact; signed by the stranger's device and travelling sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContactRequest {
+    /// The account asked.
+    pub to_account: AccountId,
+    /// The device that the request is sealed to.
+    pub to_device: DeviceId,
+    /// Transport id of the sender on this link.
+    pub transport: Box<[u8]>,
+    /// Transport id of the receiver on this link: the request serves on one link only.
+    pub audience: Box<[u8]>,
+    /// Account proof of the sender.
+    pub proof: Vec<Box<[u8]>>,
+    /// What the sender calls itself.
+    pub name: String,
+    /// What the sender says first; may be empty.
+    pub greeting: String,
+    /// Where the sender can be reached.
+    pub addresses: Vec<String>,
+}
+
+impl Payload for ContactRequest {
+    const KIND: u64 = 7;
+    const VERSION: u64 = 1;
+    const DOMAIN: &'static str = "kith/contact-request/1";
+    const ENVELOPE_BYTES_MAX: usize = REQUEST_ENVELOPE_BYTES_MAX;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        reader.map(|m| {
+            Ok(Self {
+                to_account: AccountId::from_bytes(m.required(0)?.fixed("account")?),
+                to_device: DeviceId::from_bytes(m.required(1)?.fixed("device")?),
+                transport: m.required(2)?.bytes("transport id", TRANSPORT_ID_BYTES_MAX)?.into(),
+                audience: m.required(3)?.bytes("transport id", TRANSPORT_ID_BYTES_MAX)?.into(),
+                proof: read_proof(m.required(4)?)?,
+                name: m.required(5)?.text("name", NAME_BYTES_MAX)?.to_owned(),
+                greeting: m.required(6)?.text("greeting", GREETING_BYTES_MAX)?.to_owned(),
+                addresses: read_addresses(m.required(7)?)?,
+            })
+        })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.map(8);
+        writer.uint(0).bytes(self.to_account.as_bytes());
+        writer.uint(1).bytes(self.to_device.as_bytes());
+        writer.uint(2).bytes(&self.transport);
+        writer.uint(3).bytes(&self.audience);
+        writer.uint(4);
+        write_proof(writer, &self.proof);
+        writer.uint(5).text(&self.name);
+        writer.uint(6).text(&self.greeting);
+        writer.uint(7);
+        write_addresses(writer, &self.addresses);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn comes_back(frame: &Frame) {
+        assert_eq!(Frame::decode(&frame.encode()), Ok(Some(frame.clone())));
+    }
+
+    #[test]
+    fn frames_come_back() {
+        comes_back(&Frame::Hello { tags: vec![[1; TAG_BYTES]; 64] });
+        comes_back(&Frame::Certificate {
+            cert: [1; 200].into(),
+            proof: vec![[2; 300].into()],
+            addresses: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
+        });
+        comes_back(&Frame::Request { sealed: [3; 100].into() });
+        comes_back(&Frame::Frontiers { ask: true, frontiers: vec![[4; 90].into()] });
+        let with = CarriedEntry { envelope: [5; 250].into(), body: Some([6; 40].into()) };
+        let without = CarriedEntry { envelope: [5; 250].into(), body: None };
+        let log = LogId::from_bytes([7; 32]);
+        comes_back(&Frame::Entries { log, entries: vec![with, without] });
+    }
+
+    #[test]
+    fn later_frames_are_ignored_and_unknown_critical_ones_refused() {
+        let frame = |number: u64| {
+            let mut writer = Writer::new();
+            writer.array(2).uint(number).map(0);
+            writer.finish()
+        };
+        assert_eq!(Frame::decode(&frame(200)), Ok(None));
+        assert_eq!(Frame::decode(&frame(100)), Err(DecodeError::UnknownCritical(100)));
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_anything_never_panics(bytes: Vec<u8>) {
+            let _ = Frame::decode(&bytes);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The mailbox-server service.
+
+fn main() {}

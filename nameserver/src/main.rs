@@ -1,0 +1,3 @@
+//! The nameserver service.
+
+fn main() {}

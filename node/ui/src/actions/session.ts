@@ -1,0 +1,123 @@
+// Opens the session, listens to the node, and comes back after the node was away.
+
+import * as api from "../api/client";
+import { openStream, type Stream } from "../api/events";
+import type { NodeEvent, Session } from "../api/types";
+import { contactOf } from "../model/state";
+import { current, update } from "../model/store";
+import { dropContact, followHistory, loadContacts, loadContactsSoon, putContact } from "./contacts";
+import { tell } from "./notices";
+import { reason, report } from "./problems";
+import { applyStates, place, reloadThreads } from "./threads";
+
+const RETRY_MS_FIRST = 500;
+const RETRY_MS_MAX = 5_000;
+const STATUS_MS = 30_000;
+
+let stream: Stream | null = null;
+
+const absent = (message: string | null) => update((state) => ({ ...state, phase: { kind: "absent", message } }));
+
+function opened(session: Session): void {
+  const { name, account } = session;
+  update((state) => ({ ...state, phase: { kind: "open", name, account } }));
+}
+
+/** The one-time token of the launch address. It is dropped from the address at once. */
+function launchToken(): string | null {
+  const token = new URLSearchParams(location.hash.slice(1)).get("t");
+  if (location.hash !== "") history.replaceState(history.state, "", location.pathname);
+  return token;
+}
+
+/** A used token is no obstacle when this browser already has a good session. */
+async function enter(token: string | null): Promise<Session> {
+  if (token === null) return api.currentSession();
+  try {
+    return await api.openSession(token);
+  } catch (error) {
+    return api.currentSession().catch(() => Promise.reject(error));
+  }
+}
+
+export async function start(): Promise<void> {
+  const token = launchToken();
+  try {
+    opened(await enter(token));
+  } catch (error) {
+    absent(token === null ? null : reason(error));
+    return;
+  }
+  await loadContacts().catch(report);
+  followHistory();
+  window.addEventListener("popstate", followHistory);
+  setInterval(() => void loadStatus().catch(() => {}), STATUS_MS);
+  listen();
+}
+
+export async function loadStatus(): Promise<void> {
+  const status = await api.status();
+  update((state) => ({ ...state, status }));
+}
+
+async function loadAll(): Promise<void> {
+  try {
+    await Promise.all([loadStatus(), loadContacts()]);
+    if (contactOf(current(), current().selected) === null) followHistory();
+    await reloadThreads();
+  } catch (error) {
+    report(error);
+  }
+}
+
+function listen(): void {
+  stream?.close();
+  stream = openStream({
+    opened() {
+      update((state) => ({ ...state, connected: true }));
+      void loadAll();
+    },
+    event: receive,
+    lost: () => void comeBack(0),
+  });
+}
+
+/** Waits for the node. A restarted node knows no old session: then the page says so. */
+async function comeBack(tries: number): Promise<void> {
+  if (current().phase.kind !== "open") return;
+  try {
+    opened(await api.currentSession());
+    // The first loss may be a hiccup; the stream itself failing again and again is not.
+    setTimeout(listen, tries === 0 ? 100 : RETRY_MS_FIRST);
+  } catch (error) {
+    if (error instanceof api.ApiError && error.status === 401) return absent(null);
+    update((state) => ({ ...state, connected: false }));
+    const wait = Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** Math.min(tries, 4));
+    setTimeout(() => void comeBack(tries + 1), wait);
+  }
+}
+
+function receive(event: NodeEvent): void {
+  switch (event.type) {
+    case "message": {
+      const contact = contactOf(current(), event.contact);
+      const shown = current().selected === event.contact && document.visibilityState === "visible";
+      if (contact !== null) tell(contact, event.message, shown);
+      void place(event.contact, event.message);
+      loadContactsSoon();
+      break;
+    }
+    case "state":
+      void applyStates(event.contact, event.messages);
+      break;
+    case "contact":
+      putContact(event.contact);
+      break;
+    case "contact_removed":
+      dropContact(event.account);
+      break;
+    case "resync":
+      void loadAll();
+      break;
+  }
+}

@@ -1,0 +1,103 @@
+// How the page asks the node.
+
+import type { Contact, Invite, Message, Session, Settings, Status } from "./types";
+
+/** A refusal or failure, with a text meant for the person at the screen. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+
+  get unreachable(): boolean {
+    return this.status === 0;
+  }
+}
+
+export const PAGE_MESSAGES = 50;
+export const TEXT_BYTES_MAX = 60_000;
+
+let csrf = "";
+
+async function failure(response: Response): Promise<ApiError> {
+  const body: unknown = await response.json().catch(() => null);
+  const error = (body as { error?: { code?: unknown; message?: unknown } } | null)?.error;
+  const code = typeof error?.code === "string" ? error.code : `http_${response.status}`;
+  const message =
+    typeof error?.message === "string"
+      ? error.message
+      : `The node answered with status ${response.status} and no explanation. Try again.`;
+  return new ApiError(response.status, code, message);
+}
+
+async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (method !== "GET") headers["X-CSRF"] = csrf;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers,
+      credentials: "same-origin",
+      cache: "no-store",
+      body: body === undefined ? null : JSON.stringify(body),
+    });
+  } catch {
+    throw new ApiError(
+      0,
+      "unreachable",
+      "The node does not answer. Start it again with “kith run”; this page reconnects by itself.",
+    );
+  }
+  if (!response.ok) throw await failure(response);
+  const text = await response.text();
+  return (text === "" ? {} : JSON.parse(text)) as T;
+}
+
+async function remember(answer: Promise<Session>): Promise<Session> {
+  const session = await answer;
+  csrf = session.csrf;
+  return session;
+}
+
+const contactPath = (account: string) => `/api/contacts/${encodeURIComponent(account)}`;
+
+export const openSession = (token: string) => remember(ask<Session>("POST", "/api/session", { token }));
+export const currentSession = () => remember(ask<Session>("GET", "/api/session"));
+export const status = () => ask<Status>("GET", "/api/status");
+export const invite = () => ask<Invite>("GET", "/api/invite");
+export const contacts = () => ask<Contact[]>("GET", "/api/contacts");
+
+export type NewContact = { link: string; name?: string; greeting?: string };
+export const addContact = (contact: NewContact) => ask<Contact>("POST", "/api/contacts", contact);
+export const renameContact = (account: string, name: string) =>
+  ask<Contact>("PATCH", contactPath(account), { name });
+export const changeContact = (account: string, change: "accept" | "block" | "unblock") =>
+  ask<Contact>("POST", `${contactPath(account)}/${change}`, {});
+export const removeContact = (account: string) => ask<object>("POST", `${contactPath(account)}/remove`, {});
+
+export function messages(account: string, before?: string): Promise<Message[]> {
+  const query = new URLSearchParams({ limit: String(PAGE_MESSAGES) });
+  if (before !== undefined) query.set("before", before);
+  return ask("GET", `${contactPath(account)}/messages?${query}`);
+}
+
+export const sendMessage = (account: string, text: string, replyTo: string | null) =>
+  ask<{ id: string }>(
+    "POST",
+    `${contactPath(account)}/messages`,
+    replyTo === null ? { text } : { text, reply_to: replyTo },
+  );
+export const markRead = (account: string) => ask<object>("POST", `${contactPath(account)}/read`, {});
+
+export const saveSettings = (settings: Settings) => ask<object>("PUT", "/api/settings", settings);
+export const settings = () => ask<Settings>("GET", "/api/settings");
+
+export const recoveryWords = (passphrase: string) =>
+  ask<{ words: string[] }>("POST", "/api/recovery/show", { passphrase });
+export const confirmRecovery = (passphrase: string, words: Record<string, string>) =>
+  ask<object>("POST", "/api/recovery/confirm", { passphrase, words });

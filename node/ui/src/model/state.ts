@@ -1,0 +1,64 @@
+// Everything the page knows, as one value.
+
+import type { Contact, Message, Status } from "../api/types";
+
+export type Phase =
+  | { kind: "opening" }
+  | { kind: "absent"; message: string | null }
+  | { kind: "open"; name: string; account: string };
+
+export type Thread = {
+  messages: Message[];
+  hasOlder: boolean;
+  busy: "first" | "older" | null;
+  /** Where "New" is drawn: fixed when the conversation is opened. */
+  firstUnread: string | null;
+};
+
+export type Draft = { text: string; replyTo: string | null };
+
+export type State = {
+  phase: Phase;
+  connected: boolean;
+  status: Status | null;
+  contacts: Contact[] | null;
+  selected: string | null;
+  threads: Record<string, Thread>;
+  drafts: Record<string, Draft>;
+  sending: Record<string, number>;
+  sendAnyway: Record<string, true>;
+  /** The last thing that went wrong, to be read and dismissed. */
+  problem: string | null;
+  /** Read out by screen readers. */
+  announcement: string;
+};
+
+export const INITIAL: State = {
+  phase: { kind: "opening" },
+  connected: true,
+  status: null,
+  contacts: null,
+  selected: null,
+  threads: {},
+  drafts: {},
+  sending: {},
+  sendAnyway: {},
+  problem: null,
+  announcement: "",
+};
+
+export const NO_DRAFT: Draft = { text: "", replyTo: null };
+export const NO_THREAD: Thread = { messages: [], hasOlder: false, busy: "first", firstUnread: null };
+
+export const withThread = (state: State, account: string, change: (thread: Thread) => Thread): State => ({
+  ...state,
+  threads: { ...state.threads, [account]: change(state.threads[account] ?? NO_THREAD) },
+});
+
+export function without<T>(record: Record<string, T>, key: string): Record<string, T> {
+  const { [key]: _, ...rest } = record;
+  return rest;
+}
+
+export const contactOf = (state: State, account: string | null): Contact | null =>
+  state.contacts?.find((one) => one.account === account) ?? null;

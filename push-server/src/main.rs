@@ -1,0 +1,3 @@
+//! The push-server service.
+
+fn main() {}
