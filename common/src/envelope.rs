@@ -66,6 +66,14 @@ impl<T: Payload> Signed<T> {
     /// # Errors
     /// If it is too large, not canonical, of another kind or version, or its payload is refused.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::from_bytes(bytes.into())
+    }
+
+    /// As [`decode`](Self::decode), without copying.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn from_bytes(bytes: Box<[u8]>) -> Result<Self, DecodeError> {
         if bytes.len() > T::ENVELOPE_BYTES_MAX {
             return Err(DecodeError::TooLarge {
                 what: "envelope",
@@ -73,7 +81,7 @@ impl<T: Payload> Signed<T> {
                 limit: T::ENVELOPE_BYTES_MAX as u64,
             });
         }
-        let (protected, payload, signature) = Reader::all(bytes, |reader| {
+        let (protected, payload, signature) = Reader::all(&bytes, |reader| {
             reader.tag(TAG_SIGN1)?;
             reader.tuple("envelope", 4)?;
             let protected = reader.bytes("protected header", PROTECTED_BYTES_MAX)?;
@@ -83,14 +91,8 @@ impl<T: Payload> Signed<T> {
         })?;
         let signer = Reader::all(protected, read_protected::<T>)?;
         let value = Reader::all(payload, T::read)?;
-        Ok(Self {
-            signer,
-            protected: span(bytes, protected),
-            payload: span(bytes, payload),
-            signature,
-            value,
-            bytes: bytes.into(),
-        })
+        let (protected, payload) = (span(&bytes, protected), span(&bytes, payload));
+        Ok(Self { signer, protected, payload, signature, value, bytes })
     }
 
     /// The key that claims to have signed.

@@ -1,1 +1,35 @@
-//! placeholder
+//! The rules and the engine of a Kith node, free of I/O.
+//!
+//! [`Engine`](engine::Engine) takes one [`Input`](engine::Input) at a time and answers with
+//! [`Output`](engine::Output)s; time, randomness and the store are handed in, so that a whole
+//! network of engines runs in one deterministic simulation.
+//!
+//! | file | answers |
+//! |---|---|
+//! | `engine` | what happens when something happens? |
+//! | `contacts` | whom do we know, and how well? |
+//! | `log` | which entries belong in, and where? |
+//! | `delivery` | who has received what? |
+//! | `session` | who is at the other end of a link? |
+//! | `sync` | what does the other end lack? |
+//! | `conversation` | what do we keep of one conversation? |
+//! | `profile` | what does the node know about itself? |
+//! | `dial` | when do we try to reach somebody? |
+//! | `view` | what does a person see? |
+//! | `store` | where is it kept? |
+//! | `refusal` | what did we not accept? |
+//! | `limits` | how much is too much? |
+
+pub mod contacts;
+mod conversation;
+pub mod delivery;
+mod dial;
+pub mod engine;
+pub mod limits;
+pub mod log;
+pub mod profile;
+pub mod refusal;
+mod session;
+pub mod store;
+mod sync;
+pub mod view;

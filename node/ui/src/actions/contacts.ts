@@ -98,14 +98,17 @@ export async function remove(account: string): Promise<void> {
   dropContact(account);
 }
 
-const marking = new Set<string>();
+/** Per conversation, the newest message of the other side that was seen. */
+const seen = new Map<string, string>();
 
-/** Tells the node that a conversation was seen to its end. */
-export async function markSeen(account: string): Promise<void> {
+/** Tells the node that a conversation was seen up to the other side's message `newest`. */
+export async function markSeen(account: string, newest: string): Promise<void> {
   const contact = contactOf(current(), account);
-  if (contact === null || contact.unread === 0 || marking.has(account)) return;
-  marking.add(account);
+  if (contact === null || contact.status === "blocked") return;
+  const known = seen.get(account);
+  seen.set(account, newest);
+  const already = contact.unread === 0 && (known === undefined || known === newest);
+  if (already) return;
   putContact({ ...contact, unread: 0 });
   await attempt(async () => void (await api.markRead(account)));
-  marking.delete(account);
 }

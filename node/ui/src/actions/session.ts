@@ -12,9 +12,14 @@ import { applyStates, place, reloadThreads } from "./threads";
 
 const RETRY_MS_FIRST = 500;
 const RETRY_MS_MAX = 5_000;
+/** A stream that lasted this long was a good one. */
+const STEADY_MS = 5_000;
 const STATUS_MS = 30_000;
 
 let stream: Stream | null = null;
+let openedAt = 0;
+/** Attempts to come back since the last good stream. */
+let tries = 0;
 
 const absent = (message: string | null) => update((state) => ({ ...state, phase: { kind: "absent", message } }));
 
@@ -74,27 +79,34 @@ function listen(): void {
   stream?.close();
   stream = openStream({
     opened() {
+      openedAt = Date.now();
       update((state) => ({ ...state, connected: true }));
       void loadAll();
     },
     event: receive,
-    lost: () => void comeBack(0),
+    lost() {
+      if (openedAt > 0 && Date.now() - openedAt > STEADY_MS) tries = 0;
+      openedAt = 0;
+      void comeBack();
+    },
   });
 }
 
 /** Waits for the node. A restarted node knows no old session: then the page says so. */
-async function comeBack(tries: number): Promise<void> {
+async function comeBack(): Promise<void> {
   if (current().phase.kind !== "open") return;
+  const wait = tries === 0 ? 0 : Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** Math.min(tries - 1, 4));
+  let next = listen;
   try {
     opened(await api.currentSession());
-    // The first loss may be a hiccup; the stream itself failing again and again is not.
-    setTimeout(listen, tries === 0 ? 100 : RETRY_MS_FIRST);
   } catch (error) {
     if (error instanceof api.ApiError && error.status === 401) return absent(null);
-    update((state) => ({ ...state, connected: false }));
-    const wait = Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** Math.min(tries, 4));
-    setTimeout(() => void comeBack(tries + 1), wait);
+    next = () => void comeBack();
   }
+  // One lost stream that comes back at once is not worth a banner.
+  if (tries > 0 || next !== listen) update((state) => ({ ...state, connected: false }));
+  tries++;
+  setTimeout(next, wait);
 }
 
 function receive(event: NodeEvent): void {

@@ -25,8 +25,10 @@ function format(at: Date, clock: Clock, options: Intl.DateTimeFormatOptions): st
 export const dayKey = (at: Date, clock: Clock) =>
   format(at, clock, { year: "numeric", month: "2-digit", day: "2-digit" });
 
+const hours = ({ hourCycle }: Clock) => (hourCycle === "h11" || hourCycle === "h12" ? "numeric" : "2-digit");
+
 export const timeOfDay = (at: Date, clock: Clock) =>
-  format(at, clock, { hour: "2-digit", minute: "2-digit" });
+  format(at, clock, { hour: hours(clock), minute: "2-digit" });
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -58,7 +60,7 @@ export const fullTime = (at: Date, clock: Clock) =>
     day: "numeric",
     month: "long",
     year: "numeric",
-    hour: "2-digit",
+    hour: hours(clock),
     minute: "2-digit",
   });
 

@@ -1,0 +1,626 @@
+//! Which entries belong in, and where? One conversation as a DAG of device chains (spec 03).
+//!
+//! [`Log::receive`] takes entries from a peer, [`Log::write`] makes one of ours. An entry is
+//! accepted when it is authentic, continues its device's chain, and everything it names is there;
+//! what comes too early waits in [`pending`], within bounds.
+
+mod pending;
+mod record;
+
+use kith_common::{
+    entry::{self, Entry, EntryKind, Mark},
+    envelope::{Signed, Verified, sign},
+    frame::CarriedEntry,
+    frontier::Frontier,
+    ids::{AccountId, DeviceId, EntryId, LogId},
+    keys::SigningKey,
+    limits::{FRONTIER_MARKS_MAX, PARENTS_MAX},
+    time::{Hlc, Timestamp},
+};
+
+use self::pending::Pending;
+use crate::{
+    delivery::Reached,
+    limits::{AUTHORS_MAX, CLOCK_AHEAD_MS_MAX, LATE_MS_MIN},
+    refusal::Refusal,
+    store::{AuthorNumber, EntryRow, LogNumber, Place, Position, RecordKind, Store, StoreError},
+};
+
+/// The newest entry of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) seq: u64,
+    pub(crate) position: Position,
+    pub(crate) depth: u64,
+}
+
+/// A device that writes in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Author {
+    pub(crate) device: DeviceId,
+    pub(crate) head: Head,
+    /// Whether no entry names the head yet.
+    pub(crate) is_tip: bool,
+    /// How far this account has read the chain.
+    pub(crate) read: u64,
+}
+
+/// One conversation.
+#[derive(Debug)]
+pub struct Log {
+    id: LogId,
+    number: LogNumber,
+    authors: Vec<Author>,
+    highest: Option<Position>,
+    clock: Hlc,
+    pending: Pending,
+    changed: bool,
+}
+
+/// An entry that a peer sent: well-formed, its body checked, its author not yet certain.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) id: EntryId,
+    pub(crate) device: DeviceId,
+    pub(crate) envelope: Envelope,
+    pub(crate) body: Option<Box<[u8]>>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Envelope {
+    Authentic(Verified<Entry>),
+    Doubtful(Signed<Entry>),
+}
+
+impl Candidate {
+    pub(crate) const fn entry(&self) -> &Entry {
+        match &self.envelope {
+            Envelope::Authentic(verified) => verified.value(),
+            Envelope::Doubtful(signed) => signed.claim(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let envelope = match &self.envelope {
+            Envelope::Authentic(verified) => verified.bytes().len(),
+            Envelope::Doubtful(signed) => signed.bytes().len(),
+        };
+        envelope + self.body.as_ref().map_or(0, |body| body.len())
+    }
+}
+
+/// What came of entries that a peer sent.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    /// Places of the entries that are stored now, in the order of their coming.
+    pub(crate) accepted: Vec<Place>,
+    /// What was refused.
+    pub(crate) refused: Vec<Refusal>,
+    /// How far the sender is now known to have the chains.
+    pub(crate) sender_has: Reached,
+    /// Devices that are proven to lie, with the evidence.
+    pub(crate) liars: Vec<(DeviceId, Evidence)>,
+}
+
+/// Why a device is not to be trusted: envelopes that together prove it.
+#[derive(Debug)]
+pub(crate) struct Evidence(pub(crate) Vec<Box<[u8]>>);
+
+/// What to do with a candidate.
+enum Decision {
+    Accept(Entering),
+    Wait,
+    Refuse(Refusal),
+    /// It is there already.
+    Known,
+    Fork(Box<[u8]>),
+}
+
+/// Where an entry goes.
+struct Entering {
+    place: Place,
+    position: Position,
+}
+
+/// What an entry would add to the log, whatever it says.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) account: AccountId,
+    pub(crate) account_head: EntryId,
+    pub(crate) kind: EntryKind,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Log {
+    /// The log as the store has it, or a new one with this number.
+    pub(crate) fn load(store: &dyn Store, id: LogId, number: LogNumber) -> Result<Self, StoreError> {
+        match store.record(RecordKind::Log, id.as_bytes())? {
+            Some(value) => record::decode(id, &value)
+                .map_err(|error| StoreError::new("Reading the state of a log", error)),
+            None => Ok(Self::new(id, number)),
+        }
+    }
+
+    fn new(id: LogId, number: LogNumber) -> Self {
+        Self {
+            id,
+            number,
+            authors: Vec::new(),
+            highest: None,
+            clock: Hlc::ZERO,
+            pending: Pending::default(),
+            changed: false,
+        }
+    }
+
+    /// Writes the state of the log if it changed; part of the same transaction as the entries.
+    pub(crate) fn save(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+        if std::mem::take(&mut self.changed) {
+            store.put_record(RecordKind::Log, self.id.as_bytes(), &record::encode(self))?;
+        }
+        Ok(())
+    }
+
+    /// The number of the log in the store.
+    pub const fn number(&self) -> LogNumber {
+        self.number
+    }
+
+    /// Entries that wait for what they depend on.
+    pub fn pending_count(&self) -> usize {
+        self.pending.count()
+    }
+
+    /// The device behind an author number.
+    pub fn device(&self, author: AuthorNumber) -> Option<DeviceId> {
+        self.authors.get(usize::from(author.0)).map(|author| author.device)
+    }
+
+    pub(crate) fn authors(&self) -> impl Iterator<Item = (AuthorNumber, &Author)> {
+        (0_u16..).map(AuthorNumber).zip(&self.authors)
+    }
+
+    fn author(&self, device: DeviceId) -> Option<(AuthorNumber, &Author)> {
+        self.authors().find(|(_, author)| author.device == device)
+    }
+
+    /// The last number of a device's chain; 0 if it never wrote.
+    pub fn last_seq(&self, device: DeviceId) -> u64 {
+        self.author(device).map_or(0, |(_, author)| author.head.seq)
+    }
+
+    /// Entries by these devices that this account has not read.
+    pub(crate) fn unread(&self, by: impl Fn(DeviceId) -> bool) -> u64 {
+        self.authors
+            .iter()
+            .filter(|author| by(author.device))
+            .map(|author| author.head.seq.saturating_sub(author.read))
+            .sum()
+    }
+
+    /// Everything is read. Returns whether anything changed.
+    pub(crate) fn mark_read(&mut self) -> bool {
+        let before = self.changed;
+        self.changed = false;
+        for author in &mut self.authors {
+            self.changed |= author.read < author.head.seq;
+            author.read = author.head.seq;
+        }
+        let any = self.changed;
+        self.changed |= before;
+        any
+    }
+
+    /// How far this device has received, and read if that is shared.
+    pub(crate) fn frontier(&self, with_read: bool, store: &dyn Store) -> Result<Frontier, StoreError> {
+        let mut received = Vec::with_capacity(self.authors.len());
+        let mut read = Vec::new();
+        for (number, author) in self.authors().take(FRONTIER_MARKS_MAX) {
+            let (device, seq) = (author.device, author.head.seq);
+            received.push(Mark { device, seq, id: author.head.position.id });
+            if with_read && author.read > 0 {
+                let id = if author.read == seq {
+                    Some(author.head.position.id)
+                } else {
+                    let place = Place { log: self.number, author: number, seq: author.read };
+                    store.entry(place)?.map(|row| row.position.id)
+                };
+                read.extend(id.map(|id| Mark { device, seq: author.read, id }));
+            }
+        }
+        received.sort_unstable();
+        read.sort_unstable();
+        Ok(Frontier { log: self.id, received, read })
+    }
+
+    /// Whether a mark contradicts what is stored: the same number with another id.
+    pub(crate) fn contradicts(&self, mark: &Mark, store: &dyn Store) -> Result<bool, StoreError> {
+        let Some((number, author)) = self.author(mark.device) else { return Ok(false) };
+        if mark.seq > author.head.seq {
+            return Ok(false);
+        }
+        if mark.seq == author.head.seq {
+            return Ok(mark.id != author.head.position.id);
+        }
+        let place = Place { log: self.number, author: number, seq: mark.seq };
+        Ok(store.entry(place)?.is_some_and(|row| row.position.id != mark.id))
+    }
+
+    /// Writes an entry of our own: it names everything that nobody has named yet (spec 03 R8).
+    pub(crate) fn write(
+        &mut self,
+        key: &SigningKey,
+        now: Timestamp,
+        draft: Draft,
+        store: &mut dyn Store,
+    ) -> Result<(Place, EntryId), StoreError> {
+        let device = key.device();
+        let own = self.author(device).map(|(_, author)| author.head);
+        let parents = self.tips(device);
+        let depth = parents.iter().map(|(_, depth)| *depth).chain(own.map(|head| head.depth)).max();
+        let hlc = Hlc::at(now).max(self.clock.next());
+        let entry = Entry {
+            log: self.id,
+            account: draft.account,
+            seq: own.map_or(0, |head| head.seq) + 1,
+            prev: own.map(|head| head.position.id),
+            parents: parents.into_iter().map(|(mark, _)| mark).collect(),
+            depth: depth.map_or(1, |depth| depth + 1),
+            hlc,
+            account_head: draft.account_head,
+            kind: draft.kind,
+            body_hash: entry::hash_body(&draft.body),
+            body_bytes: draft.body.len() as u64,
+        };
+        let signed = sign(key, entry);
+        let id = signed.id();
+        let candidate = Candidate {
+            id,
+            device,
+            envelope: Envelope::Authentic(signed),
+            body: Some(draft.body.into()),
+        };
+        match self.decide(&candidate, now, store)? {
+            Decision::Accept(entering) => {
+                let place = entering.place;
+                self.accept(candidate, entering, now, store)?;
+                Ok((place, id))
+            }
+            _ => Err(StoreError::new("Writing a message", "the log's own state is inconsistent")),
+        }
+    }
+
+    /// Heads of other devices that no entry names, the newest [`PARENTS_MAX`], with their depths.
+    fn tips(&self, except: DeviceId) -> Vec<(Mark, u64)> {
+        let mut tips: Vec<&Author> =
+            self.authors.iter().filter(|a| a.is_tip && a.device != except).collect();
+        tips.sort_by_key(|author| std::cmp::Reverse(author.head.position));
+        tips.truncate(PARENTS_MAX);
+        tips.sort_by_key(|author| author.device);
+        tips.into_iter()
+            .map(|author| {
+                let Head { seq, position, depth } = author.head;
+                (Mark { device: author.device, seq, id: position.id }, depth)
+            })
+            .collect()
+    }
+
+    /// Takes in what a peer sent. `account_of` says for which of the log's accounts a device
+    /// speaks, if for any.
+    pub(crate) fn receive(
+        &mut self,
+        entries: Vec<CarriedEntry>,
+        account_of: &dyn Fn(DeviceId) -> Option<AccountId>,
+        now: Timestamp,
+        store: &mut dyn Store,
+    ) -> Result<Received, StoreError> {
+        let mut received = Received::default();
+        let candidates = self.read(entries, account_of, &mut received);
+        for candidate in authenticate(candidates) {
+            self.take(candidate, now, store, &mut received)?;
+        }
+        self.drain(now, store, &mut received)?;
+        Ok(received)
+    }
+
+    /// Everything that can be checked about an entry alone, but for its signature.
+    fn read(
+        &self,
+        entries: Vec<CarriedEntry>,
+        account_of: &dyn Fn(DeviceId) -> Option<AccountId>,
+        received: &mut Received,
+    ) -> Vec<Candidate> {
+        let mut candidates = Vec::with_capacity(entries.len());
+        for carried in entries {
+            match self.read_one(carried, account_of) {
+                Ok(candidate) => candidates.push(candidate),
+                Err(refusal) => received.refused.push(refusal),
+            }
+        }
+        candidates
+    }
+
+    fn read_one(
+        &self,
+        carried: CarriedEntry,
+        account_of: &dyn Fn(DeviceId) -> Option<AccountId>,
+    ) -> Result<Candidate, Refusal> {
+        let signed = Signed::<Entry>::from_bytes(carried.envelope)?;
+        let device = DeviceId::from_bytes(*signed.signer());
+        let entry = signed.claim();
+        if entry.log != self.id {
+            return Err(Refusal::OtherLog);
+        }
+        if account_of(device) != Some(entry.account) {
+            return Err(Refusal::NotEntitled);
+        }
+        if entry.parents.iter().any(|parent| parent.device == device) {
+            return Err(Refusal::Place);
+        }
+        if let Some(body) = &carried.body {
+            entry::check_body(entry, body).map_err(|_| Refusal::Body)?;
+        }
+        let id = signed.id();
+        Ok(Candidate { id, device, envelope: Envelope::Doubtful(signed), body: carried.body })
+    }
+
+    fn take(
+        &mut self,
+        candidate: Candidate,
+        now: Timestamp,
+        store: &mut dyn Store,
+        received: &mut Received,
+    ) -> Result<(), StoreError> {
+        let (device, seq) = (candidate.device, candidate.entry().seq);
+        match self.decide(&candidate, now, store)? {
+            Decision::Accept(entering) => {
+                received.accepted.push(entering.place);
+                note(&mut received.sender_has, device, seq);
+                self.accept(candidate, entering, now, store)?;
+            }
+            Decision::Known => note(&mut received.sender_has, device, seq),
+            Decision::Wait => {
+                if let Err(refusal) = self.pending.add(candidate) {
+                    received.refused.push(refusal);
+                }
+            }
+            Decision::Refuse(refusal) => received.refused.push(refusal),
+            Decision::Fork(other) => {
+                received.refused.push(Refusal::Fork);
+                if let Envelope::Authentic(verified) = candidate.envelope {
+                    let evidence = Evidence(vec![other, verified.into_bytes()]);
+                    received.liars.push((device, evidence));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what waited for entries that are there now.
+    fn drain(
+        &mut self,
+        now: Timestamp,
+        store: &mut dyn Store,
+        received: &mut Received,
+    ) -> Result<(), StoreError> {
+        let mut progress = !self.pending.is_empty();
+        while progress {
+            progress = false;
+            for device in self.pending.devices() {
+                let next = self.last_seq(device) + 1;
+                while let Some(mut candidate) = self.pending.remove(device, next) {
+                    let was_doubtful = matches!(candidate.envelope, Envelope::Doubtful(_));
+                    if was_doubtful {
+                        candidate = self.pending.vouch_for(candidate);
+                    }
+                    let before = received.accepted.len();
+                    let waits = matches!(self.decide(&candidate, now, store)?, Decision::Wait);
+                    if waits {
+                        self.pending.put_back(candidate);
+                        break;
+                    }
+                    let vouched = was_doubtful.then(|| candidate_bytes(&candidate));
+                    self.take(candidate, now, store, received)?;
+                    if received.accepted.len() > before {
+                        progress = true;
+                        // Its own signature does not hold, yet its author built on it.
+                        received.liars.extend(vouched.map(|v| (device, Evidence(vec![v]))));
+                        break;
+                    }
+                }
+                self.pending.forget_below(device, self.last_seq(device) + 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the rules say of a candidate (spec 03 R3–R7).
+    fn decide(
+        &self,
+        candidate: &Candidate,
+        now: Timestamp,
+        store: &dyn Store,
+    ) -> Result<Decision, StoreError> {
+        let entry = candidate.entry();
+        let author = self.author(candidate.device);
+        let head = author.map(|(_, author)| author.head);
+        let last = head.map_or(0, |head| head.seq);
+        if entry.seq <= last {
+            return self.decide_known(candidate, store);
+        }
+        if entry.seq > last + 1 || matches!(candidate.envelope, Envelope::Doubtful(_)) {
+            return Ok(Decision::Wait);
+        }
+        if entry.prev != head.map(|head| head.position.id) {
+            let rival = self.stored(candidate.device, last, store)?;
+            return Ok(rival.map_or(Decision::Wait, |row| Decision::Fork(row.envelope)));
+        }
+        let Some(parents) = self.parents(entry, store)? else { return Ok(Decision::Wait) };
+        let below = head.into_iter().chain(parents);
+        let (eff, depth) = below.fold((entry.hlc.bits(), 1), |(eff, depth), head| {
+            (eff.max(head.position.eff.saturating_add(1)), depth.max(head.depth + 1))
+        });
+        if entry.depth != depth {
+            return Ok(Decision::Refuse(Refusal::Place));
+        }
+        if entry.hlc.time() > now.plus_millis(CLOCK_AHEAD_MS_MAX) {
+            return Ok(Decision::Refuse(Refusal::AheadOfClock));
+        }
+        let number = match author {
+            Some((number, _)) => number,
+            None if self.authors.len() >= AUTHORS_MAX => {
+                return Ok(Decision::Refuse(Refusal::AuthorsFull));
+            }
+            None => AuthorNumber(u16::try_from(self.authors.len()).unwrap_or(u16::MAX)),
+        };
+        let place = Place { log: self.number, author: number, seq: entry.seq };
+        let position = Position { eff, id: candidate.id };
+        Ok(Decision::Accept(Entering { place, position }))
+    }
+
+    fn decide_known(
+        &self,
+        candidate: &Candidate,
+        store: &dyn Store,
+    ) -> Result<Decision, StoreError> {
+        let Some(row) = self.stored(candidate.device, candidate.entry().seq, store)? else {
+            return Ok(Decision::Wait);
+        };
+        if row.position.id == candidate.id {
+            return Ok(Decision::Known);
+        }
+        Ok(match &candidate.envelope {
+            Envelope::Authentic(_) => Decision::Fork(row.envelope),
+            Envelope::Doubtful(_) => Decision::Refuse(Refusal::Signature),
+        })
+    }
+
+    fn stored(
+        &self,
+        device: DeviceId,
+        seq: u64,
+        store: &dyn Store,
+    ) -> Result<Option<EntryRow>, StoreError> {
+        match self.author(device) {
+            Some((author, _)) => store.entry(Place { log: self.number, author, seq }),
+            None => Ok(None),
+        }
+    }
+
+    /// The parents as stored; `None` if one is not there.
+    fn parents(&self, entry: &Entry, store: &dyn Store) -> Result<Option<Vec<Head>>, StoreError> {
+        let mut parents = Vec::with_capacity(entry.parents.len());
+        for mark in &entry.parents {
+            let Some((author, known)) = self.author(mark.device) else { return Ok(None) };
+            let head = if mark.seq == known.head.seq {
+                Some(known.head)
+            } else {
+                let row = store.entry(Place { log: self.number, author, seq: mark.seq })?;
+                row.map(|row| Head { seq: mark.seq, position: row.position, depth: row.depth })
+            };
+            match head.filter(|head| head.position.id == mark.id) {
+                Some(head) => parents.push(head),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(parents))
+    }
+
+    fn accept(
+        &mut self,
+        candidate: Candidate,
+        entering: Entering,
+        now: Timestamp,
+        store: &mut dyn Store,
+    ) -> Result<(), StoreError> {
+        let Envelope::Authentic(verified) = candidate.envelope else { return Ok(()) };
+        let Entering { place, position } = entering;
+        let entry = verified.value();
+        let (depth, hlc) = (entry.depth, entry.hlc);
+        for parent in &entry.parents {
+            if let Some(author) = self.authors.iter_mut().find(|a| a.device == parent.device) {
+                author.is_tip &= author.head.seq != parent.seq;
+            }
+        }
+        let above_shown = self.highest.is_some_and(|highest| position < highest);
+        let late = above_shown && hlc.time().plus_millis(LATE_MS_MIN) <= now;
+        let head = Head { seq: place.seq, position, depth };
+        match self.authors.get_mut(usize::from(place.author.0)) {
+            Some(author) => {
+                author.head = head;
+                author.is_tip = true;
+            }
+            None => self.authors.push(Author {
+                device: candidate.device,
+                head,
+                is_tip: true,
+                read: 0,
+            }),
+        }
+        self.highest = self.highest.max(Some(position));
+        self.clock = self.clock.max(hlc);
+        self.changed = true;
+        store.add_entry(&EntryRow {
+            place,
+            position,
+            depth,
+            received_at: now,
+            late,
+            envelope: verified.into_bytes(),
+            body: candidate.body,
+        })
+    }
+}
+
+/// One signature check for each chain in the batch: the newest entry is verified singly, and each
+/// older one is authentic because the one behind it names it (spec 03 R4).
+fn authenticate(candidates: Vec<Candidate>) -> Vec<Candidate> {
+    let mut done: Vec<Candidate> = Vec::with_capacity(candidates.len());
+    // Position in `done` of the newest authentic entry of each device in the batch.
+    let mut newest: Vec<(DeviceId, usize)> = Vec::new();
+    for mut candidate in candidates.into_iter().rev() {
+        if let Envelope::Doubtful(signed) = candidate.envelope {
+            let at = newest.iter().position(|(device, _)| *device == candidate.device);
+            let successor = at.and_then(|at| newest.get(at)).and_then(|(_, at)| done.get(*at));
+            candidate.envelope = authenticate_one(signed, candidate.id, successor);
+            if matches!(candidate.envelope, Envelope::Authentic(_)) {
+                match at.and_then(|at| newest.get_mut(at)) {
+                    Some(slot) => slot.1 = done.len(),
+                    None => newest.push((candidate.device, done.len())),
+                }
+            }
+        }
+        done.push(candidate);
+    }
+    done.reverse();
+    done
+}
+
+fn authenticate_one(signed: Signed<Entry>, id: EntryId, successor: Option<&Candidate>) -> Envelope {
+    let signed = match successor.map(|candidate| &candidate.envelope) {
+        Some(Envelope::Authentic(successor)) => match entry::vouched(signed, id, successor) {
+            Ok(verified) => return Envelope::Authentic(verified),
+            Err(signed) => signed,
+        },
+        _ => signed,
+    };
+    match signed.verify() {
+        Ok(verified) => Envelope::Authentic(verified),
+        Err((_, signed)) => Envelope::Doubtful(signed),
+    }
+}
+
+fn note(reached: &mut Reached, device: DeviceId, seq: u64) {
+    let slot = reached.entry(device).or_default();
+    *slot = (*slot).max(seq);
+}
+
+fn candidate_bytes(candidate: &Candidate) -> Box<[u8]> {
+    match &candidate.envelope {
+        Envelope::Authentic(verified) => verified.bytes().into(),
+        Envelope::Doubtful(signed) => signed.bytes().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

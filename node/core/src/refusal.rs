@@ -1,0 +1,108 @@
+//! What did we not accept? The peer's faults: typed, counted, without contents.
+
+use std::collections::BTreeMap;
+
+use kith_common::{account::AccountError, codec::DecodeError};
+use thiserror::Error;
+
+/// Something that a peer sent and that was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// A frame or envelope is not well-formed.
+    #[error("malformed: {0}")]
+    Malformed(#[from] DecodeError),
+    /// An account is not proven.
+    #[error("account not proven: {0}")]
+    Account(#[from] AccountError),
+    /// A signature does not hold.
+    #[error("a signature does not hold")]
+    Signature,
+    /// A body is not the one that its entry names.
+    #[error("a body is not the one that was signed")]
+    Body,
+    /// An entry is of another log than it was sent for.
+    #[error("an entry belongs to another log")]
+    OtherLog,
+    /// The writer may not write in this log.
+    #[error("the writer may not write in this log")]
+    NotEntitled,
+    /// The peer asked for or offered something before it was known.
+    #[error("sent before the session was established")]
+    NoSession,
+    /// A certificate that is not for this link, expired, or of another device.
+    #[error("the certificate does not serve on this link")]
+    Certificate,
+    /// Two entries of one device with one sequence number.
+    #[error("a device wrote two entries with one number")]
+    Fork,
+    /// A wrong depth, or a parent of the own chain.
+    #[error("the entry's place in the graph is wrong")]
+    Place,
+    /// The clock is too far ahead; may come again later.
+    #[error("the entry's clock is too far ahead")]
+    AheadOfClock,
+    /// Too much waits already.
+    #[error("too many entries wait for what they depend on")]
+    PendingFull,
+    /// More devices write than a log may have.
+    #[error("too many writers in one log")]
+    AuthorsFull,
+    /// A contact request that is not for this device or this link.
+    #[error("a contact request for somebody else")]
+    RequestNotForUs,
+    /// Too many requests wait for an answer.
+    #[error("too many contact requests wait for an answer")]
+    RequestsFull,
+    /// More links than the engine keeps.
+    #[error("too many links")]
+    LinksFull,
+}
+
+impl Refusal {
+    /// A short name for counters.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Account(_) => "account_not_proven",
+            Self::Signature => "bad_signature",
+            Self::Body => "bad_body",
+            Self::OtherLog => "other_log",
+            Self::NotEntitled => "not_entitled",
+            Self::NoSession => "no_session",
+            Self::Certificate => "bad_certificate",
+            Self::Fork => "fork",
+            Self::Place => "bad_place",
+            Self::AheadOfClock => "ahead_of_clock",
+            Self::PendingFull => "pending_full",
+            Self::AuthorsFull => "authors_full",
+            Self::RequestNotForUs => "request_not_for_us",
+            Self::RequestsFull => "requests_full",
+            Self::LinksFull => "links_full",
+        }
+    }
+
+    /// Whether an honest peer may cause it, so that it does not count against the link.
+    pub const fn is_harmless(self) -> bool {
+        matches!(
+            self,
+            Self::AheadOfClock | Self::RequestNotForUs | Self::RequestsFull | Self::NoSession
+        )
+    }
+}
+
+/// How often each thing was refused since the start.
+#[derive(Debug, Clone, Default)]
+pub struct Refusals(BTreeMap<&'static str, u64>);
+
+impl Refusals {
+    pub(crate) fn count(&mut self, refusal: Refusal) {
+        let count = self.0.entry(refusal.name()).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// The counters by name.
+    pub const fn counters(&self) -> &BTreeMap<&'static str, u64> {
+        &self.0
+    }
+}

@@ -1,0 +1,263 @@
+//! Who is at the other end of a link? Recognition, certificates and contact requests (spec 05).
+//!
+//! A link begins between two throw-away transport ids. Both sides send tags that only devices they
+//! know can recognise; a device shows who it is only to one that it has recognised.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kith_common::{
+    account::{Account, TransportCert},
+    crypto,
+    envelope::{Signed, sign},
+    frame::{ContactRequest, Frame, TAG_BYTES},
+    ids::{AccountId, DeviceId, LogId},
+    keys::{Secret, SigningKey},
+    limits::{HELLO_TAGS_MAX, HELLO_TAGS_STEP},
+    time::{Timestamp, Uptime},
+};
+use rand_core::CryptoRng;
+
+use crate::{
+    limits::{CERTIFICATE_MS, CERTIFICATE_SKEW_MS, HELLO_MS_MIN, UNKNOWN_LINK_MS_MAX},
+    refusal::Refusal,
+    sync::Outgoing,
+};
+
+/// Our account and the key of this device.
+#[derive(Debug)]
+pub struct Identity {
+    /// The account with its proof.
+    pub account: Account,
+    /// The key of this device.
+    pub device: SigningKey,
+}
+
+/// A connection to another node, from the first byte to the last.
+#[derive(Debug)]
+pub(crate) struct Link {
+    own: Box<[u8]>,
+    peer: Box<[u8]>,
+    opened: Uptime,
+    hello_at: Uptime,
+    hello_wait_ms: u64,
+    tags: BTreeSet<[u8; TAG_BYTES]>,
+    pub(crate) recognised: Option<DeviceId>,
+    pub(crate) session: Option<Session>,
+    pub(crate) requests_sent: bool,
+    pub(crate) refusals: u32,
+    pub(crate) outgoing: BTreeMap<LogId, Outgoing>,
+}
+
+/// Whom we talk to: certain once established.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Session {
+    pub(crate) account: AccountId,
+    pub(crate) device: DeviceId,
+}
+
+/// What an unestablished link wants at some moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkWants {
+    Nothing,
+    Hello,
+    Close,
+}
+
+impl Link {
+    pub(crate) fn new(own: Box<[u8]>, peer: Box<[u8]>, uptime: Uptime) -> Self {
+        Self {
+            own,
+            peer,
+            opened: uptime,
+            hello_at: uptime,
+            hello_wait_ms: HELLO_MS_MIN,
+            tags: BTreeSet::new(),
+            recognised: None,
+            session: None,
+            requests_sent: false,
+            refusals: 0,
+            outgoing: BTreeMap::new(),
+        }
+    }
+
+    /// When the link wants something by itself; never, once a session is established.
+    pub(crate) fn deadline(&self) -> Option<Uptime> {
+        let end = self.opened.plus_millis(UNKNOWN_LINK_MS_MAX);
+        self.session.is_none().then(|| self.hello_at.min(end))
+    }
+
+    pub(crate) fn wants(&mut self, uptime: Uptime) -> LinkWants {
+        if self.session.is_some() {
+            LinkWants::Nothing
+        } else if self.opened.plus_millis(UNKNOWN_LINK_MS_MAX) <= uptime {
+            LinkWants::Close
+        } else if self.hello_at <= uptime {
+            self.hello_at = uptime.plus_millis(self.hello_wait_ms);
+            self.hello_wait_ms = self.hello_wait_ms.saturating_mul(2);
+            LinkWants::Hello
+        } else {
+            LinkWants::Nothing
+        }
+    }
+
+    /// Says hello again at once: whom we know has changed.
+    pub(crate) fn hello_again(&mut self, uptime: Uptime) {
+        self.hello_at = uptime;
+        self.hello_wait_ms = HELLO_MS_MIN;
+        self.opened = uptime;
+    }
+
+    /// Whom we know, as tags, padded so that their number says little.
+    pub(crate) fn hello(
+        &self,
+        me: &SigningKey,
+        known: impl Iterator<Item = DeviceId>,
+        rng: &mut dyn CryptoRng,
+    ) -> Frame {
+        let mut tags: Vec<[u8; TAG_BYTES]> = known
+            .take(HELLO_TAGS_MAX)
+            .filter_map(|device| me.pair_keys(device).ok())
+            .map(|keys| tag(&keys.send, &self.own, &self.peer))
+            .collect();
+        let padded = tags.len().max(1).next_multiple_of(HELLO_TAGS_STEP);
+        tags.resize_with(padded, || {
+            let mut random = [0; TAG_BYTES];
+            rng.fill_bytes(&mut random);
+            random
+        });
+        tags.sort_unstable();
+        Frame::Hello { tags }
+    }
+
+    pub(crate) fn keep_tags(&mut self, tags: Vec<[u8; TAG_BYTES]>) {
+        self.tags = tags.into_iter().collect();
+    }
+
+    /// The first known device whose tag the other end has sent.
+    pub(crate) fn recognise(
+        &mut self,
+        me: &SigningKey,
+        mut known: impl Iterator<Item = DeviceId>,
+    ) -> Option<DeviceId> {
+        if self.recognised.is_none() && !self.tags.is_empty() {
+            self.recognised = known.find(|device| {
+                me.pair_keys(*device)
+                    .is_ok_and(|keys| self.tags.contains(&tag(&keys.receive, &self.peer, &self.own)))
+            });
+        }
+        self.recognised
+    }
+
+    /// Who we are; only for a device that was recognised.
+    pub(crate) fn certificate(
+        &self,
+        me: &Identity,
+        addresses: &[String],
+        now: Timestamp,
+    ) -> Frame {
+        let cert = TransportCert {
+            transport: self.own.clone(),
+            audience: self.peer.clone(),
+            not_after: now.plus_millis(CERTIFICATE_MS).millis(),
+        };
+        Frame::Certificate {
+            cert: sign(&me.device, cert).into_bytes(),
+            proof: me.account.proof().to_vec(),
+            addresses: addresses.to_vec(),
+        }
+    }
+
+    /// The device and account that a certificate proves, if it is the recognised one's.
+    pub(crate) fn check_certificate(
+        &self,
+        cert: &[u8],
+        proof: &[Box<[u8]>],
+        now: Timestamp,
+    ) -> Result<(DeviceId, Account), Refusal> {
+        let cert = Signed::<TransportCert>::decode(cert)?;
+        let cert = cert.verify().map_err(|_| Refusal::Signature)?;
+        let device = DeviceId::from_bytes(*cert.signer());
+        let account = Account::fold(proof)?;
+        let TransportCert { transport, audience, not_after } = cert.value();
+        let expires = Timestamp::from_millis(*not_after).plus_millis(CERTIFICATE_SKEW_MS);
+        let serves = *transport == self.peer
+            && *audience == self.own
+            && expires >= now
+            && self.recognised == Some(device)
+            && account.has(device);
+        if serves { Ok((device, account)) } else { Err(Refusal::Certificate) }
+    }
+
+    /// A contact request that only `device` can open, and only on this link.
+    pub(crate) fn request(
+        &self,
+        me: &Identity,
+        to: (AccountId, DeviceId),
+        introduction: Introduction,
+        rng: &mut dyn CryptoRng,
+    ) -> Option<Frame> {
+        let request = ContactRequest {
+            to_account: to.0,
+            to_device: to.1,
+            transport: self.own.clone(),
+            audience: self.peer.clone(),
+            proof: me.account.proof().to_vec(),
+            name: introduction.name,
+            greeting: introduction.greeting,
+            addresses: introduction.addresses,
+        };
+        let signed = sign(&me.device, request);
+        let sealed = crypto::seal_to(rng, to.1, signed.bytes()).ok()?;
+        Some(Frame::Request { sealed: sealed.into() })
+    }
+
+    /// Opens a contact request: the account that asks, and what it says.
+    pub(crate) fn open_request(
+        &self,
+        me: &Identity,
+        sealed: &[u8],
+    ) -> Result<(Account, Introduction), Refusal> {
+        let opened = me.device.open(sealed).map_err(|_| Refusal::RequestNotForUs)?;
+        let request = Signed::<ContactRequest>::decode(&opened)?;
+        let request = request.verify().map_err(|_| Refusal::Signature)?;
+        let device = DeviceId::from_bytes(*request.signer());
+        let request = request.value();
+        let account = Account::fold(&request.proof)?;
+        let meant = request.to_account == me.account.id()
+            && request.to_device == me.device.device()
+            && request.transport == self.peer
+            && request.audience == self.own
+            && account.id() != me.account.id()
+            && account.has(device);
+        if !meant {
+            return Err(Refusal::RequestNotForUs);
+        }
+        let introduction = Introduction {
+            name: request.name.clone(),
+            greeting: request.greeting.clone(),
+            addresses: request.addresses.clone(),
+        };
+        Ok((account, introduction))
+    }
+}
+
+/// What somebody says about themselves in a contact request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Introduction {
+    pub(crate) name: String,
+    pub(crate) greeting: String,
+    pub(crate) addresses: Vec<String>,
+}
+
+/// A tag that only two devices can make, for one direction of one link.
+fn tag(key: &Secret<32>, sender: &[u8], receiver: &[u8]) -> [u8; TAG_BYTES] {
+    let mut message = Vec::with_capacity(160);
+    for part in [b"kith/hello/1".as_slice(), sender, receiver] {
+        message.push(u8::try_from(part.len()).unwrap_or(u8::MAX));
+        message.extend_from_slice(part);
+    }
+    let hash = crypto::keyed_hash(key, &message);
+    let mut tag = [0; TAG_BYTES];
+    tag.copy_from_slice(hash.split_at(TAG_BYTES).0);
+    tag
+}

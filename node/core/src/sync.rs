@@ -1,0 +1,207 @@
+//! What does the other end lack? Entries on their way to one device, for one log (spec 04).
+//!
+//! The receiver's frontier is the only word on what arrived. Until it covers what was sent, that
+//! counts as in flight; without progress everything above the frontier is sent again.
+
+use std::collections::VecDeque;
+
+use kith_common::{
+    frame::CarriedEntry,
+    ids::DeviceId,
+    limits::FRAME_ENTRIES_MAX,
+    time::Uptime,
+};
+
+use crate::{
+    delivery::Reached,
+    limits::{
+        FRONTIER_ASK_MS, RESEND_MS_MAX, RESEND_MS_MIN, SYNC_FRAME_BYTES, SYNC_ROWS,
+        SYNC_WINDOW_BYTES,
+    },
+    log::Log,
+    store::{AuthorNumber, EntryRow, Place, Store, StoreError},
+};
+
+/// What one device on one link has, and what is on its way there.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// What the device has by its own word, or because it sent it.
+    has: Reached,
+    /// The highest number sent of each chain.
+    sent: Reached,
+    flying: VecDeque<Flying>,
+    flying_bytes: usize,
+    /// Whether a frontier has come on this link: before, nobody knows what to send.
+    heard: bool,
+    wake_at: Uptime,
+    wait_ms: u64,
+}
+
+#[derive(Debug)]
+struct Flying {
+    device: DeviceId,
+    seq: u64,
+    bytes: usize,
+}
+
+/// What a silent link needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    Nothing,
+    /// The other end never said how far it is.
+    AskFrontier,
+    /// What was sent has not arrived.
+    SendAgain,
+}
+
+impl Outgoing {
+    pub(crate) fn new(uptime: Uptime) -> Self {
+        Self {
+            has: Reached::new(),
+            sent: Reached::new(),
+            flying: VecDeque::new(),
+            flying_bytes: 0,
+            heard: false,
+            wake_at: uptime.plus_millis(FRONTIER_ASK_MS),
+            wait_ms: RESEND_MS_MIN,
+        }
+    }
+
+    /// The device has entries: it sent them.
+    pub(crate) fn note(&mut self, reached: &Reached) {
+        for (device, seq) in reached {
+            let slot = self.has.entry(*device).or_default();
+            *slot = (*slot).max(*seq);
+        }
+        self.land();
+    }
+
+    /// The device's own word on what it has, newer than all before; it may have lost something.
+    pub(crate) fn frontier(&mut self, reached: Reached, uptime: Uptime) {
+        let before = self.flying_bytes;
+        self.has = reached;
+        self.heard = true;
+        self.land();
+        if self.flying_bytes < before || self.flying.is_empty() {
+            self.wait_ms = RESEND_MS_MIN;
+            self.wake_at = uptime.plus_millis(self.wait_ms);
+        }
+    }
+
+    fn land(&mut self) {
+        let has = &self.has;
+        self.flying
+            .retain(|flying| has.get(&flying.device).is_none_or(|seq| *seq < flying.seq));
+        self.flying_bytes = self.flying.iter().map(|flying| flying.bytes).sum();
+        if self.flying.is_empty() {
+            self.sent.clear();
+        }
+    }
+
+    /// When something is overdue; never, while nothing is awaited.
+    pub(crate) fn deadline(&self) -> Option<Uptime> {
+        (!self.heard || !self.flying.is_empty()).then_some(self.wake_at)
+    }
+
+    pub(crate) fn overdue(&mut self, uptime: Uptime) -> Overdue {
+        if self.deadline().is_none_or(|at| at > uptime) {
+            return Overdue::Nothing;
+        }
+        self.wait_ms = self.wait_ms.saturating_mul(2).min(RESEND_MS_MAX);
+        self.wake_at = uptime.plus_millis(self.wait_ms);
+        if !self.heard {
+            return Overdue::AskFrontier;
+        }
+        self.sent.clear();
+        self.flying.clear();
+        self.flying_bytes = 0;
+        Overdue::SendAgain
+    }
+
+    /// The next entries to send, each after what it depends on; empty if there is nothing to send
+    /// or enough is in flight.
+    pub(crate) fn next_batch(
+        &mut self,
+        log: &Log,
+        store: &dyn Store,
+        uptime: Uptime,
+    ) -> Result<Vec<CarriedEntry>, StoreError> {
+        let mut batch = Vec::new();
+        if !self.heard || self.flying_bytes >= SYNC_WINDOW_BYTES {
+            return Ok(batch);
+        }
+        let was_idle = self.flying.is_empty();
+        let mut cursors = self.cursors(log);
+        let mut bytes = 0;
+        while batch.len() < FRAME_ENTRIES_MAX && bytes < SYNC_FRAME_BYTES {
+            let Some((device, row)) = lowest(&mut cursors, log, store)? else { break };
+            let seq = row.place.seq;
+            let carried = CarriedEntry { envelope: row.envelope, body: row.body };
+            let size = carried.frame_bytes();
+            bytes += size;
+            self.sent.insert(device, seq);
+            self.flying.push_back(Flying { device, seq, bytes: size });
+            batch.push(carried);
+        }
+        self.flying_bytes += bytes;
+        if was_idle && !batch.is_empty() {
+            self.wait_ms = RESEND_MS_MIN;
+            self.wake_at = uptime.plus_millis(self.wait_ms);
+        }
+        Ok(batch)
+    }
+
+    fn cursors(&self, log: &Log) -> Vec<Cursor> {
+        let at = |reached: &Reached, device| reached.get(&device).copied().unwrap_or(0);
+        log.authors()
+            .map(|(author, state)| Cursor {
+                device: state.device,
+                author,
+                next: at(&self.has, state.device).max(at(&self.sent, state.device)) + 1,
+                last: state.head.seq,
+                rows: VecDeque::new(),
+            })
+            .filter(|cursor| cursor.next <= cursor.last)
+            .collect()
+    }
+}
+
+/// A chain that is being read.
+struct Cursor {
+    device: DeviceId,
+    author: AuthorNumber,
+    next: u64,
+    last: u64,
+    rows: VecDeque<EntryRow>,
+}
+
+impl Cursor {
+    fn fill(&mut self, log: &Log, store: &dyn Store) -> Result<(), StoreError> {
+        if self.rows.is_empty() && self.next <= self.last {
+            let from = Place { log: log.number(), author: self.author, seq: self.next };
+            let limit = usize::try_from(self.last - self.next + 1).unwrap_or(SYNC_ROWS);
+            self.rows = store.chain(from, limit.min(SYNC_ROWS))?.into();
+            self.next += self.rows.len() as u64;
+            if self.rows.is_empty() {
+                return Err(StoreError::new("Reading a chain", "an entry is missing"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The entry that comes first in the order, over all chains.
+fn lowest(
+    cursors: &mut [Cursor],
+    log: &Log,
+    store: &dyn Store,
+) -> Result<Option<(DeviceId, EntryRow)>, StoreError> {
+    for cursor in &mut *cursors {
+        cursor.fill(log, store)?;
+    }
+    let first = cursors
+        .iter_mut()
+        .filter(|cursor| !cursor.rows.is_empty())
+        .min_by_key(|cursor| cursor.rows.front().map(|row| row.position));
+    Ok(first.and_then(|cursor| cursor.rows.pop_front().map(|row| (cursor.device, row))))
+}

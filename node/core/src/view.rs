@@ -1,0 +1,104 @@
+//! What does a person see? Values made from the engine's state and the store, for interfaces.
+
+use kith_common::{
+    entry::{Entry, EntryKind, Text},
+    envelope::Signed,
+    ids::{AccountId, DeviceId, EntryId},
+    time::Timestamp,
+};
+
+use crate::{
+    contacts::{Status, Validity},
+    delivery::DeliveryState,
+    store::{EntryRow, StoreError},
+};
+
+/// A contact as shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContactView {
+    /// The account.
+    pub account: AccountId,
+    /// The account as a shared string.
+    pub shared: String,
+    /// What we call them.
+    pub name: String,
+    /// How far we have got with knowing each other.
+    pub status: Status,
+    /// Whether we are sure who it is.
+    pub validity: Validity,
+    /// Their devices.
+    pub devices: Vec<DeviceId>,
+    /// Whether one of their devices is connected.
+    pub online: bool,
+    /// Messages of theirs not yet read.
+    pub unread: u64,
+    /// What was said with the request.
+    pub greeting: String,
+}
+
+/// A message as shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageView {
+    /// The entry.
+    pub id: EntryId,
+    /// The account of the writer.
+    pub author: AccountId,
+    /// Whether we wrote it.
+    pub mine: bool,
+    /// What is said; `None` if the body is gone or not readable.
+    pub text: Option<String>,
+    /// The message that this one answers.
+    pub reply_to: Option<EntryId>,
+    /// When the writer says it was written.
+    pub sent_at: Timestamp,
+    /// When it was stored here.
+    pub received_at: Timestamp,
+    /// How far it got; `None` for what others wrote.
+    pub state: Option<DeliveryState>,
+    /// Whether it came in above what was already shown.
+    pub late: bool,
+    /// What the writer had seen last, the own previous entry included.
+    pub parents: Vec<EntryId>,
+}
+
+/// What a stored entry says about itself.
+pub(crate) struct Opened {
+    pub(crate) entry: Entry,
+    pub(crate) device: DeviceId,
+}
+
+pub(crate) fn open(row: &EntryRow) -> Result<Opened, StoreError> {
+    let signed = Signed::<Entry>::decode(&row.envelope)
+        .map_err(|error| StoreError::new("Reading a stored entry", error))?;
+    Ok(Opened {
+        device: DeviceId::from_bytes(*signed.signer()),
+        entry: signed.claim().clone(),
+    })
+}
+
+/// A row as a message; `None` for kinds that are not shown.
+pub(crate) fn message(
+    row: EntryRow,
+    own_account: AccountId,
+    state: impl FnOnce(DeviceId, u64) -> DeliveryState,
+) -> Result<Option<MessageView>, StoreError> {
+    let Opened { entry, device } = open(&row)?;
+    if entry.kind != EntryKind::TEXT {
+        return Ok(None);
+    }
+    let text = row.body.as_deref().and_then(|body| Text::decode(body).ok());
+    let mine = entry.account == own_account;
+    let parents = entry.prev.into_iter().chain(entry.parents.iter().map(|mark| mark.id));
+    Ok(Some(MessageView {
+        id: row.position.id,
+        author: entry.account,
+        mine,
+        reply_to: text.as_ref().and_then(|text| text.reply_to),
+        text: text.map(|text| text.text),
+        sent_at: entry.hlc.time(),
+        received_at: row.received_at,
+        state: mine.then(|| state(device, entry.seq)),
+        late: row.late,
+        parents: parents.collect(),
+    }))
+}

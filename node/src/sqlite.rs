@@ -1,0 +1,333 @@
+//! How does a node keep entries and records on disk? One SQLite database with sealed rows.
+//!
+//! What a row says and whom it names is sealed (see `sqlite/row.rs`). In the clear stand the local
+//! numbers of logs and authors, sequence numbers, clocks and the sizes of rows: how much was
+//! written when, but neither by whom nor what. A row opens only in its own place, so rows cannot be
+//! swapped; an old row put back into its own place, or a row taken away, goes unnoticed.
+
+mod row;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+use std::path::Path;
+
+use kith_common::{ids::EntryId, keys::Secret};
+use kith_core::store::{
+    AuthorNumber, EntryRow, LogNumber, Place, Position, RecordKind, Store, StoreError,
+};
+use rusqlite::{Connection, ErrorCode, Row, params};
+
+use self::row::{EntryPlace, RowKeys};
+
+/// A store in a SQLite database that belongs to this process alone.
+///
+/// The first write begins a transaction if none is open. [`commit`](Self::commit) returns after
+/// the disk has everything; what was not committed is gone after a crash or a drop.
+pub struct SqliteStore {
+    connection: Connection,
+    keys: RowKeys,
+    begun: bool,
+}
+
+impl SqliteStore {
+    /// Makes a new database, readable by its owner only.
+    ///
+    /// # Errors
+    /// If something stands at the path already or the disk refuses.
+    pub fn create(path: &Path, master: &Secret<32>) -> Result<Self, StoreError> {
+        let keys = RowKeys::new(master);
+        let connection = schema::create(path, &keys)?;
+        Ok(Self { connection, keys, begun: false })
+    }
+
+    /// Opens a database made by [`create`](Self::create). A missing one is never made anew here: a
+    /// node that forgot what it signed would contradict itself.
+    ///
+    /// # Errors
+    /// If it is missing, open in another process, made by a newer version, damaged, or sealed under
+    /// another key.
+    pub fn open(path: &Path, master: &Secret<32>) -> Result<Self, StoreError> {
+        let keys = RowKeys::new(master);
+        let connection = schema::open(path, &keys)?;
+        Ok(Self { connection, keys, begun: false })
+    }
+
+    /// Begins a transaction if none is open.
+    ///
+    /// # Errors
+    /// If the database refuses, or took the open transaction back by itself.
+    pub fn begin(&mut self) -> Result<(), StoreError> {
+        if self.begun {
+            return self.still_begun();
+        }
+        self.run("BEGIN IMMEDIATE", "Beginning a transaction")?;
+        self.begun = true;
+        Ok(())
+    }
+
+    /// Keeps what was written since the transaction began; nothing to do if none is open.
+    ///
+    /// # Errors
+    /// If the disk refuses; everything since the last commit is then taken back.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        if !self.begun {
+            return Ok(());
+        }
+        let kept = self.still_begun().and_then(|()| self.run("COMMIT", "Writing to the disk"));
+        match kept {
+            Ok(()) => self.begun = false,
+            Err(_) => self.rollback()?,
+        }
+        kept
+    }
+
+    /// Takes back what was written since the transaction began.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn rollback(&mut self) -> Result<(), StoreError> {
+        if self.begun && !self.connection.is_autocommit() {
+            self.run("ROLLBACK", "Taking a transaction back")?;
+        }
+        self.begun = false;
+        Ok(())
+    }
+
+    fn run(&self, statement: &str, doing: &'static str) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(statement)
+            .and_then(|mut statement| statement.execute(()))
+            .map(drop)
+            .map_err(failed(doing))
+    }
+
+    /// SQLite takes a transaction back by itself when the disk is full: what is written afterwards
+    /// must not be kept without what went before.
+    fn still_begun(&self) -> Result<(), StoreError> {
+        if self.connection.is_autocommit() {
+            return Err(StoreError::new("Writing to the disk", "the transaction was taken back"));
+        }
+        Ok(())
+    }
+
+    /// Reads a row of `author, seq, eff, sealed`.
+    fn entry_row(&self, log: LogNumber, row: &Row<'_>) -> Result<EntryRow, StoreError> {
+        const DOING: &str = "Reading an entry";
+        let author = AuthorNumber(row.get(0).map_err(failed(DOING))?);
+        let seq: i64 = row.get(1).map_err(failed(DOING))?;
+        let place = Place { log, author, seq: seq.cast_unsigned() };
+        let eff = row.get(2).map(unsigned).map_err(failed(DOING))?;
+        let sealed = row.get_ref(3).map_err(failed(DOING))?;
+        let sealed = sealed.as_blob().map_err(|cause| StoreError::new(DOING, cause))?;
+        self.keys.open_entry(EntryPlace { place, eff }, sealed)
+    }
+}
+
+impl Store for SqliteStore {
+    fn record(&self, kind: RecordKind, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        const DOING: &str = "Reading a record";
+        let name = self.keys.record_name(kind, key);
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT sealed FROM records WHERE kind = ?1 AND name = ?2")
+            .map_err(failed(DOING))?;
+        let mut rows = statement.query(params![kind as u8, name]).map_err(failed(DOING))?;
+        let Some(row) = rows.next().map_err(failed(DOING))? else { return Ok(None) };
+        let (found, value) = self.record_row(kind, &name, row, 0)?;
+        if found == key {
+            Ok(Some(value))
+        } else {
+            Err(StoreError::new(DOING, "two records have one name; the database is damaged"))
+        }
+    }
+
+    fn records(&self, kind: RecordKind) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        const DOING: &str = "Reading records";
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT name, sealed FROM records WHERE kind = ?1")
+            .map_err(failed(DOING))?;
+        let mut rows = statement.query([kind as u8]).map_err(failed(DOING))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(failed(DOING))? {
+            let name: [u8; row::RECORD_NAME_BYTES] = row.get(0).map_err(failed(DOING))?;
+            found.push(self.record_row(kind, &name, row, 1)?);
+        }
+        Ok(found)
+    }
+
+    fn put_record(&mut self, kind: RecordKind, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.begin()?;
+        let name = self.keys.record_name(kind, key);
+        let sealed = self.keys.seal_record(kind, &name, key, value);
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO records (kind, name, sealed) VALUES (?1, ?2, ?3)")
+            .and_then(|mut statement| statement.execute(params![kind as u8, name, sealed]))
+            .map(drop)
+            .map_err(failed("Writing a record"))
+    }
+
+    fn remove_record(&mut self, kind: RecordKind, key: &[u8]) -> Result<(), StoreError> {
+        self.begin()?;
+        let name = self.keys.record_name(kind, key);
+        self.connection
+            .prepare_cached("DELETE FROM records WHERE kind = ?1 AND name = ?2")
+            .and_then(|mut statement| statement.execute(params![kind as u8, name]))
+            .map(drop)
+            .map_err(failed("Removing a record"))
+    }
+
+    fn add_entry(&mut self, row: &EntryRow) -> Result<(), StoreError> {
+        const DOING: &str = "Adding an entry";
+        self.begin()?;
+        let Place { log, author, seq } = row.place;
+        let place = EntryPlace { place: row.place, eff: row.position.eff };
+        let sealed = self.keys.seal_entry(place, row);
+        let name = self.keys.entry_name(row.position.id);
+        let seq = i64::try_from(seq).map_err(|cause| StoreError::new(DOING, cause))?;
+        let added = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO entries (log, author, seq, eff, name, sealed) \
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE ?3 = 1 OR EXISTS \
+                 (SELECT 1 FROM entries WHERE log = ?1 AND author = ?2 AND seq = ?3 - 1)",
+            )
+            .and_then(|mut statement| {
+                let eff = signed(row.position.eff);
+                statement.execute(params![log.0, author.0, seq, eff, name, sealed])
+            });
+        match added {
+            Ok(1) => Ok(()),
+            Ok(_) => Err(StoreError::new(DOING, "its place is not yet next")),
+            Err(cause) if cause.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                Err(StoreError::new(DOING, "its place is taken"))
+            }
+            Err(cause) => Err(StoreError::new(DOING, cause)),
+        }
+    }
+
+    fn entry(&self, place: Place) -> Result<Option<EntryRow>, StoreError> {
+        Ok(self.chain(place, 1)?.pop().filter(|row| row.place == place))
+    }
+
+    fn find(&self, log: LogNumber, id: EntryId) -> Result<Option<Place>, StoreError> {
+        const DOING: &str = "Finding an entry";
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT author, seq, eff, sealed FROM entries WHERE name = ?1 AND log = ?2",
+            )
+            .map_err(failed(DOING))?;
+        let mut rows = statement
+            .query(params![self.keys.entry_name(id), log.0])
+            .map_err(failed(DOING))?;
+        while let Some(row) = rows.next().map_err(failed(DOING))? {
+            let found = self.entry_row(log, row)?;
+            if found.position.id == id {
+                return Ok(Some(found.place));
+            }
+        }
+        Ok(None)
+    }
+
+    fn chain(&self, from: Place, limit: usize) -> Result<Vec<EntryRow>, StoreError> {
+        const DOING: &str = "Reading entries of an author";
+        let Ok(seq) = i64::try_from(from.seq) else { return Ok(Vec::new()) };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT author, seq, eff, sealed FROM entries \
+                 WHERE log = ?1 AND author = ?2 AND seq >= ?3 ORDER BY seq LIMIT ?4",
+            )
+            .map_err(failed(DOING))?;
+        let mut rows = statement
+            .query(params![from.log.0, from.author.0, seq, limit])
+            .map_err(failed(DOING))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(failed(DOING))? {
+            found.push(self.entry_row(from.log, row)?);
+        }
+        Ok(found)
+    }
+
+    /// The database orders by `eff` alone, as ids are sealed; rows with one `eff` (few: at most one
+    /// of each author) are gathered and put in order here.
+    fn newest(
+        &self,
+        log: LogNumber,
+        below: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<EntryRow>, StoreError> {
+        const DOING: &str = "Reading the newest entries";
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let highest = signed(below.map_or(u64::MAX, |position| position.eff));
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT author, seq, eff, sealed FROM entries \
+                 WHERE log = ?1 AND eff <= ?2 ORDER BY eff DESC",
+            )
+            .map_err(failed(DOING))?;
+        let mut rows = statement.query(params![log.0, highest]).map_err(failed(DOING))?;
+        let mut found: Vec<EntryRow> = Vec::new();
+        let mut tied: Vec<EntryRow> = Vec::new();
+        while let Some(row) = rows.next().map_err(failed(DOING))? {
+            let eff = row.get(2).map(unsigned).map_err(failed(DOING))?;
+            if tied.first().is_some_and(|first| first.position.eff != eff) {
+                take_tied(&mut tied, below, &mut found);
+                if found.len() >= limit {
+                    break;
+                }
+            }
+            tied.push(self.entry_row(log, row)?);
+        }
+        take_tied(&mut tied, below, &mut found);
+        found.truncate(limit);
+        Ok(found)
+    }
+}
+
+impl SqliteStore {
+    fn record_row(
+        &self,
+        kind: RecordKind,
+        name: &[u8; row::RECORD_NAME_BYTES],
+        row: &Row<'_>,
+        column: usize,
+    ) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+        const DOING: &str = "Reading a record";
+        let sealed = row.get_ref(column).map_err(failed(DOING))?;
+        let sealed = sealed.as_blob().map_err(|cause| StoreError::new(DOING, cause))?;
+        self.keys.open_record(kind, name, sealed)
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("begun", &self.begun).finish_non_exhaustive()
+    }
+}
+
+fn take_tied(tied: &mut Vec<EntryRow>, below: Option<Position>, found: &mut Vec<EntryRow>) {
+    tied.sort_unstable_by_key(|row| core::cmp::Reverse(row.position));
+    let lower = |row: &EntryRow| below.is_none_or(|below| row.position < below);
+    found.extend(tied.drain(..).filter(lower));
+}
+
+/// A number of 64 bits as SQLite's signed one, in the same order.
+const fn signed(number: u64) -> i64 {
+    (number ^ (1 << 63)).cast_signed()
+}
+
+const fn unsigned(number: i64) -> u64 {
+    number.cast_unsigned() ^ (1 << 63)
+}
+
+fn failed(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
+    move |cause| StoreError::new(doing, cause)
+}

@@ -1,0 +1,14 @@
+import { render } from "preact";
+import { start } from "./actions/session";
+import "./style/base.css";
+import "./style/shell.css";
+import "./style/contacts.css";
+import "./style/conversation.css";
+import "./style/dialogs.css";
+import { App } from "./view/app";
+
+const page = document.getElementById("page");
+if (page !== null) {
+  render(<App />, page);
+  void start();
+}

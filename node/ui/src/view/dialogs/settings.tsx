@@ -1,0 +1,155 @@
+// Switches, and what this node is.
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import * as api from "../../api/client";
+import type { Status } from "../../api/types";
+import * as notices from "../../actions/notices";
+import { loadStatus } from "../../actions/session";
+import { groupedAccount } from "../../model/contacts";
+import { refusalWord } from "../../model/words";
+import { CopyButton, Problem, Spinner } from "../controls";
+import { useApp } from "../use-app";
+import { Dialog } from "./dialog";
+import { useTask } from "./use-task";
+
+export function Settings({ onClose }: { onClose: () => void }) {
+  const status = useApp((state) => state.status);
+  const { problem, run } = useTask();
+  useEffect(() => run(loadStatus), []);
+  return (
+    <Dialog title="Settings" onClose={onClose}>
+      <ReadReceipts />
+      <Notices />
+      <Problem text={problem} />
+      {status === null ? problem === null && <Spinner label="Asking the node…" /> : <ThisNode status={status} />}
+    </Dialog>
+  );
+}
+
+type SwitchProps = { label: string; on: boolean; onChange: (on: boolean) => void; children: ComponentChildren };
+
+function Switch({ label, on, onChange, children }: SwitchProps) {
+  return (
+    <label class="switch">
+      <input type="checkbox" role="switch" checked={on} onChange={(event) => onChange(event.currentTarget.checked)} />
+      <span class="switch-label">{label}</span>
+      <small>{children}</small>
+    </label>
+  );
+}
+
+function ReadReceipts() {
+  const [on, setOn] = useState<boolean | null>(null);
+  const { problem, run } = useTask();
+  useEffect(() => run(async () => setOn((await api.settings()).read_receipts)), []);
+  const save = (read_receipts: boolean) => {
+    setOn(read_receipts);
+    run(async () => {
+      await api.saveSettings({ read_receipts }).catch((error: unknown) => {
+        setOn(!read_receipts);
+        throw error;
+      });
+      await loadStatus();
+    });
+  };
+  return (
+    <>
+      {on !== null && (
+        <Switch label="Read receipts" on={on} onChange={save}>
+          Tells people when you have read what they wrote. Off unless you want it. Without it they still see that a
+          message was delivered.
+        </Switch>
+      )}
+      <Problem text={problem} />
+    </>
+  );
+}
+
+function Notices() {
+  const [on, setOn] = useState(notices.wanted());
+  const [refused, setRefused] = useState(false);
+  if (!notices.supported()) return null;
+  const want = async (wish: boolean) => {
+    setOn(wish);
+    const now = await notices.want(wish);
+    setOn(now);
+    setRefused(wish && !now);
+  };
+  return (
+    <>
+      <Switch label="Desktop notifications" on={on} onChange={(wish) => void want(wish)}>
+        Says who wrote while this page is open in the background, never what. The text stays in here.
+      </Switch>
+      <Problem
+        text={refused ? "The browser does not allow notifications for this page. Allow them in its site settings." : null}
+      />
+    </>
+  );
+}
+
+function Fact({ word, children }: { word: string; children: ComponentChildren }) {
+  return (
+    <div>
+      <dt>{word}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+function ThisNode({ status }: { status: Status }) {
+  return (
+    <section aria-labelledby="node">
+      <h3 id="node">This node</h3>
+      <dl>
+        <Fact word="Name">
+          <bdi>{status.name}</bdi>
+        </Fact>
+        <Fact word="Account">
+          <p class="account">
+            {groupedAccount(status.account).map((group, at) => (
+              <span key={at}>{group}</span>
+            ))}
+          </p>
+          <CopyButton text={status.account} label="Copy account" />
+        </Fact>
+        <Fact word="Device">
+          <code>{status.device}</code>
+        </Fact>
+        <Fact word="Connections">{status.peers}</Fact>
+        <Fact word="Listens on">
+          <ul>
+            {status.listening.map((address) => (
+              <li key={address}>
+                <code>{address}</code>
+              </li>
+            ))}
+          </ul>
+          {status.listening.length === 0 && "No address"}
+        </Fact>
+        <Fact word="Version">{status.version}</Fact>
+      </dl>
+      <Refusals refusals={status.refusals} />
+    </section>
+  );
+}
+
+function Refusals({ refusals }: { refusals: Record<string, number> }) {
+  const counts = Object.entries(refusals).filter(([, count]) => count > 0);
+  return (
+    <>
+      <h3>Refused input</h3>
+      <p class="soft">What others sent that broke a rule, since the node started. It was thrown away.</p>
+      {counts.length === 0 && <p>Nothing so far.</p>}
+      {counts.length > 0 && (
+        <dl>
+          {counts.map(([kind, count]) => (
+            <Fact key={kind} word={refusalWord(kind)}>
+              {count}
+            </Fact>
+          ))}
+        </dl>
+      )}
+    </>
+  );
+}

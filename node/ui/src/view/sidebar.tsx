@@ -1,0 +1,96 @@
+// The left pane: who you are, who you know, who asks.
+
+import { useState } from "preact/hooks";
+import { dismissProblem } from "../actions/problems";
+import { sections } from "../model/contacts";
+import { ContactList } from "./contact-list";
+import { Action, IconButton, Problem, Spinner } from "./controls";
+import type { Opened } from "./dialogs";
+import { Icon, Mark } from "./icons";
+import { Blocked, Requests } from "./requests";
+import { useApp } from "./use-app";
+
+type Props = { onOpen: (dialog: Opened) => void };
+
+export function Sidebar({ onOpen }: Props) {
+  const contacts = useApp((state) => state.contacts);
+  const problem = useApp((state) => state.problem);
+  const { requests, people, blocked } = sections(contacts ?? []);
+  return (
+    <nav class="sidebar" aria-label="Contacts">
+      <Head onOpen={onOpen} />
+      <div class="sidebar-body">
+        {problem !== null && (
+          <div class="notice">
+            <Problem text={problem} />
+            <IconButton icon="close" label="Dismiss" onClick={dismissProblem} />
+          </div>
+        )}
+        <RecoveryBanner onOpen={onOpen} />
+        {requests.length > 0 && <Requests contacts={requests} />}
+        {contacts === null && <Spinner label="Loading contacts…" />}
+        {contacts?.length === 0 && <Welcome onOpen={onOpen} />}
+        {people.length > 0 && <ContactList contacts={people} />}
+        {blocked.length > 0 && <Blocked contacts={blocked} />}
+      </div>
+    </nav>
+  );
+}
+
+function Head({ onOpen }: Props) {
+  const name = useApp((state) => (state.phase.kind === "open" ? state.phase.name : ""));
+  return (
+    <header class="sidebar-head">
+      <Mark />
+      <div class="own">
+        <h1>Kith</h1>
+        <p>
+          <span class="unseen">You are </span>
+          <bdi>{name}</bdi>
+        </p>
+      </div>
+      <IconButton icon="link" label="My link" onClick={() => onOpen({ kind: "link" })} />
+      <IconButton icon="add" label="Add contact" onClick={() => onOpen({ kind: "add" })} />
+      <IconButton icon="settings" label="Settings" onClick={() => onOpen({ kind: "settings" })} />
+    </header>
+  );
+}
+
+function RecoveryBanner({ onOpen }: Props) {
+  const needed = useApp((state) => state.status?.recovery_confirmed === false);
+  const [later, setLater] = useState(false);
+  if (!needed || later) return null;
+  return (
+    <section class="recovery-banner" aria-label="Recovery words">
+      <Icon name="key" />
+      <p>
+        <strong>Write down your recovery words.</strong> If this device is lost, they are the only way back to your
+        account.
+      </p>
+      <div class="actions">
+        <Action kind="primary" onClick={() => onOpen({ kind: "recovery" })}>
+          Show the words
+        </Action>
+        <Action onClick={() => setLater(true)}>Not now</Action>
+      </div>
+    </section>
+  );
+}
+
+function Welcome({ onOpen }: Props) {
+  return (
+    <section class="welcome">
+      <h2>Nobody here yet</h2>
+      <p>
+        Give your link to somebody you know, or add them by theirs. There is no directory and no address book is ever
+        uploaded.
+      </p>
+      <div class="actions">
+        <Action kind="primary" onClick={() => onOpen({ kind: "link" })}>
+          Show my link
+        </Action>
+        <Action onClick={() => onOpen({ kind: "add" })}>Add by link</Action>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,233 @@
+"""How does Kith write things down? The formats of docs/spec in Python, on stock libraries only.
+
+Nothing here was translated from the Rust code: envelopes are made by pycose, payloads by cbor2.
+"""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+
+import cbor2
+from nacl import bindings as sodium
+from nacl.signing import SigningKey
+from pycose.algorithms import EdDSA
+from pycose.headers import KID, Algorithm
+from pycose.keys import OKPKey
+from pycose.keys.curves import Ed25519
+from pycose.messages import Sign1Message
+
+KIND_HEADER = -65537
+VERSION_HEADER = -65538
+
+
+@dataclass(frozen=True)
+class Format:
+    """Kind number, domain label and largest envelope of a payload format."""
+
+    kind: int
+    domain: bytes
+    bytes_max: int
+
+
+FORMATS = {
+    "genesis": Format(1, b"kith/genesis/1", 2048),
+    "device-ack": Format(2, b"kith/device-ack/1", 512),
+    "device-add": Format(3, b"kith/device-add/1", 2048),
+    "transport-cert": Format(4, b"kith/transport-cert/1", 512),
+    "entry": Format(5, b"kith/entry/1", 2048),
+    "frontier": Format(6, b"kith/frontier/1", 24 * 1024),
+    "contact-request": Format(7, b"kith/contact-request/1", 24 * 1024),
+}
+
+
+def digest(data, key=b""):
+    """BLAKE2b-256, keyed or not."""
+    return hashlib.blake2b(data, digest_size=32, key=key).digest()
+
+
+def labelled(label, *parts):
+    """H(label, parts): BLAKE2b-256 over the label with its length in front, then the parts."""
+    return digest(bytes([len(label)]) + label + b"".join(parts))
+
+
+class Key:
+    """An Ed25519 key pair from a seed that is hashed from its name."""
+
+    def __init__(self, name):
+        self.name = name
+        self.seed = digest(b"kith vector key: " + name.encode())
+        self.pair = SigningKey(self.seed)
+        self.public = bytes(self.pair.verify_key)
+
+    def sign(self, message):
+        return self.pair.sign(message).signature
+
+    def exchange_secret(self):
+        return sodium.crypto_sign_ed25519_sk_to_curve25519(self.seed + self.public)
+
+
+def exchange_public(device):
+    """The X25519 form of an Ed25519 public key."""
+    return sodium.crypto_sign_ed25519_pk_to_curve25519(device)
+
+
+def sign1(format_name, key, payload):
+    """An envelope made by the COSE library."""
+    format_ = FORMATS[format_name]
+    message = Sign1Message(
+        phdr={
+            Algorithm: EdDSA,
+            KID: key.public,
+            KIND_HEADER: format_.kind,
+            VERSION_HEADER: 1,
+        },
+        payload=payload,
+        external_aad=format_.domain,
+    )
+    message.key = OKPKey(crv=Ed25519, x=key.public, d=key.seed)
+    return message.encode()
+
+
+def opened(format_name, envelope):
+    """Signer and payload of an envelope, verified by the COSE library; fails if it does not hold."""
+    format_ = FORMATS[format_name]
+    message = Sign1Message.decode(envelope)
+    signer = message.phdr[KID]
+    message.key = OKPKey(crv=Ed25519, x=signer)
+    message.external_aad = format_.domain
+    if not message.verify_signature():
+        raise ValueError("the signature does not hold")
+    if (message.phdr[KIND_HEADER], message.phdr[VERSION_HEADER]) != (format_.kind, 1):
+        raise ValueError("another kind or version")
+    if len(envelope) > format_.bytes_max:
+        raise ValueError("larger than its format allows")
+    return signer, message.payload
+
+
+def marks(list_):
+    return [[mark["device"], mark["seq"], mark["id"]] for mark in list_]
+
+
+def payload(format_name, f):
+    """The payload of a format from its named fields."""
+    return cbor2.dumps(PAYLOADS[format_name](f))
+
+
+PAYLOADS = {
+    "genesis": lambda f: {0: f["first_device"]},
+    "device-ack": lambda f: {0: f["inviter"], 1: f["authority"], 2: f["nonce"]}
+    | ({3: f["account"]} if "account" in f else {}),
+    "device-add": lambda f: {0: f["account"], 1: f["previous"], 2: f["device"]},
+    "transport-cert": lambda f: {0: f["transport"], 1: f["audience"], 2: f["not_after"]},
+    "entry": lambda f: {0: f["log"], 1: f["account"], 2: f["seq"]}
+    | ({3: f["prev"]} if "prev" in f else {})
+    | {
+        4: marks(f["parents"]),
+        5: f["depth"],
+        6: f["hlc"]["millis"] << 16 | f["hlc"]["counter"],
+        7: f["account_head"],
+        8: f["kind"],
+        9: f["body_hash"],
+        10: f["body_bytes"],
+    },
+    "frontier": lambda f: {0: f["log"], 1: marks(f["received"]), 2: marks(f["read"])},
+    "contact-request": lambda f: {
+        0: f["to_account"],
+        1: f["to_device"],
+        2: f["transport"],
+        3: f["audience"],
+        4: f["proof"],
+        5: f["name"],
+        6: f["greeting"],
+        7: f["addresses"],
+    },
+}
+
+
+def frame(type_, f):
+    """A frame from its named fields."""
+    number, fields = {
+        "hello": lambda: (1, {0: 1, 1: b"".join(f["tags"])}),
+        "certificate": lambda: (2, {0: f["cert"], 1: f["proof"], 2: f["addresses"]}),
+        "request": lambda: (3, {0: f["sealed"]}),
+        "frontiers": lambda: (4, {0: f["ask"], 1: f["frontiers"]}),
+        "entries": lambda: (5, {0: f["log"], 1: [carried(entry) for entry in f["entries"]]}),
+    }[type_]()
+    return cbor2.dumps([number, fields])
+
+
+def carried(entry):
+    return {0: entry["envelope"]} | ({1: entry["body"]} if "body" in entry else {})
+
+
+def text_body(salt, text, reply_to=None):
+    return salt + cbor2.dumps({0: text} | ({} if reply_to is None else {1: reply_to}))
+
+
+def direct_log(one, other):
+    return labelled(b"kith/direct/1", *sorted([one, other]))
+
+
+def account_id(genesis):
+    return labelled(b"kith/account/1", genesis)
+
+
+def account_head(proof):
+    """The genesis' id, or a digest over the ids of all that was taken in."""
+    ids = sorted(digest(envelope) for envelope in proof)
+    return ids[0] if len(ids) == 1 else labelled(b"kith/account-head/1", *ids)
+
+
+def shared_string(recovery, account, version=1, prefix="kith", constant=0x2BC830A3):
+    return bech32(prefix, bytes([version]) + recovery + account[:16], constant)
+
+
+def link(shared, proof, name, addresses, version=1):
+    card = cbor2.dumps({0: version, 1: proof, 2: name, 3: addresses})
+    return f"kith:{shared}#{base64.urlsafe_b64encode(card).rstrip(b'=').decode()}"
+
+
+CHARACTERS = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+
+
+def bech32(prefix, data, constant):
+    """BIP-350; with the constant 1 it is the older BIP-173."""
+    bits = "".join(f"{byte:08b}" for byte in data)
+    bits += "0" * (-len(bits) % 5)
+    values = [int(bits[at : at + 5], 2) for at in range(0, len(bits), 5)]
+    head = [ord(c) >> 5 for c in prefix] + [0] + [ord(c) & 31 for c in prefix]
+    checksum = polymod(head + values + [0] * 6) ^ constant
+    values += [checksum >> 5 * (5 - at) & 31 for at in range(6)]
+    return prefix + "1" + "".join(CHARACTERS[value] for value in values)
+
+
+def polymod(values):
+    check = 1
+    for value in values:
+        top, check = check >> 25, (check & 0x1FFFFFF) << 5 ^ value
+        for at, generator in enumerate([0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3]):
+            if top >> at & 1:
+                check ^= generator
+    return check
+
+
+def exchange_keys(own, other):
+    """libsodium crypto_kx between two devices: (key for sending, key for receiving) of `own`."""
+    client = own.public < other
+    exchange = sodium.crypto_kx_client_session_keys if client else sodium.crypto_kx_server_session_keys
+    own_public = exchange_public(own.public)
+    receive, send = exchange(own_public, own.exchange_secret(), exchange_public(other))
+    return send, receive
+
+
+def hello_tag(send_key, sender_transport, receiver_transport):
+    parts = [b"kith/hello/1", sender_transport, receiver_transport]
+    return digest(b"".join(bytes([len(part)]) + part for part in parts), key=send_key)[:16]
+
+
+def sealed_box(device, plain, ephemeral_seed):
+    """libsodium crypto_box_seal with the ephemeral key handed in."""
+    recipient = exchange_public(device)
+    public, secret = sodium.crypto_box_seed_keypair(ephemeral_seed)
+    nonce = hashlib.blake2b(public + recipient, digest_size=24).digest()
+    return public + sodium.crypto_box(plain, nonce, recipient, secret)
