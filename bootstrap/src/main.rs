@@ -1,3 +1,6 @@
-//! The bootstrap service.
+//! The Kith bootstrap: lets devices find each other. So far its frame: configuration, health, orderly stop.
 
-fn main() {}
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    kith_server::run("bootstrap").await
+}

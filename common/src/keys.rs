@@ -15,6 +15,13 @@ use crate::{
 /// swap where the system allows it, overwritten when dropped.
 pub struct Secret<const N: usize>(SecureVec<u8>);
 
+// The allocation belongs to this value alone, is never written after it is made, and libsodium
+// frees it from any thread (`munmap` of its pages); nothing in it is tied to a thread.
+#[expect(unsafe_code, reason = "libsodium-rs leaves its allocation without Send and Sync")]
+unsafe impl<const N: usize> Send for Secret<N> {}
+#[expect(unsafe_code, reason = "only shared references to bytes that never change are given out")]
+unsafe impl<const N: usize> Sync for Secret<N> {}
+
 impl<const N: usize> Secret<N> {
     /// Fresh random bytes.
     pub fn random(rng: &mut dyn CryptoRng) -> Self {

@@ -1,3 +1,6 @@
-//! The mailbox-server service.
+//! The Kith mailbox-server: keeps undelivered ciphertext for a short time. So far its frame: configuration, health, orderly stop.
 
-fn main() {}
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    kith_server::run("mailbox-server").await
+}

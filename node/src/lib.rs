@@ -1,1 +1,23 @@
-//! placeholder
+//! The Kith node: network, storage, local API, command line and page around the engine.
+//!
+//! | file | answers |
+//! |---|---|
+//! | `driver` | who feeds the engine and carries out what it says? |
+//! | `network` | how do frames get from node to node? |
+//! | `sqlite` | where do logs and contacts lie? |
+//! | `home` | where do keys lie, and who may unlock them? |
+//! | `api` | what may local programs ask? |
+//! | `cli` | what can a person type? |
+//! | `client` | how does the command line talk to the node? |
+//! | `run` | how does a node start and stop? |
+//! | `random` | where does randomness come from? |
+
+pub mod api;
+pub mod cli;
+pub mod client;
+pub mod driver;
+pub mod home;
+pub mod network;
+pub mod random;
+pub mod run;
+pub mod sqlite;

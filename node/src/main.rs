@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The `kith` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kith::cli::main()
+}

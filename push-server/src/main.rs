@@ -1,3 +1,6 @@
-//! The push-server service.
+//! The Kith push-server: wakes a device without seeing a message. So far its frame: configuration, health, orderly stop.
 
-fn main() {}
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    kith_server::run("push-server").await
+}

@@ -150,9 +150,7 @@ A2 = Message(
     parents=[B1, L1],
 )
 # The same clock as A2, with neither having seen the other: the ids decide.
-B2 = Message(
-    "bob.phone 2", "bob.phone", "See you", millis=NEW_YEAR_MS + 2000, counter=7, prev=B1
-)
+B2 = Message("bob.phone 2", "bob.phone", "See you", millis=NEW_YEAR_MS + 2000, counter=7, prev=B1)
 L2 = Message(
     "alice.laptop 2", "alice.laptop", "later", millis=NEW_YEAR_MS + 3000, prev=L1, kind=200
 )

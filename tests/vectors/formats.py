@@ -89,7 +89,7 @@ def sign1(format_name, key, payload):
 
 
 def opened(format_name, envelope):
-    """Signer and payload of an envelope, verified by the COSE library; fails if it does not hold."""
+    """Signer and payload of an envelope; fails unless the COSE library verifies it."""
     format_ = FORMATS[format_name]
     message = Sign1Message.decode(envelope)
     signer = message.phdr[KID]
@@ -115,21 +115,25 @@ def payload(format_name, f):
 
 PAYLOADS = {
     "genesis": lambda f: {0: f["first_device"]},
-    "device-ack": lambda f: {0: f["inviter"], 1: f["authority"], 2: f["nonce"]}
-    | ({3: f["account"]} if "account" in f else {}),
+    "device-ack": lambda f: (
+        {0: f["inviter"], 1: f["authority"], 2: f["nonce"]}
+        | ({3: f["account"]} if "account" in f else {})
+    ),
     "device-add": lambda f: {0: f["account"], 1: f["previous"], 2: f["device"]},
     "transport-cert": lambda f: {0: f["transport"], 1: f["audience"], 2: f["not_after"]},
-    "entry": lambda f: {0: f["log"], 1: f["account"], 2: f["seq"]}
-    | ({3: f["prev"]} if "prev" in f else {})
-    | {
-        4: marks(f["parents"]),
-        5: f["depth"],
-        6: f["hlc"]["millis"] << 16 | f["hlc"]["counter"],
-        7: f["account_head"],
-        8: f["kind"],
-        9: f["body_hash"],
-        10: f["body_bytes"],
-    },
+    "entry": lambda f: (
+        {0: f["log"], 1: f["account"], 2: f["seq"]}
+        | ({3: f["prev"]} if "prev" in f else {})
+        | {
+            4: marks(f["parents"]),
+            5: f["depth"],
+            6: f["hlc"]["millis"] << 16 | f["hlc"]["counter"],
+            7: f["account_head"],
+            8: f["kind"],
+            9: f["body_hash"],
+            10: f["body_bytes"],
+        }
+    ),
     "frontier": lambda f: {0: f["log"], 1: marks(f["received"]), 2: marks(f["read"])},
     "contact-request": lambda f: {
         0: f["to_account"],
@@ -205,7 +209,9 @@ def polymod(values):
     check = 1
     for value in values:
         top, check = check >> 25, (check & 0x1FFFFFF) << 5 ^ value
-        for at, generator in enumerate([0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3]):
+        for at, generator in enumerate(
+            [0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3]
+        ):
             if top >> at & 1:
                 check ^= generator
     return check
@@ -214,7 +220,9 @@ def polymod(values):
 def exchange_keys(own, other):
     """libsodium crypto_kx between two devices: (key for sending, key for receiving) of `own`."""
     client = own.public < other
-    exchange = sodium.crypto_kx_client_session_keys if client else sodium.crypto_kx_server_session_keys
+    exchange = (
+        sodium.crypto_kx_client_session_keys if client else sodium.crypto_kx_server_session_keys
+    )
     own_public = exchange_public(own.public)
     receive, send = exchange(own_public, own.exchange_secret(), exchange_public(other))
     return send, receive

@@ -18,7 +18,7 @@ use kith_common::{
     envelope::sign,
     frame::Frame,
     ids::{AccountId, DeviceId, EntryId, LogId},
-    share::ContactCard,
+    share::{ContactCard, SharedId},
     time::{Timestamp, Uptime},
 };
 use rand_core::CryptoRng;
@@ -247,7 +247,7 @@ pub enum Event {
     /// A contact is new or has changed.
     Contact(AccountId),
     /// A contact is gone.
-    ContactRemoved(AccountId),
+    ContactRemoved(SharedId),
 }
 
 /// A node without its surroundings.

@@ -4,7 +4,7 @@ use kith_common::{
     entry::{EntryKind, Text},
     ids::{AccountId, EntryId, LogId},
     limits::{ADDRESSES_MAX, BODY_SALT_BYTES, GREETING_BYTES_MAX, TEXT_BYTES_MAX},
-    share::ContactCard,
+    share::{ContactCard, SharedId},
 };
 
 use super::{Answer, Command, CommandError, Context, Engine, Event, LinkId, Output};
@@ -139,13 +139,14 @@ impl Engine {
     }
 
     fn remove(&mut self, cx: &mut Context<'_>, account: AccountId) -> Outcome {
-        if self.contacts.find(account).is_none() {
+        let Some(contact) = self.contacts.find(account) else {
             return Ok(Err(CommandError::UnknownContact));
-        }
+        };
+        let shared = SharedId::of(&contact.account);
         self.cut_off(cx, account);
         self.contacts.forget(cx.store, account)?;
         self.conversations.remove(&LogId::direct(self.me.account.id(), account));
-        cx.out.push(Output::Event(Event::ContactRemoved(account)));
+        cx.out.push(Output::Event(Event::ContactRemoved(shared)));
         Ok(Ok(Answer::Done))
     }
 

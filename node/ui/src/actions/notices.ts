@@ -4,6 +4,7 @@ import type { Contact, Message } from "../api/types";
 import { preview } from "../model/texts";
 import { VALIDITY_WORD } from "../model/words";
 import { update } from "../model/store";
+import { select } from "./contacts";
 
 const KEY = "kith.notices";
 
@@ -18,7 +19,9 @@ export async function want(on: boolean): Promise<boolean> {
   return wanted();
 }
 
-export const announce = (announcement: string) => update((state) => ({ ...state, announcement }));
+/** The same words twice are read twice only when the text differs. */
+export const announce = (words: string) =>
+  update((state) => ({ ...state, announcement: state.announcement === words ? `${words}\u00A0` : words }));
 
 function notify(contact: Contact): void {
   if (!wanted() || document.hasFocus()) return;
@@ -30,6 +33,7 @@ function notify(contact: Contact): void {
     notice.onclick = () => {
       window.focus();
       notice.close();
+      select(contact.account);
     };
   } catch {
     // Some phones have the interface but let only service workers use it.

@@ -92,6 +92,15 @@ function listen(): void {
   });
 }
 
+/** While the node is away nobody is known to be online. */
+function away(): void {
+  update((state) => ({
+    ...state,
+    connected: false,
+    contacts: state.contacts?.map((contact) => ({ ...contact, online: false })) ?? null,
+  }));
+}
+
 /** Waits for the node. A restarted node knows no old session: then the page says so. */
 async function comeBack(): Promise<void> {
   if (current().phase.kind !== "open") return;
@@ -104,7 +113,7 @@ async function comeBack(): Promise<void> {
     next = () => void comeBack();
   }
   // One lost stream that comes back at once is not worth a banner.
-  if (tries > 0 || next !== listen) update((state) => ({ ...state, connected: false }));
+  if (tries > 0 || next !== listen) away();
   tries++;
   setTimeout(next, wait);
 }

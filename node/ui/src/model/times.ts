@@ -35,12 +35,14 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const isYesterday = (at: Date, now: Date, clock: Clock) =>
   dayKey(at, clock) === dayKey(new Date(now.getTime() - DAY_MS), clock);
 
+const sameYear = (at: Date, now: Date, clock: Clock) =>
+  format(at, clock, { year: "numeric" }) === format(now, clock, { year: "numeric" });
+
 /** Heading between two days of a conversation. */
 export function dayHeading(at: Date, now: Date, clock: Clock): string {
   if (dayKey(at, clock) === dayKey(now, clock)) return "Today";
   if (isYesterday(at, now, clock)) return "Yesterday";
-  const sameYear = format(at, clock, { year: "numeric" }) === format(now, clock, { year: "numeric" });
-  return sameYear
+  return sameYear(at, now, clock)
     ? format(at, clock, { weekday: "long", day: "numeric", month: "long" })
     : format(at, clock, { day: "numeric", month: "long", year: "numeric" });
 }
@@ -51,7 +53,7 @@ export function shortTime(at: Date, now: Date, clock: Clock): string {
   if (isYesterday(at, now, clock)) return "Yesterday";
   const age = now.getTime() - at.getTime();
   if (age >= 0 && age < 6 * DAY_MS) return format(at, clock, { weekday: "long" });
-  return format(at, clock, { day: "numeric", month: "short", year: "numeric" });
+  return format(at, clock, { day: "numeric", month: "short", ...(!sameYear(at, now, clock) && { year: "numeric" }) });
 }
 
 export const fullTime = (at: Date, clock: Clock) =>

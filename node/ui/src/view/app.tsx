@@ -39,13 +39,14 @@ function Open() {
   }, [contacts]);
 
   return (
-    <div class="shell" data-shown={selected === null ? "list" : "conversation"}>
+    <main class="shell" data-shown={selected === null ? "list" : "conversation"}>
+      <h1 class="unseen">Kith</h1>
       <a class="skip" href="#conversation" onClick={skip}>
         Skip to the conversation
       </a>
       {!connected && <Lost />}
       <Sidebar onOpen={setDialog} />
-      <main id="conversation" class="pane" tabIndex={-1} aria-label="Conversation">
+      <section id="conversation" class="pane" tabIndex={-1} aria-label="Conversation">
         {selected === null ? (
           <Nothing empty={contacts?.length === 0} />
         ) : (
@@ -55,10 +56,10 @@ function Open() {
             onDetails={() => setDialog({ kind: "details", account: selected.account })}
           />
         )}
-      </main>
+      </section>
       <Dialogs opened={dialog} onClose={() => setDialog(null)} />
       <Announcer />
-    </div>
+    </main>
   );
 }
 

@@ -7,7 +7,7 @@ import { NO_THREAD } from "../model/state";
 import { Composer } from "./composer";
 import { IconButton, Spinner } from "./controls";
 import { MessageLog } from "./message-log";
-import { ValidityBadge, Sign } from "./person";
+import { Sign, ValidityBadge } from "./person";
 import { useApp } from "./use-app";
 
 type Props = { contact: Contact; onDetails: () => void };

@@ -198,9 +198,9 @@ export class MessageLog extends Component<Props, LogState> {
           </ol>
         </div>
         {!following && thread.messages.length > 0 && (
-          <button type="button" class="pill" onClick={this.#follow}>
+          <button type="button" class="pill" title="To the newest" onClick={this.#follow}>
             <Icon name="down" />
-            {unseen > 0 ? counted(unseen, "new message", "new messages") : "To the newest"}
+            {unseen > 0 ? counted(unseen, "new message", "new messages") : <span class="unseen">To the newest</span>}
           </button>
         )}
       </div>

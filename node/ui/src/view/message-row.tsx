@@ -88,7 +88,7 @@ export function Text({ text }: { text: string }) {
         piece.kind === "text" ? (
           piece.text
         ) : (
-          <a key={at} href={piece.href} target="_blank" rel="noopener noreferrer">
+          <a key={at} dir="ltr" href={piece.href} target="_blank" rel="noopener noreferrer">
             {piece.text}
           </a>
         ),
@@ -106,9 +106,7 @@ function Quote({ quoted, tabIndex, onJump }: QuoteProps) {
       {quoted === "elsewhere" ? (
         <span class="quote-text">An earlier message</span>
       ) : (
-        <>
-          <Quoted message={quoted} />
-        </>
+        <Quoted message={quoted} />
       )}
     </button>
   );

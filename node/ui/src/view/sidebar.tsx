@@ -43,8 +43,8 @@ function Head({ onOpen }: Props) {
     <header class="sidebar-head">
       <Mark />
       <div class="own">
-        <h1>Kith</h1>
-        <p>
+        <p class="own-mark">Kith</p>
+        <p class="own-name">
           <span class="unseen">You are </span>
           <bdi>{name}</bdi>
         </p>

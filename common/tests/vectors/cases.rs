@@ -1,0 +1,350 @@
+//! What do the vector files hold? Their cases as Rust types; `tests/vectors` says how they are made.
+
+use std::{collections::BTreeMap, fmt::Debug, fs, path::PathBuf};
+
+use data_encoding::HEXLOWER;
+use kith_common::{
+    keys::SigningKey,
+    time::{Hlc, Timestamp},
+};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+pub(crate) const FILES: [&str; 5] =
+    ["01-envelope", "02-account", "03-log", "04-sync", "05-session"];
+
+pub(crate) fn load(name: &str) -> File {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors").join(name);
+    let text = fs::read_to_string(path.with_extension("json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The cases, of which there must be some.
+pub(crate) fn some<T>(cases: &[T]) -> &[T] {
+    assert!(!cases.is_empty(), "a file without cases proves nothing");
+    cases
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Hex(pub(crate) Vec<u8>);
+
+impl Hex {
+    pub(crate) fn fixed<const N: usize>(&self) -> [u8; N] {
+        self.0.as_slice().try_into().unwrap()
+    }
+
+    pub(crate) fn boxed(&self) -> Box<[u8]> {
+        self.0.as_slice().into()
+    }
+}
+
+impl Debug for Hex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        HEXLOWER.decode(text.as_bytes()).map(Self).map_err(D::Error::custom)
+    }
+}
+
+pub(crate) fn boxes(list: &[Hex]) -> Vec<Box<[u8]>> {
+    list.iter().map(Hex::boxed).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    #[serde(rename = "about")]
+    pub(crate) _about: String,
+    pub(crate) keys: BTreeMap<String, KeyCase>,
+    pub(crate) envelopes: Vec<EnvelopeCase>,
+    #[serde(default)]
+    pub(crate) accepted: Vec<Accepted>,
+    pub(crate) refused: Vec<Refused>,
+    #[serde(default)]
+    pub(crate) accounts: Vec<Proven>,
+    #[serde(default)]
+    pub(crate) accounts_refused: Vec<RefusedProof>,
+    #[serde(default)]
+    pub(crate) strings: Vec<SharedText>,
+    #[serde(default)]
+    pub(crate) strings_refused: Vec<RefusedText>,
+    #[serde(default)]
+    pub(crate) links: Vec<Link>,
+    #[serde(default)]
+    pub(crate) links_refused: Vec<RefusedText>,
+    #[serde(default)]
+    pub(crate) logs: Vec<DirectLog>,
+    #[serde(default)]
+    pub(crate) bodies: Vec<Body>,
+    #[serde(default)]
+    pub(crate) bodies_refused: Vec<RefusedBody>,
+    #[serde(default)]
+    pub(crate) chains: Vec<Chain>,
+    #[serde(default)]
+    pub(crate) order: Vec<Placed>,
+    #[serde(default)]
+    pub(crate) fork: Vec<String>,
+    #[serde(default)]
+    pub(crate) pairs: Vec<Pair>,
+    #[serde(default)]
+    pub(crate) sealed: Vec<Sealed>,
+    #[serde(default)]
+    pub(crate) frames: Vec<FrameCase>,
+    #[serde(default)]
+    pub(crate) frames_refused: Vec<RefusedFrame>,
+    #[serde(default)]
+    pub(crate) frames_ignored: Vec<IgnoredFrame>,
+}
+
+impl File {
+    pub(crate) fn key(&self, name: &str) -> SigningKey {
+        SigningKey::from_seed(&self.keys[name].seed.fixed())
+    }
+
+    pub(crate) fn envelope(&self, name: &str) -> &EnvelopeCase {
+        self.envelopes.iter().find(|case| case.name == name).expect("a named envelope")
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct KeyCase {
+    pub(crate) seed: Hex,
+    pub(crate) public: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct EnvelopeCase {
+    pub(crate) name: String,
+    pub(crate) signer: String,
+    #[serde(flatten)]
+    pub(crate) fields: Fields,
+    pub(crate) payload: Hex,
+    pub(crate) envelope: Hex,
+    pub(crate) id: Hex,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", content = "fields", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Fields {
+    Genesis {
+        first_device: Hex,
+    },
+    DeviceAck {
+        inviter: Hex,
+        authority: Hex,
+        nonce: Hex,
+        account: Option<Hex>,
+    },
+    DeviceAdd {
+        account: Hex,
+        previous: Vec<Hex>,
+        device: Hex,
+    },
+    TransportCert {
+        transport: Hex,
+        audience: Hex,
+        not_after: u64,
+    },
+    Entry {
+        log: Hex,
+        account: Hex,
+        seq: u64,
+        prev: Option<Hex>,
+        parents: Vec<MarkCase>,
+        depth: u64,
+        hlc: HlcCase,
+        account_head: Hex,
+        kind: u8,
+        body_hash: Hex,
+        body_bytes: u64,
+    },
+    Frontier {
+        log: Hex,
+        received: Vec<MarkCase>,
+        read: Vec<MarkCase>,
+    },
+    ContactRequest {
+        to_account: Hex,
+        to_device: Hex,
+        transport: Hex,
+        audience: Hex,
+        proof: Vec<Hex>,
+        name: String,
+        greeting: String,
+        addresses: Vec<String>,
+    },
+}
+
+#[derive(Deserialize)]
+pub(crate) struct MarkCase {
+    pub(crate) device: Hex,
+    pub(crate) seq: u64,
+    pub(crate) id: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct HlcCase {
+    pub(crate) millis: u64,
+    pub(crate) counter: u64,
+}
+
+impl HlcCase {
+    pub(crate) fn clock(&self) -> Hlc {
+        Hlc::from_bits(Hlc::at(Timestamp::from_millis(self.millis)).bits() + self.counter)
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Accepted {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) envelope: Hex,
+    pub(crate) id: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Refused {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) refusal: String,
+    pub(crate) envelope: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Proven {
+    pub(crate) name: String,
+    pub(crate) proof: Vec<Hex>,
+    pub(crate) account: Hex,
+    pub(crate) devices: Vec<Hex>,
+    pub(crate) head: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct RefusedProof {
+    pub(crate) name: String,
+    pub(crate) refusal: String,
+    pub(crate) proof: Vec<Hex>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct SharedText {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) recovery: Hex,
+    pub(crate) checksum: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct RefusedText {
+    pub(crate) name: String,
+    pub(crate) refusal: String,
+    pub(crate) text: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Link {
+    pub(crate) name: String,
+    pub(crate) account: Hex,
+    pub(crate) proof: Vec<Hex>,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) text: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct DirectLog {
+    pub(crate) one: Hex,
+    pub(crate) other: Hex,
+    pub(crate) log: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Body {
+    pub(crate) name: String,
+    pub(crate) salt: Hex,
+    pub(crate) text: String,
+    pub(crate) reply_to: Option<Hex>,
+    pub(crate) body: Hex,
+    pub(crate) hash: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct RefusedBody {
+    pub(crate) name: String,
+    pub(crate) refusal: String,
+    pub(crate) body: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Chain {
+    pub(crate) name: String,
+    pub(crate) first: Hex,
+    pub(crate) second: Hex,
+    pub(crate) authentic: bool,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Placed {
+    pub(crate) name: String,
+    pub(crate) eff: String,
+    pub(crate) id: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Pair {
+    pub(crate) own: String,
+    pub(crate) other: String,
+    pub(crate) send: Hex,
+    pub(crate) receive: Hex,
+    pub(crate) own_transport: Hex,
+    pub(crate) other_transport: Hex,
+    pub(crate) tag: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Sealed {
+    pub(crate) to: String,
+    pub(crate) ephemeral_seed: Hex,
+    pub(crate) plain: Hex,
+    pub(crate) sealed: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct FrameCase {
+    pub(crate) name: String,
+    #[serde(flatten)]
+    pub(crate) fields: FrameFields,
+    pub(crate) frame: Hex,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", content = "fields", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum FrameFields {
+    Hello { tags: Vec<Hex> },
+    Certificate { cert: Hex, proof: Vec<Hex>, addresses: Vec<String> },
+    Request { sealed: Hex },
+    Frontiers { ask: bool, frontiers: Vec<Hex> },
+    Entries { log: Hex, entries: Vec<CarriedCase> },
+}
+
+#[derive(Deserialize)]
+pub(crate) struct CarriedCase {
+    pub(crate) envelope: Hex,
+    pub(crate) body: Option<Hex>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct RefusedFrame {
+    pub(crate) name: String,
+    pub(crate) refusal: String,
+    pub(crate) frame: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct IgnoredFrame {
+    pub(crate) name: String,
+    pub(crate) frame: Hex,
+}

@@ -1,0 +1,80 @@
+//! What was said? Conversations.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use kith_core::engine::{Answer, Command};
+
+use super::{
+    ApiError, ApiState, contacts,
+    error::{Body, Query},
+    types::{self, Done, HistoryQuery, Message, NewMessage, Sent, entry_id, hex},
+};
+
+const PAGE: usize = 50;
+
+/// A page of a conversation in the order that everybody sees, oldest first.
+#[utoipa::path(get, path = "/api/contacts/{contact}/messages",
+    params(("contact" = String, Path), HistoryQuery),
+    responses((status = 200, body = Vec<Message>)))]
+pub(super) async fn history(
+    State(state): State<Arc<ApiState>>,
+    Path(contact): Path<String>,
+    Query(query): Query<HistoryQuery>,
+) -> Result<Json<Vec<Message>>, ApiError> {
+    let with = contacts::find(&state, contact).await?;
+    let before = query.before.as_deref().map(message_id).transpose()?;
+    let limit = query.limit.unwrap_or(PAGE);
+    let messages = state
+        .node
+        .ask(move |engine, store| {
+            let page = engine.history(store, with.account, before, limit)?;
+            Ok::<_, kith_core::store::StoreError>(page.map(|page| {
+                page.into_iter().map(|view| types::message(engine, &with, view)).collect()
+            }))
+        })
+        .await???;
+    Ok(Json(messages))
+}
+
+/// Writes a message; returns at once, also when nobody is online.
+#[utoipa::path(post, path = "/api/contacts/{contact}/messages",
+    params(("contact" = String, Path)), request_body = NewMessage,
+    responses((status = 200, body = Sent)))]
+pub(super) async fn send(
+    State(state): State<Arc<ApiState>>,
+    Path(contact): Path<String>,
+    Body(new): Body<NewMessage>,
+) -> Result<Json<Sent>, ApiError> {
+    let to = contacts::find(&state, contact).await?.account;
+    let reply_to = new.reply_to.as_deref().map(message_id).transpose()?;
+    let command = Command::Send { to, text: new.text, reply_to };
+    match state.node.command(command).await?? {
+        Answer::Sent(id) => Ok(Json(Sent { id: hex(id.as_bytes()) })),
+        Answer::Done | Answer::Contact(_) => {
+            Err(ApiError::bad_request("refused", "the message was not written: try again"))
+        }
+    }
+}
+
+/// Everything in the conversation has been read.
+#[utoipa::path(post, path = "/api/contacts/{contact}/read", params(("contact" = String, Path)),
+    responses((status = 200, body = Done)))]
+pub(super) async fn mark_read(
+    State(state): State<Arc<ApiState>>,
+    Path(contact): Path<String>,
+) -> Result<Json<Done>, ApiError> {
+    let account = contacts::find(&state, contact).await?.account;
+    state.node.command(Command::MarkRead(account)).await??;
+    Ok(Json(Done {}))
+}
+
+fn message_id(text: &str) -> Result<kith_common::ids::EntryId, ApiError> {
+    entry_id(text).ok_or_else(|| {
+        let message = "this is no message id: ids have 64 characters, see `kith history --json`";
+        ApiError::bad_request("bad_message_id", message)
+    })
+}

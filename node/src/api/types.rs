@@ -1,0 +1,340 @@
+//! What do requests and answers look like? JSON shapes, kept apart from the engine's values.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use data_encoding::HEXLOWER;
+use kith_common::{ids::EntryId, time::Timestamp};
+use kith_core::{
+    engine::Engine,
+    view::{ContactView, MessageView},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// A one-time token from the address that the node printed.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct OpenSession {
+    /// The part behind `#t=`.
+    pub token: String,
+}
+
+/// A session of the page.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionInfo {
+    /// To be sent as `X-CSRF` with everything but GET.
+    pub csrf: String,
+    /// What the person calls themselves.
+    pub name: String,
+    /// The account as a shared string.
+    pub account: String,
+}
+
+/// A fresh address of the page.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Launch {
+    /// Opens the page once, within ten minutes.
+    pub web: String,
+}
+
+/// How the node is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Status {
+    /// What the person calls themselves.
+    pub name: String,
+    /// The account as a shared string.
+    pub account: String,
+    /// This device, in hex.
+    pub device: String,
+    /// Version of the program.
+    pub version: &'static str,
+    /// Where others can reach the node.
+    pub listening: Vec<String>,
+    /// Devices of contacts that are connected.
+    pub peers: usize,
+    /// Connections in all.
+    pub links: usize,
+    /// Entries that wait for what they depend on.
+    pub pending_entries: usize,
+    /// Whether the recovery words were written down.
+    pub recovery_confirmed: bool,
+    /// Whether others learn what was read.
+    pub read_receipts: bool,
+    /// Whether the web page was built into this program.
+    pub page_built: bool,
+    /// Seconds since the start.
+    pub uptime_seconds: u64,
+    /// What was refused since the start, by kind.
+    pub refusals: BTreeMap<&'static str, u64>,
+}
+
+/// Settings of the node.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Settings {
+    /// Whether others learn what was read.
+    pub read_receipts: bool,
+}
+
+/// What unlocks the keys.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Unlock {
+    /// Empty for a node that is kept without one.
+    #[serde(default)]
+    pub passphrase: String,
+}
+
+/// The recovery words.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RecoveryWords {
+    /// 24 words, in order.
+    pub words: Vec<String>,
+}
+
+/// Proof that the recovery words were written down.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ConfirmRecovery {
+    /// Empty for a node that is kept without one.
+    #[serde(default)]
+    pub passphrase: String,
+    /// At least three words by their positions, from 1.
+    pub words: BTreeMap<String, String>,
+}
+
+/// What to hand to somebody who wants to be a contact.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Invite {
+    /// The link: account, devices and current addresses.
+    pub link: String,
+    /// The account as a shared string.
+    pub account: String,
+    /// Where the link is as a QR code.
+    pub qr_svg_path: &'static str,
+}
+
+/// Whom to ask to become a contact.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct AddContact {
+    /// Their link.
+    pub link: String,
+    /// What to call them, if not what they call themselves.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What to say with the request.
+    #[serde(default)]
+    pub greeting: Option<String>,
+}
+
+/// What to call a contact.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Rename {
+    /// The new name.
+    pub name: String,
+}
+
+/// A person.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Contact {
+    /// What we call them.
+    pub name: String,
+    /// The account as a shared string.
+    pub account: String,
+    /// `requested`, `pending`, `contact` or `blocked`.
+    pub status: &'static str,
+    /// `unvalidated`, `validated` or `compromised`.
+    pub validity: &'static str,
+    /// Their devices, in hex.
+    pub devices: Vec<String>,
+    /// Whether one of their devices is connected.
+    pub online: bool,
+    /// Messages not yet read.
+    pub unread: u64,
+    /// The newest message.
+    pub last_message: Option<LastMessage>,
+    /// What was said with the request.
+    pub greeting: Option<String>,
+}
+
+/// The newest message of a conversation.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct LastMessage {
+    /// What is said.
+    pub text: String,
+    /// When, RFC 3339.
+    pub sent_at: String,
+}
+
+/// Which messages.
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct HistoryQuery {
+    /// How many at most; 50 if not given, 1,000 at most.
+    #[serde(default)]
+    pub limit: Option<usize>,
+    /// Only those above this one, by its id.
+    #[serde(default)]
+    pub before: Option<String>,
+}
+
+/// A message to write.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct NewMessage {
+    /// What to say; at most 60,000 bytes.
+    pub text: String,
+    /// The id of the message that this one answers.
+    #[serde(default)]
+    pub reply_to: Option<String>,
+}
+
+/// A message that was written.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Sent {
+    /// Its id.
+    pub id: String,
+}
+
+/// Who wrote a message.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Author {
+    /// The account as a shared string.
+    pub account: String,
+    /// What we call them.
+    pub name: String,
+    /// `unvalidated`, `validated` or `compromised`.
+    pub validity: &'static str,
+    /// Whether it is us.
+    pub me: bool,
+}
+
+/// A message, as everybody in the conversation sees it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Message {
+    /// Its id, in hex.
+    pub id: String,
+    /// Who wrote it.
+    pub author: Author,
+    /// What is said; empty if it was deleted.
+    pub text: String,
+    /// The id of the message that this one answers.
+    pub reply_to: Option<String>,
+    /// When the writer says it was written, RFC 3339.
+    pub sent_at: String,
+    /// When it came to this device, RFC 3339.
+    pub received_at: String,
+    /// `queued`, `delivered`, `delivered_all` or `read`; null for what others wrote.
+    pub state: Option<&'static str>,
+    /// Whether it came in above what was already shown.
+    pub late: bool,
+    /// Ids of the entries that its writer had seen last.
+    pub parents: Vec<String>,
+}
+
+/// The state of a message.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct MessageState {
+    /// The message.
+    pub id: String,
+    /// `queued`, `delivered`, `delivered_all` or `read`.
+    pub state: &'static str,
+}
+
+/// Something that has happened.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Happening {
+    /// A new message.
+    Message {
+        /// With whom, as a shared string.
+        contact: String,
+        /// The message.
+        message: Box<Message>,
+    },
+    /// Messages of ours have got further.
+    State {
+        /// With whom, as a shared string.
+        contact: String,
+        /// Which ones.
+        messages: Vec<MessageState>,
+    },
+    /// A contact is new or has changed.
+    Contact {
+        /// The contact.
+        contact: Box<Contact>,
+    },
+    /// A contact is gone.
+    ContactRemoved {
+        /// The account as a shared string.
+        account: String,
+    },
+    /// Too much has happened: look at everything again.
+    Resync {},
+}
+
+/// Nothing to say.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Done {}
+
+/// A time as RFC 3339 in UTC, with milliseconds.
+pub fn rfc3339(time: Timestamp) -> String {
+    // The largest time the formatter takes is the end of the year 9999.
+    const LAST: u64 = 253_402_300_799_999;
+    let since = Duration::from_millis(time.millis().min(LAST));
+    humantime::format_rfc3339_millis(UNIX_EPOCH + since).to_string()
+}
+
+/// An id in hex.
+pub fn hex(bytes: &[u8]) -> String {
+    HEXLOWER.encode(bytes)
+}
+
+/// An entry id from hex.
+pub fn entry_id(text: &str) -> Option<EntryId> {
+    let bytes = HEXLOWER.decode(text.as_bytes()).ok()?;
+    <[u8; 32]>::try_from(bytes).ok().map(EntryId::from_bytes)
+}
+
+/// A contact without its newest message.
+pub fn contact(view: &ContactView, last_message: Option<LastMessage>) -> Contact {
+    Contact {
+        name: view.name.clone(),
+        account: view.shared.clone(),
+        status: view.status.word(),
+        validity: view.validity.word(),
+        devices: view.devices.iter().map(|device| hex(device.as_bytes())).collect(),
+        online: view.online,
+        unread: view.unread,
+        last_message,
+        greeting: Some(view.greeting.clone()).filter(|greeting| !greeting.is_empty()),
+    }
+}
+
+/// A message with the names that go with it.
+pub fn message(engine: &Engine, with: &ContactView, view: MessageView) -> Message {
+    let author = if view.mine {
+        let card = engine.card();
+        Author {
+            account: kith_common::share::SharedId::of(&card.account).encode(),
+            name: card.name,
+            validity: kith_core::contacts::Validity::Validated.word(),
+            me: true,
+        }
+    } else {
+        Author {
+            account: with.shared.clone(),
+            name: with.name.clone(),
+            validity: with.validity.word(),
+            me: false,
+        }
+    };
+    Message {
+        id: hex(view.id.as_bytes()),
+        author,
+        text: view.text.unwrap_or_default(),
+        reply_to: view.reply_to.map(|id| hex(id.as_bytes())),
+        sent_at: rfc3339(view.sent_at),
+        received_at: rfc3339(view.received_at),
+        state: view.state.map(kith_core::delivery::DeliveryState::word),
+        late: view.late,
+        parents: view.parents.iter().map(|id| hex(id.as_bytes())).collect(),
+    }
+}

@@ -1,0 +1,341 @@
+//! What can a person type? The command line: everything but `init` and `run` asks the running node.
+
+mod commands;
+mod show;
+
+use std::{
+    io::{IsTerminal, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+use libp2p::Multiaddr;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::{client::ClientError, home::Passphrase};
+
+/// A messenger without central servers: `kith` starts your node and prints the address of its page.
+#[derive(Debug, Parser)]
+#[command(name = "kith", version, after_help = "Exit codes: 0 done, 1 refused, 2 wrong usage, \
+    3 the node is not running.")]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What holds for every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Folder of this device's keys and messages [default: the platform's data folder].
+    #[arg(long, global = true, value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Answer with JSON: one document, or one a line for streams.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Read the passphrase from the first line of this file.
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "no_passphrase")]
+    passphrase_file: Option<PathBuf>,
+    /// Keep keys without a passphrase: whoever has the disk has them.
+    #[arg(long, global = true)]
+    no_passphrase: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make an account with this device as its first.
+    Init(InitArguments),
+    /// Start the node (also without any command).
+    Run(RunArguments),
+    /// How the running node is.
+    Status,
+    /// Stop the running node.
+    Stop,
+    /// A fresh address that opens the node's web page once.
+    Web,
+    /// The link by which others ask to become your contact.
+    Invite {
+        /// Also draw it as a QR code.
+        #[arg(long)]
+        qr: bool,
+    },
+    /// People: add, list, accept, block.
+    #[command(subcommand)]
+    Contact(ContactCommand),
+    /// Write a message; returns at once, also when nobody is online.
+    Send {
+        /// Name of the contact, or (the beginning of) its id.
+        contact: String,
+        /// What to say; `-` reads it from standard input.
+        text: String,
+        /// Id of the message to answer.
+        #[arg(long, value_name = "ID")]
+        reply_to: Option<String>,
+    },
+    /// A conversation in the order that everybody sees.
+    History {
+        /// Name of the contact, or (the beginning of) its id.
+        contact: String,
+        /// How many messages at most.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        /// Only messages above this one.
+        #[arg(long, value_name = "ID")]
+        before: Option<String>,
+    },
+    /// Everything in a conversation has been read.
+    Read {
+        /// Name of the contact, or (the beginning of) its id.
+        contact: String,
+    },
+    /// Tell what happens, as it happens.
+    Watch,
+    /// Settings: without arguments they are shown.
+    Settings {
+        /// Let contacts see what you have read: on or off.
+        #[arg(long, value_name = "on|off", value_parser = on_off)]
+        read_receipts: Option<bool>,
+    },
+    /// The words that restore your account when every device is lost.
+    #[command(subcommand)]
+    Recovery(RecoveryCommand),
+}
+
+#[derive(Debug, Args)]
+struct InitArguments {
+    /// What you call yourself; contacts see it.
+    #[arg(long)]
+    name: String,
+}
+
+/// How to start a node.
+#[derive(Debug, Args, Default)]
+pub(crate) struct RunArguments {
+    /// Address for other nodes, such as /ip4/0.0.0.0/udp/7420/quic-v1 [default: all interfaces,
+    /// QUIC and TCP, on ports that stay the same].
+    #[arg(long, value_name = "MULTIADDR")]
+    pub(crate) listen: Vec<Multiaddr>,
+    /// Loopback address of the page and API [default: 127.0.0.1:7474, or a free port].
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) api: Option<SocketAddr>,
+    /// Do not look for nodes on the local network.
+    #[arg(long)]
+    pub(crate) no_mdns: bool,
+    /// Address of a node to connect to, besides those of contacts.
+    #[arg(long, value_name = "MULTIADDR")]
+    pub(crate) peer: Vec<Multiaddr>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ContactCommand {
+    /// Ask somebody to become a contact.
+    Add {
+        /// The link that they gave you.
+        link: String,
+        /// What to call them.
+        #[arg(long)]
+        name: Option<String>,
+        /// What to say with the request.
+        #[arg(long)]
+        greeting: Option<String>,
+    },
+    /// Everybody on the list.
+    List,
+    /// One person in full.
+    Show {
+        /// Name of the contact, or (the beginning of) its id.
+        contact: String,
+    },
+    /// Agree to a request.
+    Accept {
+        /// Name of the contact, or (the beginning of) its id.
+        contact: String,
+    },
+    /// Hear nothing more from somebody.
+    Block {
+        /// Name of the contact, or (the beginning of) its id.
+        contact: String,
+    },
+    /// Hear from somebody again.
+    Unblock {
+        /// Name of the contact, or (the beginning of) its id.
+        contact: String,
+    },
+    /// Take somebody off the list; the conversation is kept.
+    Remove {
+        /// Name of the contact, or (the beginning of) its id.
+        contact: String,
+    },
+    /// Call somebody something else.
+    Rename {
+        /// Name of the contact, or (the beginning of) its id.
+        contact: String,
+        /// The new name.
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum RecoveryCommand {
+    /// Show the words again, as long as you have not confirmed them.
+    Show,
+    /// Confirm that you wrote the words down; they are erased from this device.
+    Confirm {
+        /// All 24 words, or at least three as POSITION=WORD.
+        words: Vec<String>,
+    },
+}
+
+/// Why a command did not do what it should.
+#[derive(Debug, Error)]
+pub(crate) enum CliError {
+    /// Refused, with a sentence that says what to do.
+    #[error("{0}")]
+    Refused(String),
+    /// No node runs on this home folder.
+    #[error("the node is not running: start it with `kith run`")]
+    NotRunning,
+}
+
+impl From<ClientError> for CliError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::NotRunning => Self::NotRunning,
+            ClientError::Refused(message) => Self::Refused(message),
+        }
+    }
+}
+
+impl From<anyhow::Error> for CliError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Refused(format!("{error:#}"))
+    }
+}
+
+impl From<crate::home::HomeError> for CliError {
+    fn from(error: crate::home::HomeError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+impl CliError {
+    const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused(_) => 1,
+            Self::NotRunning => 3,
+        }
+    }
+}
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let json = arguments.global.json;
+    match commands::carry_out(arguments.global, arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            show::error(json, &error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+impl Global {
+    pub(crate) fn home(&self) -> Result<PathBuf, CliError> {
+        if let Some(home) = &self.home {
+            return Ok(home.clone());
+        }
+        directories::ProjectDirs::from("", "", "kith")
+            .map(|dirs| dirs.data_dir().to_owned())
+            .ok_or_else(|| CliError::Refused("no home folder found: name one with --home".into()))
+    }
+
+    /// The passphrase as given; `None` if nothing was said about it.
+    fn given_passphrase(&self) -> Result<Option<Passphrase>, CliError> {
+        if self.no_passphrase {
+            return Ok(Some(Passphrase::None));
+        }
+        if let Some(file) = &self.passphrase_file {
+            let text = std::fs::read_to_string(file).map(Zeroizing::new).map_err(|error| {
+                CliError::Refused(format!("cannot read {}: {error}", file.display()))
+            })?;
+            let line = text.lines().next().unwrap_or_default().to_owned();
+            return Ok(Some(Passphrase::Given(Zeroizing::new(line))));
+        }
+        Ok(std::env::var("KITH_PASSPHRASE").ok().map(Zeroizing::new).map(Passphrase::Given))
+    }
+
+    /// The passphrase of an existing home.
+    pub(crate) fn passphrase(&self) -> Result<Passphrase, CliError> {
+        if !crate::home::needs_passphrase(&self.home()?)? {
+            return Ok(Passphrase::None);
+        }
+        match self.given_passphrase()? {
+            Some(given) => Ok(given),
+            None => ask_secretly("Passphrase: ").map(Passphrase::Given),
+        }
+    }
+
+    /// The passphrase for a new home, asked twice.
+    fn new_passphrase(&self) -> Result<Passphrase, CliError> {
+        if let Some(given) = self.given_passphrase()? {
+            return match &given {
+                Passphrase::Given(text) if text.is_empty() => Err(CliError::Refused(
+                    "the passphrase is empty: choose one, or say --no-passphrase".into(),
+                )),
+                _ => Ok(given),
+            };
+        }
+        let first = ask_secretly("Choose a passphrase for this device: ")?;
+        if first.is_empty() {
+            return Err(CliError::Refused(
+                "the passphrase is empty: choose one, or say --no-passphrase".into(),
+            ));
+        }
+        if ask_secretly("The same again: ")? == first {
+            Ok(Passphrase::Given(first))
+        } else {
+            Err(CliError::Refused("the two passphrases differ: try again".into()))
+        }
+    }
+}
+
+fn ask_secretly(prompt: &str) -> Result<Zeroizing<String>, CliError> {
+    if !std::io::stdin().is_terminal() {
+        return Err(CliError::Refused(
+            "a passphrase is needed: give it with --passphrase-file or KITH_PASSPHRASE, \
+             or go without by --no-passphrase"
+                .into(),
+        ));
+    }
+    rpassword::prompt_password(prompt)
+        .map(Zeroizing::new)
+        .map_err(|error| CliError::Refused(format!("no passphrase was read: {error}")))
+}
+
+fn ask(prompt: &str) -> Result<String, CliError> {
+    if !std::io::stdin().is_terminal() {
+        return Err(CliError::Refused(
+            "there is no account here yet: make one with `kith init --name NAME`".into(),
+        ));
+    }
+    let mut line = String::new();
+    let mut out = std::io::stderr();
+    let read = write!(out, "{prompt}")
+        .and_then(|()| out.flush())
+        .and_then(|()| std::io::stdin().read_line(&mut line));
+    read.map_err(|error| CliError::Refused(format!("nothing was read: {error}")))?;
+    Ok(line.trim().to_owned())
+}
+
+fn on_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("say on or off".to_owned()),
+    }
+}

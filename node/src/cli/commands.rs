@@ -1,0 +1,238 @@
+//! What does each command do?
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Read},
+};
+
+use kith_common::{crypto::PasswordCost, share::SharedId};
+use serde_json::{Value, json};
+
+use super::{
+    CliError, Command, ContactCommand, Global, InitArguments, RecoveryCommand, RunArguments, ask,
+    show,
+};
+use crate::{
+    api::types::hex,
+    client::{Client, escape},
+    driver, home,
+    random::OsRandom,
+    run,
+};
+
+pub(super) fn carry_out(global: Global, command: Option<Command>) -> Result<(), CliError> {
+    match command.unwrap_or_else(|| Command::Run(RunArguments::default())) {
+        Command::Init(arguments) => init(&global, &arguments),
+        Command::Run(arguments) => start(&global, arguments),
+        command => {
+            let client = Client::open(&global.home()?)?;
+            request(&global, &client, command)
+        }
+    }
+}
+
+fn init(global: &Global, arguments: &InitArguments) -> Result<(), CliError> {
+    let folder = global.home()?;
+    if home::exists(&folder) {
+        return Err(home::HomeError::Exists(folder).into());
+    }
+    let passphrase = global.new_passphrase()?;
+    let (keys, words) = home::create(&folder, &passphrase, PasswordCost::MODERATE, &mut OsRandom::new())?;
+    let account = SharedId::of(&keys.account).encode();
+    let device = hex(keys.device.device().as_bytes());
+    driver::name_account(keys, &home::database(&folder), &arguments.name)
+        .map_err(anyhow::Error::from)?;
+    words.expose(|words| {
+        let document = json!({ "account": account, "device": device, "recovery_words": words });
+        show::answer(global.json, &document, |_| {
+            show::recovery_words(words);
+            show::line(&format!("Your account: {account}"));
+        });
+    });
+    Ok(())
+}
+
+fn start(global: &Global, arguments: RunArguments) -> Result<(), CliError> {
+    let folder = global.home()?;
+    if !home::exists(&folder) {
+        let name = ask("What do you call yourself? ")?;
+        init(global, &InitArguments { name })?;
+    }
+    let passphrase = global.passphrase()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)?;
+    let json = global.json;
+    runtime.block_on(run::run(&folder, &passphrase, arguments, |ready| {
+        show::ready(json, ready);
+    }))?;
+    Ok(())
+}
+
+fn request(global: &Global, client: &Client, command: Command) -> Result<(), CliError> {
+    let json = global.json;
+    match command {
+        Command::Init(_) | Command::Run(_) => {}
+        Command::Status => show::answer(json, &client.get("/api/status")?, show::status),
+        Command::Stop => {
+            client.post("/api/stop", &json!({}))?;
+            client.wait_until_gone();
+            show::answer(json, &json!({}), |_| show::line("The node has stopped."));
+        }
+        Command::Web => {
+            show::answer(json, &client.post("/api/launch", &json!({}))?, |answer| {
+                show::field(answer, "web");
+            });
+        }
+        Command::Invite { qr } => invite(json, client, qr)?,
+        Command::Contact(command) => contact(json, client, command)?,
+        Command::Send { contact, text, reply_to } => {
+            let text = if text == "-" { standard_input()? } else { text };
+            let path = format!("/api/contacts/{}/messages", escape(&contact));
+            let sent = client.post(&path, &json!({ "text": text, "reply_to": reply_to }))?;
+            show::answer(json, &sent, |answer| show::field(answer, "id"));
+        }
+        Command::History { contact, limit, before } => {
+            history(json, client, &contact, limit, before.as_deref())?;
+        }
+        Command::Read { contact } => {
+            let path = format!("/api/contacts/{}/read", escape(&contact));
+            show::answer(json, &client.post(&path, &json!({}))?, |_| {});
+        }
+        Command::Watch => watch(json, client)?,
+        Command::Settings { read_receipts } => {
+            let answer = match read_receipts {
+                Some(on) => client.put("/api/settings", &json!({ "read_receipts": on }))?,
+                None => client.get("/api/settings")?,
+            };
+            show::answer(json, &answer, show::status);
+        }
+        Command::Recovery(command) => recovery(global, client, command)?,
+    }
+    Ok(())
+}
+
+fn invite(json: bool, client: &Client, qr: bool) -> Result<(), CliError> {
+    let mut answer = client.get("/api/invite")?;
+    if let Some(fields) = answer.as_object_mut() {
+        fields.remove("qr_svg_path");
+    }
+    if qr {
+        let link = answer.get("link").and_then(Value::as_str).unwrap_or_default();
+        show::qr(link)?;
+    }
+    show::answer(json, &answer, |answer| show::field(answer, "link"));
+    Ok(())
+}
+
+fn contact(json: bool, client: &Client, command: ContactCommand) -> Result<(), CliError> {
+    let at = |contact: &str, action: &str| format!("/api/contacts/{}{action}", escape(contact));
+    let nothing = json!({});
+    let answer = match command {
+        ContactCommand::Add { link, name, greeting } => {
+            let body = json!({ "link": link, "name": name, "greeting": greeting });
+            client.post("/api/contacts", &body)?
+        }
+        ContactCommand::List => {
+            show::answer(json, &client.get("/api/contacts")?, show::contacts);
+            return Ok(());
+        }
+        ContactCommand::Show { contact } => client.get(&at(&contact, ""))?,
+        ContactCommand::Accept { contact } => client.post(&at(&contact, "/accept"), &nothing)?,
+        ContactCommand::Block { contact } => client.post(&at(&contact, "/block"), &nothing)?,
+        ContactCommand::Unblock { contact } => client.post(&at(&contact, "/unblock"), &nothing)?,
+        ContactCommand::Remove { contact } => client.post(&at(&contact, "/remove"), &nothing)?,
+        ContactCommand::Rename { contact, name } => {
+            client.patch(&at(&contact, ""), &json!({ "name": name }))?
+        }
+    };
+    show::answer(json, &answer, show::status);
+    Ok(())
+}
+
+fn history(
+    json: bool,
+    client: &Client,
+    contact: &str,
+    limit: usize,
+    before: Option<&str>,
+) -> Result<(), CliError> {
+    // The API gives at most 1,000 at once; more are fetched page by page, newest page first.
+    let mut pages: Vec<Vec<Value>> = Vec::new();
+    let mut before = before.map(str::to_owned);
+    let mut left = limit;
+    while left > 0 {
+        let page = left.min(kith_core::limits::HISTORY_MAX);
+        let above = before.as_deref().map_or(String::new(), |id| format!("&before={}", escape(id)));
+        let path = format!("/api/contacts/{}/messages?limit={page}{above}", escape(contact));
+        let Value::Array(messages) = client.get(&path)? else { break };
+        left = left.saturating_sub(messages.len());
+        let full = messages.len() == page;
+        before = messages.first().and_then(|m| m.get("id")).and_then(Value::as_str).map(str::to_owned);
+        pages.push(messages);
+        if !full {
+            break;
+        }
+    }
+    let messages: Vec<Value> = pages.into_iter().rev().flatten().collect();
+    show::answer(json, &Value::Array(messages), show::messages);
+    Ok(())
+}
+
+fn watch(json: bool, client: &Client) -> Result<(), CliError> {
+    let stream = BufReader::new(client.stream("/api/events")?);
+    for line in stream.lines() {
+        let Ok(line) = line else { break };
+        let Some(data) = line.strip_prefix("data: ") else { continue };
+        if let Ok(event) = serde_json::from_str(data) {
+            show::answer(json, &event, show::event);
+        }
+    }
+    Ok(())
+}
+
+fn recovery(global: &Global, client: &Client, command: RecoveryCommand) -> Result<(), CliError> {
+    let passphrase = match global.passphrase()? {
+        home::Passphrase::Given(text) => text,
+        _ => zeroize::Zeroizing::default(),
+    };
+    match command {
+        RecoveryCommand::Show => {
+            let body = json!({ "passphrase": *passphrase });
+            let answer = client.post("/api/recovery/show", &body)?;
+            show::answer(global.json, &answer, |answer| {
+                let words = answer.get("words").and_then(Value::as_array);
+                let words: Vec<&str> =
+                    words.into_iter().flatten().filter_map(Value::as_str).collect();
+                show::recovery_words(&words);
+            });
+        }
+        RecoveryCommand::Confirm { words } => {
+            let words: BTreeMap<String, String> = words
+                .iter()
+                .flat_map(|argument| argument.split_whitespace())
+                .zip(1..)
+                .map(|(word, position)| match word.split_once('=') {
+                    Some((position, word)) => (position.to_owned(), word.to_owned()),
+                    None => (position.to_string(), word.to_owned()),
+                })
+                .collect();
+            let body = json!({ "passphrase": *passphrase, "words": words });
+            let answer = client.post("/api/recovery/confirm", &body)?;
+            show::answer(global.json, &answer, |_| {
+                show::line("Confirmed. The recovery key is no longer on this device.");
+            });
+        }
+    }
+    Ok(())
+}
+
+fn standard_input() -> Result<String, CliError> {
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| CliError::Refused(format!("cannot read standard input: {error}")))?;
+    Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
+}

@@ -1,0 +1,164 @@
+//! How does the command line talk to the node? HTTP on loopback with the key from the home folder.
+
+use std::{io::Read, path::Path, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+/// File in the home folder that says where the node listens and holds the programs' key.
+pub const ACCESS_FILE: &str = "api.json";
+
+/// How to reach the running node; the file is readable by its owner only.
+#[derive(Serialize, Deserialize)]
+#[expect(missing_debug_implementations, reason = "holds the key")]
+pub struct Access {
+    /// `127.0.0.1:PORT`.
+    pub address: String,
+    /// Bearer token.
+    pub key: String,
+}
+
+/// Why a request was not answered.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// Nothing listens.
+    #[error("the node is not running")]
+    NotRunning,
+    /// The node said no, and why.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Talks to the node of one home folder.
+#[expect(missing_debug_implementations, reason = "holds the key")]
+pub struct Client {
+    access: Access,
+    agent: ureq::Agent,
+}
+
+impl Client {
+    /// Finds the node of a home folder.
+    ///
+    /// # Errors
+    /// [`ClientError::NotRunning`] if none has been started there.
+    pub fn open(home: &Path) -> Result<Self, ClientError> {
+        let text = std::fs::read_to_string(home.join(ACCESS_FILE))
+            .map_err(|_| ClientError::NotRunning)?;
+        let access = serde_json::from_str(&text).map_err(|_| ClientError::NotRunning)?;
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .timeout_connect(Some(Duration::from_secs(5)))
+            .build()
+            .into();
+        Ok(Self { access, agent })
+    }
+
+    /// Reads.
+    ///
+    /// # Errors
+    /// If the node is not running or refuses.
+    pub fn get(&self, path: &str) -> Result<Value, ClientError> {
+        self.answer(self.agent.get(self.url(path)).header("authorization", self.key()).call())
+    }
+
+    /// Does something.
+    ///
+    /// # Errors
+    /// If the node is not running or refuses.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        let request = self.agent.post(self.url(path)).header("authorization", self.key());
+        self.answer(request.send_json(body))
+    }
+
+    /// Replaces something.
+    ///
+    /// # Errors
+    /// If the node is not running or refuses.
+    pub fn put(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        let request = self.agent.put(self.url(path)).header("authorization", self.key());
+        self.answer(request.send_json(body))
+    }
+
+    /// Changes something.
+    ///
+    /// # Errors
+    /// If the node is not running or refuses.
+    pub fn patch(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        let request = self.agent.patch(self.url(path)).header("authorization", self.key());
+        self.answer(request.send_json(body))
+    }
+
+    /// Reads for as long as the node has something to say.
+    ///
+    /// # Errors
+    /// If the node is not running or refuses.
+    pub fn stream(&self, path: &str) -> Result<impl Read + use<>, ClientError> {
+        let request = self.agent.get(self.url(path)).header("authorization", self.key());
+        let response = request.call().map_err(|_| ClientError::NotRunning)?;
+        Ok(response.into_body().into_reader())
+    }
+
+    /// Waits (ten seconds at most) until the node no longer listens.
+    pub fn wait_until_gone(&self) {
+        for _ in 0..100 {
+            if std::net::TcpStream::connect(&self.access.address).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.access.address)
+    }
+
+    fn key(&self) -> String {
+        format!("Bearer {}", self.access.key)
+    }
+
+    fn answer(
+        &self,
+        response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Value, ClientError> {
+        let mut response = response.map_err(|_| ClientError::NotRunning)?;
+        let status = response.status();
+        let reader = response.body_mut().with_config().limit(512 << 20).reader();
+        let value: Value = serde_json::from_reader(reader).unwrap_or(Value::Null);
+        if status.is_success() {
+            return Ok(value);
+        }
+        if status == ureq::http::StatusCode::UNAUTHORIZED {
+            // Another program listens where this home's node once did.
+            return Err(ClientError::NotRunning);
+        }
+        let message = value.pointer("/error/message").and_then(Value::as_str);
+        Err(ClientError::Refused(
+            message.map_or_else(|| format!("the node refused this ({status})"), str::to_owned),
+        ))
+    }
+}
+
+/// Escapes a text for one part of a path or query (RFC 3986 §2.1).
+pub fn escape(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_escaped() {
+        assert_eq!(escape("Zoë/2 ?"), "Zo%C3%AB%2F2%20%3F");
+    }
+}

@@ -1,0 +1,483 @@
+//! Who feeds the engine and carries out what it says? One thread that owns engine and store.
+//!
+//! Everything that happens comes through one bounded channel. What is waiting is handled together
+//! in one transaction; only after the commit are outputs carried out.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use kith_common::{
+    account::Account,
+    ids::{AccountId, EntryId},
+    keys::{Secret, SigningKey},
+    share::SharedId,
+    time::{Timestamp, Uptime},
+};
+use kith_core::{
+    delivery::DeliveryState,
+    engine::{
+        Answer, Command, CommandError, CommandId, Context, Engine, Event, Identity, Input, LinkId,
+        Output,
+    },
+    store::{Store, StoreError},
+    view::MessageView,
+};
+use thiserror::Error;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::{
+    home::UnlockedKeys,
+    network::{self, Network, NetworkEvent},
+    random::OsRandom,
+    sqlite::SqliteStore,
+};
+
+/// Inputs that may wait for the engine; more make their senders wait.
+const WORK_MAX: usize = 256;
+/// Inputs handled in one transaction: enough to share the cost of a commit under load.
+const BATCH_MAX: usize = 64;
+/// Notices that a slow listener may lag behind before it has to start over.
+const NOTICES_MAX: usize = 1024;
+/// New messages of one batch that are told one by one; more make listeners start over.
+const NOTICES_PER_BATCH_MAX: usize = 200;
+/// Pause before the store is tried again after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+/// Pause between attempts to reach the addresses given by hand.
+const PEERS_PAUSE: Duration = Duration::from_secs(10);
+
+/// The node has stopped, or its store has failed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The engine's thread has ended.
+    #[error("the node is stopping")]
+    Stopped,
+    /// The store did not take or give what was needed.
+    #[error("the node's storage failed ({0}): check the disk, then try again")]
+    Storage(String),
+}
+
+impl From<StoreError> for NodeError {
+    fn from(error: StoreError) -> Self {
+        Self::Storage(error.to_string())
+    }
+}
+
+/// Something that has happened, as it is told to listeners.
+#[derive(Debug, Clone)]
+pub enum Notice {
+    /// A new message in a conversation.
+    Message {
+        /// With whom.
+        with: AccountId,
+        /// The message.
+        message: Box<MessageView>,
+    },
+    /// Messages of ours have got further.
+    States {
+        /// With whom.
+        with: AccountId,
+        /// Which ones, and how far.
+        states: Vec<(EntryId, DeliveryState)>,
+    },
+    /// A contact is new or has changed.
+    Contact(AccountId),
+    /// A contact is gone.
+    ContactRemoved(SharedId),
+    /// Too much has happened to tell: look at everything again.
+    Resync,
+}
+
+type Reply<T> = oneshot::Sender<Result<T, NodeError>>;
+type Question = Box<dyn FnOnce(&Engine, &dyn Store) + Send>;
+
+enum Work {
+    Network(NetworkEvent),
+    Command(Command, Reply<Result<Answer, CommandError>>),
+    Question(Question),
+    Stop,
+}
+
+/// Talks to the engine's thread.
+#[derive(Debug, Clone)]
+pub struct NodeHandle {
+    work: mpsc::Sender<Work>,
+    notices: broadcast::Sender<Notice>,
+    network: Arc<Network>,
+}
+
+impl NodeHandle {
+    /// Has a command carried out; returns after it is durable.
+    ///
+    /// # Errors
+    /// If the node has stopped or its storage failed. Inside: why the command was refused.
+    pub async fn command(
+        &self,
+        command: Command,
+    ) -> Result<Result<Answer, CommandError>, NodeError> {
+        let (reply, answer) = oneshot::channel();
+        self.work.send(Work::Command(command, reply)).await.map_err(|_| NodeError::Stopped)?;
+        answer.await.map_err(|_| NodeError::Stopped)?
+    }
+
+    /// Reads from the engine and its store.
+    ///
+    /// # Errors
+    /// If the node has stopped.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Engine, &dyn Store) -> T + Send + 'static,
+    ) -> Result<T, NodeError> {
+        let (reply, answer) = oneshot::channel();
+        let question: Question = Box::new(move |engine, store| {
+            let _ = reply.send(question(engine, store));
+        });
+        self.work.send(Work::Question(question)).await.map_err(|_| NodeError::Stopped)?;
+        answer.await.map_err(|_| NodeError::Stopped)
+    }
+
+    /// Listens to what happens from now on.
+    pub fn listen(&self) -> broadcast::Receiver<Notice> {
+        self.notices.subscribe()
+    }
+
+    /// What the network refused, by kind.
+    pub fn network_counters(&self) -> BTreeMap<&'static str, u64> {
+        self.network.counters()
+    }
+
+    /// Ends the engine's thread after what is waiting.
+    pub async fn stop(&self) {
+        let _ = self.work.send(Work::Stop).await;
+    }
+}
+
+/// What a node is made of.
+#[derive(Debug)]
+pub struct NodeParts {
+    /// The account with its proof.
+    pub account: Account,
+    /// The key of this device.
+    pub device: SigningKey,
+    /// The key that seals the store.
+    pub master: Secret<32>,
+    /// The store's file.
+    pub database: PathBuf,
+    /// How to reach others.
+    pub network: network::NetworkConfig,
+    /// Addresses to try besides those of contacts.
+    pub peers: Vec<String>,
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    /// Talks to it.
+    pub handle: NodeHandle,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Node {
+    /// Opens the store, starts the network and the engine's thread.
+    ///
+    /// # Errors
+    /// If the store cannot be opened or an address cannot be listened on.
+    pub async fn start(parts: NodeParts) -> anyhow::Result<Self> {
+        let store = SqliteStore::open(&parts.database, &parts.master)?;
+        let (work, inbox) = mpsc::channel(WORK_MAX);
+        let (events, mut from_network) = mpsc::channel(WORK_MAX);
+        let network = Arc::new(Network::start(parts.network, events).await?);
+        let (notices, _) = broadcast::channel(NOTICES_MAX);
+        let handle = NodeHandle {
+            work: work.clone(),
+            notices: notices.clone(),
+            network: Arc::clone(&network),
+        };
+        tokio::spawn(async move {
+            while let Some(event) = from_network.recv().await {
+                if work.send(Work::Network(event)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let mut driver = Driver {
+            identity: Identity { account: parts.account, device: parts.device },
+            store,
+            network,
+            notices,
+            peers: parts.peers,
+            started: Instant::now(),
+            waiting: BTreeMap::new(),
+            commands: 0,
+            links: std::collections::BTreeSet::new(),
+            addresses: Vec::new(),
+        };
+        let engine = driver.open()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let thread = std::thread::Builder::new()
+            .name("engine".to_owned())
+            .spawn(move || runtime.block_on(driver.run(engine, inbox)))?;
+        Ok(Self { handle, thread })
+    }
+
+    /// Stops the engine; what was handled is durable.
+    pub async fn stop(self) {
+        self.handle.stop().await;
+        let thread = self.thread;
+        if tokio::task::spawn_blocking(move || thread.join()).await.is_err() {
+            tracing::error!("the engine's thread did not end in order");
+        }
+    }
+}
+
+/// Gives a new account its name; the first thing that its store is told.
+///
+/// # Errors
+/// If the store cannot be opened or written.
+pub fn name_account(keys: UnlockedKeys, database: &Path, name: &str) -> Result<(), StoreError> {
+    let mut store = SqliteStore::open(database, &keys.master)?;
+    let me = Identity { account: keys.account, device: keys.device };
+    store.begin()?;
+    let mut cx = Context {
+        now: wall_clock(),
+        uptime: Uptime::from_millis(0),
+        rng: &mut OsRandom::new(),
+        store: &mut store,
+        out: &mut Vec::new(),
+    };
+    Engine::open(me, name, &mut cx)?;
+    store.commit()
+}
+
+struct Driver {
+    identity: Identity,
+    store: SqliteStore,
+    network: Arc<Network>,
+    notices: broadcast::Sender<Notice>,
+    peers: Vec<String>,
+    started: Instant,
+    waiting: BTreeMap<CommandId, Reply<Result<Answer, CommandError>>>,
+    commands: u64,
+    links: std::collections::BTreeSet<LinkId>,
+    addresses: Vec<String>,
+}
+
+impl Driver {
+    async fn run(mut self, mut engine: Engine, mut inbox: mpsc::Receiver<Work>) {
+        let mut next_peers = tokio::time::Instant::now();
+        loop {
+            let deadline = self.deadline(&engine, next_peers);
+            let first = match tokio::time::timeout_at(deadline, inbox.recv()).await {
+                Ok(Some(Work::Stop) | None) => return,
+                Ok(Some(work)) => Some(work),
+                Err(_) => None,
+            };
+            if !self.peers.is_empty() && next_peers <= tokio::time::Instant::now() {
+                next_peers = tokio::time::Instant::now() + PEERS_PAUSE;
+                self.network.dial(self.peers.clone());
+            }
+            let mut batch: Vec<Work> = first.into_iter().collect();
+            while batch.len() < BATCH_MAX {
+                match inbox.try_recv() {
+                    Ok(work) => batch.push(work),
+                    Err(_) => break,
+                }
+            }
+            let stop = batch.iter().any(|work| matches!(work, Work::Stop));
+            engine = match self.turn(engine, batch) {
+                Ok(engine) => engine,
+                Err(error) => match self.recover(&error).await {
+                    Some(engine) => engine,
+                    None => return,
+                },
+            };
+            if stop {
+                return;
+            }
+        }
+    }
+
+    fn deadline(&self, engine: &Engine, next_peers: tokio::time::Instant) -> tokio::time::Instant {
+        let at = engine.deadline().map(|(at, _)| self.started + Duration::from_millis(at.millis()));
+        let peers = (!self.peers.is_empty()).then_some(next_peers);
+        let far = tokio::time::Instant::now() + Duration::from_secs(3600);
+        at.map(tokio::time::Instant::from_std).into_iter().chain(peers).min().unwrap_or(far)
+    }
+
+    /// Handles a batch in one transaction and carries out what came of it.
+    fn turn(&mut self, mut engine: Engine, batch: Vec<Work>) -> Result<Engine, StoreError> {
+        let mut out = Vec::new();
+        let mut questions = Vec::new();
+        self.store.begin()?;
+        for work in batch {
+            let input = match work {
+                Work::Network(event) => self.network_input(event),
+                Work::Command(command, reply) => {
+                    self.commands += 1;
+                    let id = CommandId(self.commands);
+                    self.waiting.insert(id, reply);
+                    Some(Input::Command { id, command })
+                }
+                Work::Question(question) => {
+                    questions.push(question);
+                    None
+                }
+                Work::Stop => None,
+            };
+            if let Some(input) = input {
+                self.with_context(&mut out, |cx| engine.handle(cx, input))?;
+            }
+        }
+        if engine.deadline().is_some_and(|(at, _)| at <= self.uptime()) {
+            self.with_context(&mut out, |cx| engine.handle(cx, Input::Tick))?;
+        }
+        self.store.commit()?;
+        self.carry_out(&engine, out);
+        for question in questions {
+            question(&engine, &self.store);
+        }
+        Ok(engine)
+    }
+
+    fn network_input(&mut self, event: NetworkEvent) -> Option<Input> {
+        match event {
+            NetworkEvent::LinkUp { link, own_transport, peer_transport, .. } => {
+                let link = LinkId(link.0);
+                self.links.insert(link);
+                Some(Input::LinkUp { link, own_transport, peer_transport })
+            }
+            NetworkEvent::Frame { link, bytes } => {
+                Some(Input::Frame { link: LinkId(link.0), bytes })
+            }
+            NetworkEvent::LinkDown { link } => {
+                let link = LinkId(link.0);
+                self.links.remove(&link);
+                Some(Input::LinkDown { link })
+            }
+            NetworkEvent::Listening { addresses } => {
+                self.addresses.clone_from(&addresses);
+                Some(Input::Listening { addresses })
+            }
+            NetworkEvent::Discovered { .. } => None,
+        }
+    }
+
+    fn with_context<T>(
+        &mut self,
+        out: &mut Vec<Output>,
+        act: impl FnOnce(&mut Context<'_>) -> T,
+    ) -> T {
+        let (now, uptime) = (wall_clock(), self.uptime());
+        let mut rng = OsRandom::new();
+        act(&mut Context { now, uptime, rng: &mut rng, store: &mut self.store, out })
+    }
+
+    fn uptime(&self) -> Uptime {
+        let millis = self.started.elapsed().as_millis();
+        Uptime::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+    }
+
+    fn carry_out(&mut self, engine: &Engine, outputs: Vec<Output>) {
+        let mut events = Vec::new();
+        for output in outputs {
+            match output {
+                Output::Send { link, bytes } => {
+                    let link = network::LinkId(link.0);
+                    if self.network.send(link, bytes).is_err() {
+                        self.network.close(link);
+                    }
+                }
+                Output::Close { link } => self.network.close(network::LinkId(link.0)),
+                Output::Dial { addresses } => self.network.dial(addresses),
+                Output::Answered { id, result } => {
+                    if let Some(reply) = self.waiting.remove(&id) {
+                        let _ = reply.send(Ok(result));
+                    }
+                }
+                Output::Event(event) => events.push(event),
+            }
+        }
+        if self.notices.receiver_count() > 0 && !events.is_empty() {
+            self.tell(engine, &events);
+        }
+    }
+
+    fn tell(&self, engine: &Engine, events: &[Event]) {
+        if events.len() > NOTICES_PER_BATCH_MAX {
+            let _ = self.notices.send(Notice::Resync);
+            return;
+        }
+        for event in events {
+            match self.notice(engine, event) {
+                Ok(Some(notice)) => drop(self.notices.send(notice)),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a listener could not be told what happened");
+                    let _ = self.notices.send(Notice::Resync);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn notice(&self, engine: &Engine, event: &Event) -> Result<Option<Notice>, StoreError> {
+        Ok(match *event {
+            Event::Entry { with, place } => engine
+                .message(&self.store, with, place)?
+                .map(|message| Notice::Message { with, message: Box::new(message) }),
+            Event::Delivery { with, author, seqs } => {
+                let limit = NOTICES_PER_BATCH_MAX;
+                let states = engine.states(&self.store, with, author, seqs, limit)?;
+                Some(Notice::States { with, states })
+            }
+            Event::Contact(account) => Some(Notice::Contact(account)),
+            Event::ContactRemoved(shared) => Some(Notice::ContactRemoved(shared)),
+        })
+    }
+
+    /// After a failure of the store: nothing of the batch counts, and the engine starts over.
+    async fn recover(&mut self, error: &StoreError) -> Option<Engine> {
+        tracing::error!(%error, "the store failed; opening it again");
+        for (_, reply) in std::mem::take(&mut self.waiting) {
+            let _ = reply.send(Err(NodeError::Storage(error.to_string())));
+        }
+        for link in std::mem::take(&mut self.links) {
+            self.network.close(network::LinkId(link.0));
+        }
+        loop {
+            match self.store.rollback().and_then(|()| self.open()) {
+                Ok(engine) => return Some(engine),
+                Err(error) => tracing::error!(%error, "the store still fails"),
+            }
+            if self.notices.receiver_count() == 0 && Arc::strong_count(&self.network) == 1 {
+                return None;
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    fn open(&mut self) -> Result<Engine, StoreError> {
+        let device = self.identity.device.expose_seed(SigningKey::from_seed);
+        let me = Identity { account: self.identity.account.clone(), device };
+        let addresses = self.addresses.clone();
+        let mut out = Vec::new();
+        self.store.begin()?;
+        let engine = self.with_context(&mut out, |cx| {
+            let mut engine = Engine::open(me, "", cx)?;
+            engine.handle(cx, Input::Listening { addresses })?;
+            Ok::<_, StoreError>(engine)
+        })?;
+        self.store.commit()?;
+        self.carry_out(&engine, out);
+        Ok(engine)
+    }
+}
+
+fn wall_clock() -> Timestamp {
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    Timestamp::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,226 @@
+//! Where does a node live, and how are its keys kept at rest? A private folder with two files.
+//!
+//! `database` holds everything else and opens with the master key (see [`crate::sqlite`]). `keys`
+//! holds the keys, sealed one by one:
+//!
+//! ```text
+//! passphrase --Argon2id--> key-encryption key --seals--> master key, authority seed, recovery seed
+//!                                master key --seals--> device seed, database
+//! ```
+//!
+//! So an unlocked node can chat and read; to sign account operations it must be given the
+//! passphrase again, as the authority seed hangs on that alone. The recovery seed stays until its
+//! owner has confirmed having the words, and is erased then.
+
+mod error;
+mod folder;
+mod key_file;
+mod passphrase;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use kith_common::{
+    account::Account,
+    crypto::{self, PasswordCost},
+    keys::{Secret, SigningKey},
+};
+use rand_core::{CryptoRng, Rng};
+use zeroize::Zeroizing;
+
+use self::key_file::{KeyFile, Part};
+pub use self::{error::HomeError, passphrase::Passphrase, words::RecoveryWords};
+use crate::sqlite::SqliteStore;
+
+/// Words that a confirmation must name at least; a chance of 2^-33 to guess them.
+pub const CONFIRMED_WORDS_MIN: usize = 3;
+
+/// What a running node holds.
+#[derive(Debug)]
+pub struct UnlockedKeys {
+    /// Signs entries; its public half names the device.
+    pub device: SigningKey,
+    /// Opens the database.
+    pub master: Secret<32>,
+    /// The account as it was when the home was made.
+    pub account: Account,
+}
+
+/// The path of the home's database.
+pub fn database(dir: &Path) -> PathBuf {
+    dir.join("database")
+}
+
+/// Makes a home with a new account, its first device and an empty database.
+///
+/// The words are the recovery key. They can be shown again until
+/// [`confirm_recovery`] erases them.
+///
+/// # Errors
+/// If a home is there already, the folder is open to others, or the disk refuses.
+pub fn create(
+    dir: &Path,
+    passphrase: &Passphrase,
+    cost: PasswordCost,
+    rng: &mut dyn CryptoRng,
+) -> Result<(UnlockedKeys, RecoveryWords), HomeError> {
+    folder::claim(dir)?;
+    let (kdf, kek) = passphrase::choose(passphrase, cost, rng)?;
+    let [recovery, device, authority] = [(); 3].map(|()| SigningKey::random(rng));
+    let master = Secret::random(rng);
+    let mut nonce = [0; 32];
+    rng.fill_bytes(&mut nonce);
+    let account = Account::create(&recovery, &device, &authority, nonce);
+    let mut keys = KeyFile::new(kdf, account.clone());
+    keys.seal(Part::Master, &kek, &master, rng);
+    keys.seal(Part::Device, &master, &seed(&device), rng);
+    keys.seal(Part::Authority, &kek, &seed(&authority), rng);
+    keys.seal(Part::Recovery, &kek, &seed(&recovery), rng);
+    create_database(dir, &master)?;
+    folder::write(dir, &keys.encode())?;
+    let words = RecoveryWords::new(seed(&recovery));
+    Ok((UnlockedKeys { device, master, account }, words))
+}
+
+/// Opens the keys that a running node needs.
+///
+/// # Errors
+/// If no home is there, the passphrase is wrong, or the files are damaged or open to others.
+pub fn unlock(dir: &Path, passphrase: &Passphrase) -> Result<UnlockedKeys, HomeError> {
+    let keys = read(dir)?;
+    let kek = passphrase::key(passphrase, keys.kdf())?;
+    let master = keys.open(Part::Master, &kek)?;
+    let device = signing_key(&keys.open(Part::Device, &master)?);
+    let account = keys.into_account();
+    if !account.has(device.device()) {
+        return Err(HomeError::Damaged("the device is not one of the account"));
+    }
+    Ok(UnlockedKeys { device, master, account })
+}
+
+/// Opens the key that signs account operations. Use it and drop it.
+///
+/// # Errors
+/// As [`unlock`].
+pub fn authority(dir: &Path, passphrase: &Passphrase) -> Result<SigningKey, HomeError> {
+    let keys = read(dir)?;
+    let kek = passphrase::key(passphrase, keys.kdf())?;
+    Ok(signing_key(&keys.open(Part::Authority, &kek)?))
+}
+
+/// The recovery words, or `None` once they are confirmed.
+///
+/// # Errors
+/// As [`unlock`].
+pub fn recovery_words(
+    dir: &Path,
+    passphrase: &Passphrase,
+) -> Result<Option<RecoveryWords>, HomeError> {
+    let keys = read(dir)?;
+    let kek = passphrase::key(passphrase, keys.kdf())?;
+    keys.open(Part::Master, &kek)?;
+    if !keys.has(Part::Recovery) {
+        return Ok(None);
+    }
+    Ok(Some(RecoveryWords::new(keys.open(Part::Recovery, &kek)?)))
+}
+
+/// Whether the recovery words were confirmed, so that this device has them no more.
+///
+/// # Errors
+/// If no home is there or its files are damaged or open to others.
+pub fn recovery_confirmed(dir: &Path) -> Result<bool, HomeError> {
+    Ok(!read(dir)?.has(Part::Recovery))
+}
+
+/// Checks that the owner has the recovery words and erases them here. `words` maps positions from
+/// 1 to the words there; at least [`CONFIRMED_WORDS_MIN`], chosen by whoever asks.
+///
+/// The old file is overwritten too, as far as the file system allows.
+///
+/// # Errors
+/// As [`unlock`]; if a word is wrong, too few are given, or they were confirmed before.
+pub fn confirm_recovery(
+    dir: &Path,
+    passphrase: &Passphrase,
+    words: &BTreeMap<u8, String>,
+) -> Result<(), HomeError> {
+    if words.len() < CONFIRMED_WORDS_MIN {
+        return Err(HomeError::WordsTooFew { given: words.len() });
+    }
+    recovery_words(dir, passphrase)?.ok_or(HomeError::AlreadyConfirmed)?.check(words)?;
+    let mut keys = read(dir)?;
+    keys.erase(Part::Recovery);
+    folder::write(dir, &keys.encode())
+}
+
+/// Seals the keys under another passphrase. Copies of the home made before still open with the old
+/// one.
+///
+/// # Errors
+/// As [`unlock`].
+pub fn change_passphrase(
+    dir: &Path,
+    old: &Passphrase,
+    new: &Passphrase,
+    cost: PasswordCost,
+    rng: &mut dyn CryptoRng,
+) -> Result<(), HomeError> {
+    let mut keys = read(dir)?;
+    let old_kek = passphrase::key(old, keys.kdf())?;
+    let (kdf, kek) = passphrase::choose(new, cost, rng)?;
+    for part in [Part::Master, Part::Authority, Part::Recovery] {
+        if keys.has(part) {
+            let secret = keys.open(part, &old_kek)?;
+            keys.seal(part, &kek, &secret, rng);
+        }
+    }
+    keys.set_kdf(kdf);
+    folder::write(dir, &keys.encode())
+}
+
+/// Whether a home's keys stand behind a passphrase.
+///
+/// # Errors
+/// If no home is there or its files are damaged or open to others.
+pub fn needs_passphrase(dir: &Path) -> Result<bool, HomeError> {
+    Ok(read(dir)?.kdf().takes_passphrase())
+}
+
+/// Whether a folder holds a home.
+pub fn exists(dir: &Path) -> bool {
+    folder::key_file(dir).exists()
+}
+
+fn read(dir: &Path) -> Result<KeyFile, HomeError> {
+    KeyFile::decode(&folder::read(dir)?)
+}
+
+/// The database is complete before it gets its name, and the keys are written last: a folder with
+/// keys is a whole home.
+fn create_database(dir: &Path, master: &Secret<32>) -> Result<(), HomeError> {
+    let new = folder::clear_unfinished(dir)?;
+    drop(SqliteStore::create(&new, master).map_err(HomeError::Database)?);
+    folder::rename(&new, &database(dir))
+}
+
+fn seed(key: &SigningKey) -> Secret<32> {
+    key.expose_seed(Secret::copied)
+}
+
+fn signing_key(seed: &Secret<32>) -> SigningKey {
+    seed.expose(|bytes| {
+        let mut copy = Zeroizing::new([0; 32]);
+        copy.copy_from_slice(bytes);
+        SigningKey::from_seed(&copy)
+    })
+}
+
+fn derived(key: &Secret<32>, part: Part) -> Secret<32> {
+    crypto::derive(key, b"kithkeys", part as u64)
+}

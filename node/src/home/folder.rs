@@ -1,0 +1,157 @@
+//! How are the home's files written so that nobody else reads them and no crash halves them?
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, ErrorKind, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{HomeError, database};
+
+/// Largest key file in bytes: an account proof of 16 KiB and sealed keys, with room to grow.
+const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+pub(super) fn key_file(dir: &Path) -> PathBuf {
+    dir.join("keys")
+}
+
+/// Makes the folder, or takes one that holds no home and is closed to others.
+pub(super) fn claim(dir: &Path) -> Result<(), HomeError> {
+    if exists(&key_file(dir))? {
+        return Err(HomeError::Exists(dir.into()));
+    }
+    if exists(&database(dir))? {
+        return Err(HomeError::DatabaseAlone(dir.into()));
+    }
+    if exists(dir)? {
+        let empty = fs::read_dir(dir).map_err(disk("Reading", dir))?.next().is_none();
+        return if empty { make_private(dir) } else { check_private(dir) };
+    }
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(disk("Making", dir))
+}
+
+/// Reads the key file of a home that is closed to others.
+pub(super) fn read(dir: &Path) -> Result<Vec<u8>, HomeError> {
+    let path = key_file(dir);
+    if !exists(&path)? {
+        return Err(HomeError::Missing(dir.into()));
+    }
+    for path in [dir, &path, &database(dir)] {
+        if exists(path)? {
+            check_private(path)?;
+        }
+    }
+    let file = File::open(&path).map_err(disk("Opening", &path))?;
+    let mut bytes = Vec::new();
+    file.take(KEY_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(disk("Reading", &path))?;
+    if bytes.len() as u64 > KEY_FILE_BYTES_MAX {
+        return Err(HomeError::Damaged("it is too large"));
+    }
+    Ok(bytes)
+}
+
+/// Replaces the key file in one step and overwrites the old one.
+pub(super) fn write(dir: &Path, bytes: &[u8]) -> Result<(), HomeError> {
+    let path = key_file(dir);
+    let old = OpenOptions::new().write(true).open(&path).ok();
+    let new = dir.join("keys.new");
+    remove(&new)?;
+    private_file(&new)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .map_err(disk("Writing", &new))?;
+    rename(&new, &path)?;
+    if let Some(old) = old {
+        overwrite(&old).map_err(disk("Overwriting the old", &path))?;
+    }
+    Ok(())
+}
+
+/// Gives a file another name and waits until the disk has it.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), HomeError> {
+    fs::rename(from, to).map_err(disk("Renaming", from))?;
+    #[cfg(unix)]
+    if let Some(dir) = to.parent() {
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(disk("Writing", dir))?;
+    }
+    Ok(())
+}
+
+/// Removes what an interrupted `create` left; returns where the next one may make its database.
+pub(super) fn clear_unfinished(dir: &Path) -> Result<PathBuf, HomeError> {
+    let new = dir.join("database.new");
+    remove(&new)?;
+    remove(&dir.join("database.new-wal"))?;
+    Ok(new)
+}
+
+fn remove(path: &Path) -> Result<(), HomeError> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() != ErrorKind::NotFound => Err(disk("Removing", path)(cause)),
+        _ => Ok(()),
+    }
+}
+
+fn exists(path: &Path) -> Result<bool, HomeError> {
+    path.try_exists().map_err(disk("Looking for", path))
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Overwrites a file that has lost its name; one that has another name is somebody's copy.
+#[cfg(unix)]
+fn overwrite(mut file: &File) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+
+    let about = file.metadata()?;
+    if about.nlink() > 0 {
+        return Ok(());
+    }
+    io::copy(&mut io::repeat(0).take(about.len()), &mut file)?;
+    file.sync_all()
+}
+
+#[cfg(not(unix))]
+fn overwrite(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn make_private(path: &Path) -> Result<(), HomeError> {
+    use std::os::unix::fs::PermissionsExt;
+
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(disk("Closing", path))
+}
+
+#[cfg(unix)]
+fn check_private(path: &Path) -> Result<(), HomeError> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let about = fs::metadata(path).map_err(disk("Looking at", path))?;
+    let mode = about.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 { Ok(()) } else { Err(HomeError::TooOpen { path: path.into(), mode }) }
+}
+
+/// Elsewhere a user's own folders are closed to others by default.
+#[cfg(not(unix))]
+fn make_private(_path: &Path) -> Result<(), HomeError> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check_private(_path: &Path) -> Result<(), HomeError> {
+    Ok(())
+}
+
+fn disk(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> HomeError {
+    move |cause| HomeError::Disk { doing, path: path.into(), cause }
+}

@@ -1,0 +1,37 @@
+// Messages and contacts for the tests of this folder.
+
+import type { Contact, Message } from "../api/types";
+
+const BOB = { account: "kith1bob", name: "Bob", validity: "unvalidated", me: false } as const;
+
+/** A message of Bob's, `minute` minutes after noon of 3 March 2026 (UTC). */
+export function message(id: string, minute: number, change: Partial<Message> = {}): Message {
+  const at = new Date(Date.UTC(2026, 2, 3, 12, minute)).toISOString();
+  return {
+    id,
+    author: BOB,
+    text: id,
+    reply_to: null,
+    sent_at: at,
+    received_at: at,
+    state: null,
+    late: false,
+    parents: [],
+    ...change,
+  };
+}
+
+export const OWN = { author: { account: "kith1alice", name: "Alice", validity: "validated", me: true } } as const;
+
+export const contact = (name: string, change: Partial<Contact> = {}): Contact => ({
+  name,
+  account: `kith1${name.toLowerCase()}`,
+  status: "contact",
+  validity: "unvalidated",
+  devices: ["d1"],
+  online: false,
+  unread: 0,
+  last_message: null,
+  greeting: null,
+  ...change,
+});

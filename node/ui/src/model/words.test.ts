@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { contact } from "./sample";
+import { counted, lockOf, pageTitle, refusalWord } from "./words";
+
+test("who can be written to", () => {
+  expect(lockOf(contact("Bob"), false)).toBeNull();
+  expect(lockOf(contact("Bob", { status: "requested" }), false)).toBeNull();
+  expect(lockOf(contact("Bob", { validity: "validated" }), false)).toBeNull();
+});
+
+test("who cannot, and what opens it", () => {
+  expect(lockOf(contact("Bob", { status: "blocked" }), true)?.unlock).toBe("unblock");
+  expect(lockOf(contact("Bob", { status: "pending" }), true)?.unlock).toBe("accept");
+  expect(lockOf(contact("Bob", { validity: "compromised" }), false)?.unlock).toBe("send_anyway");
+  expect(lockOf(contact("Bob", { validity: "compromised" }), true)).toBeNull();
+});
+
+test("the title counts what is unread, without the blocked", () => {
+  expect(pageTitle([contact("Bob")])).toBe("Kith");
+  expect(pageTitle([contact("Bob", { unread: 2 }), contact("Eve", { unread: 9, status: "blocked" })])).toBe("(2) Kith");
+});
+
+test("numbers and kinds in words", () => {
+  expect(counted(1, "device", "devices")).toBe("1 device");
+  expect(counted(0, "device", "devices")).toBe("0 devices");
+  expect(refusalWord("bad_signature")).toBe("Bad signature");
+  expect(refusalWord("")).toBe("");
+});
