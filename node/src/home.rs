@@ -1,11 +1,11 @@
 //! Where does a node live, and how are its keys kept at rest? A private folder with two files.
 //!
-//! `database` holds everything else and opens with the master key (see [`crate::sqlite`]). `keys`
+//! `store.db` holds everything else and opens with the master key (see [`crate::sqlite`]). `keys`
 //! holds the keys, sealed one by one:
 //!
 //! ```text
-//! passphrase --Argon2id--> key-encryption key --seals--> master key, authority seed, recovery seed
-//!                                master key --seals--> device seed, database
+//! passphrase ──Argon2id──► key-encryption key ──seals──► master key, authority seed, recovery seed
+//!                                 master key ──seals──► device seed, name, store.db
 //! ```
 //!
 //! So an unlocked node can chat and read; to sign account operations it must be given the
@@ -20,6 +20,7 @@ mod passphrase;
 mod tests;
 mod words;
 
+use core::fmt;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -27,15 +28,23 @@ use std::{
 
 use kith_common::{
     account::Account,
-    crypto::{self, PasswordCost},
+    crypto::PasswordCost,
     keys::{Secret, SigningKey},
+    limits::NAME_BYTES_MAX,
 };
-use rand_core::{CryptoRng, Rng};
+use rand_core::Rng;
 use zeroize::Zeroizing;
 
-use self::key_file::{KeyFile, Part};
-pub use self::{error::HomeError, passphrase::Passphrase, words::RecoveryWords};
-use crate::sqlite::SqliteStore;
+use self::{
+    key_file::{KeyFile, Part},
+    passphrase::Kdf,
+};
+pub use self::{
+    error::HomeError,
+    folder::{must_be_free, write_private},
+    passphrase::Passphrase,
+};
+use crate::{random::OsRandom, sqlite::SqliteStore};
 
 /// Words that a confirmation must name at least; a chance of 2^-33 to guess them.
 pub const CONFIRMED_WORDS_MIN: usize = 3;
@@ -49,27 +58,59 @@ pub struct UnlockedKeys {
     pub master: Secret<32>,
     /// The account as it was when the home was made.
     pub account: Account,
+    /// What the person called themselves when the home was made.
+    pub name: String,
 }
 
-/// The path of the home's database.
+/// A home that was just made.
+pub struct NewHome {
+    /// Its keys.
+    pub keys: UnlockedKeys,
+    /// The recovery key as 24 words, to be written on paper. They can be shown again until
+    /// [`confirm_recovery`] erases them.
+    pub recovery_words: Vec<String>,
+}
+
+impl fmt::Debug for NewHome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewHome").field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
+
+/// The path of a home's database.
 pub fn database(dir: &Path) -> PathBuf {
-    dir.join("database")
+    dir.join("store.db")
+}
+
+/// Whether a home is there.
+pub fn exists(dir: &Path) -> bool {
+    folder::key_file(dir).exists()
+}
+
+/// Whether a home opens with a passphrase only.
+///
+/// # Errors
+/// If no home is there or its files are damaged or open to others.
+pub fn needs_passphrase(dir: &Path) -> Result<bool, HomeError> {
+    Ok(*read(dir)?.kdf() != Kdf::None)
 }
 
 /// Makes a home with a new account, its first device and an empty database.
 ///
-/// The words are the recovery key. They can be shown again until
-/// [`confirm_recovery`] erases them.
-///
 /// # Errors
-/// If a home is there already, the folder is open to others, or the disk refuses.
+/// If a home is there already, the folder is open to others, the name is longer than
+/// [`NAME_BYTES_MAX`], or the disk refuses.
 pub fn create(
     dir: &Path,
     passphrase: &Passphrase,
     cost: PasswordCost,
-    rng: &mut dyn CryptoRng,
-) -> Result<(UnlockedKeys, RecoveryWords), HomeError> {
+    name: &str,
+) -> Result<NewHome, HomeError> {
+    if name.len() > NAME_BYTES_MAX {
+        return Err(HomeError::NameTooLong { bytes: name.len() });
+    }
     folder::claim(dir)?;
+    let rng = &mut OsRandom::new();
     let (kdf, kek) = passphrase::choose(passphrase, cost, rng)?;
     let [recovery, device, authority] = [(); 3].map(|()| SigningKey::random(rng));
     let master = Secret::random(rng);
@@ -77,14 +118,16 @@ pub fn create(
     rng.fill_bytes(&mut nonce);
     let account = Account::create(&recovery, &device, &authority, nonce);
     let mut keys = KeyFile::new(kdf, account.clone());
-    keys.seal(Part::Master, &kek, &master, rng);
-    keys.seal(Part::Device, &master, &seed(&device), rng);
-    keys.seal(Part::Authority, &kek, &seed(&authority), rng);
-    keys.seal(Part::Recovery, &kek, &seed(&recovery), rng);
+    keys.seal(Part::Master, &kek, &master);
+    keys.seal(Part::Device, &master, &seed(&device));
+    keys.seal(Part::Authority, &kek, &seed(&authority));
+    keys.seal(Part::Recovery, &kek, &seed(&recovery));
+    keys.seal_name(&master, name);
     create_database(dir, &master)?;
-    folder::write(dir, &keys.encode())?;
-    let words = RecoveryWords::new(seed(&recovery));
-    Ok((UnlockedKeys { device, master, account }, words))
+    write(dir, &keys)?;
+    let recovery_words = words::of(&seed(&recovery));
+    let keys = UnlockedKeys { device, master, account, name: name.to_owned() };
+    Ok(NewHome { keys, recovery_words })
 }
 
 /// Opens the keys that a running node needs.
@@ -96,11 +139,12 @@ pub fn unlock(dir: &Path, passphrase: &Passphrase) -> Result<UnlockedKeys, HomeE
     let kek = passphrase::key(passphrase, keys.kdf())?;
     let master = keys.open(Part::Master, &kek)?;
     let device = signing_key(&keys.open(Part::Device, &master)?);
+    let name = keys.open_name(&master)?;
     let account = keys.into_account();
     if !account.has(device.device()) {
         return Err(HomeError::Damaged("the device is not one of the account"));
     }
-    Ok(UnlockedKeys { device, master, account })
+    Ok(UnlockedKeys { device, master, account, name })
 }
 
 /// Opens the key that signs account operations. Use it and drop it.
@@ -113,21 +157,16 @@ pub fn authority(dir: &Path, passphrase: &Passphrase) -> Result<SigningKey, Home
     Ok(signing_key(&keys.open(Part::Authority, &kek)?))
 }
 
-/// The recovery words, or `None` once they are confirmed.
+/// The 24 recovery words, or `None` once they are confirmed.
 ///
 /// # Errors
 /// As [`unlock`].
 pub fn recovery_words(
     dir: &Path,
     passphrase: &Passphrase,
-) -> Result<Option<RecoveryWords>, HomeError> {
+) -> Result<Option<Vec<String>>, HomeError> {
     let keys = read(dir)?;
-    let kek = passphrase::key(passphrase, keys.kdf())?;
-    keys.open(Part::Master, &kek)?;
-    if !keys.has(Part::Recovery) {
-        return Ok(None);
-    }
-    Ok(Some(RecoveryWords::new(keys.open(Part::Recovery, &kek)?)))
+    Ok(open_recovery(&keys, passphrase)?.map(|seed| words::of(&seed)))
 }
 
 /// Whether the recovery words were confirmed, so that this device has them no more.
@@ -138,7 +177,7 @@ pub fn recovery_confirmed(dir: &Path) -> Result<bool, HomeError> {
     Ok(!read(dir)?.has(Part::Recovery))
 }
 
-/// Checks that the owner has the recovery words and erases them here. `words` maps positions from
+/// Checks that the owner has the recovery words and erases them here. `given` maps positions from
 /// 1 to the words there; at least [`CONFIRMED_WORDS_MIN`], chosen by whoever asks.
 ///
 /// The old file is overwritten too, as far as the file system allows.
@@ -148,15 +187,16 @@ pub fn recovery_confirmed(dir: &Path) -> Result<bool, HomeError> {
 pub fn confirm_recovery(
     dir: &Path,
     passphrase: &Passphrase,
-    words: &BTreeMap<u8, String>,
+    given: &BTreeMap<u8, String>,
 ) -> Result<(), HomeError> {
-    if words.len() < CONFIRMED_WORDS_MIN {
-        return Err(HomeError::WordsTooFew { given: words.len() });
+    if given.len() < CONFIRMED_WORDS_MIN {
+        return Err(HomeError::WordsTooFew { given: given.len() });
     }
-    recovery_words(dir, passphrase)?.ok_or(HomeError::AlreadyConfirmed)?.check(words)?;
     let mut keys = read(dir)?;
+    let seed = open_recovery(&keys, passphrase)?.ok_or(HomeError::AlreadyConfirmed)?;
+    words::check(&seed, given)?;
     keys.erase(Part::Recovery);
-    folder::write(dir, &keys.encode())
+    write(dir, &keys)
 }
 
 /// Seals the keys under another passphrase. Copies of the home made before still open with the old
@@ -169,36 +209,36 @@ pub fn change_passphrase(
     old: &Passphrase,
     new: &Passphrase,
     cost: PasswordCost,
-    rng: &mut dyn CryptoRng,
 ) -> Result<(), HomeError> {
     let mut keys = read(dir)?;
     let old_kek = passphrase::key(old, keys.kdf())?;
-    let (kdf, kek) = passphrase::choose(new, cost, rng)?;
+    let (kdf, kek) = passphrase::choose(new, cost, &mut OsRandom::new())?;
     for part in [Part::Master, Part::Authority, Part::Recovery] {
         if keys.has(part) {
             let secret = keys.open(part, &old_kek)?;
-            keys.seal(part, &kek, &secret, rng);
+            keys.seal(part, &kek, &secret);
         }
     }
     keys.set_kdf(kdf);
-    folder::write(dir, &keys.encode())
+    write(dir, &keys)
 }
 
-/// Whether a home's keys stand behind a passphrase.
-///
-/// # Errors
-/// If no home is there or its files are damaged or open to others.
-pub fn needs_passphrase(dir: &Path) -> Result<bool, HomeError> {
-    Ok(read(dir)?.kdf().takes_passphrase())
-}
-
-/// Whether a folder holds a home.
-pub fn exists(dir: &Path) -> bool {
-    folder::key_file(dir).exists()
+/// The recovery seed if it is still there; a wrong passphrase is refused in any case.
+fn open_recovery(
+    keys: &KeyFile,
+    passphrase: &Passphrase,
+) -> Result<Option<Secret<32>>, HomeError> {
+    let kek = passphrase::key(passphrase, keys.kdf())?;
+    keys.open(Part::Master, &kek)?;
+    keys.has(Part::Recovery).then(|| keys.open(Part::Recovery, &kek)).transpose()
 }
 
 fn read(dir: &Path) -> Result<KeyFile, HomeError> {
     KeyFile::decode(&folder::read(dir)?)
+}
+
+fn write(dir: &Path, keys: &KeyFile) -> Result<(), HomeError> {
+    write_private(&folder::key_file(dir), &keys.encode())
 }
 
 /// The database is complete before it gets its name, and the keys are written last: a folder with
@@ -219,8 +259,4 @@ fn signing_key(seed: &Secret<32>) -> SigningKey {
         copy.copy_from_slice(bytes);
         SigningKey::from_seed(&copy)
     })
-}
-
-fn derived(key: &Secret<32>, part: Part) -> Secret<32> {
-    crypto::derive(key, b"kithkeys", part as u64)
 }

@@ -51,9 +51,12 @@ impl Node {
         let (sender, events) = mpsc::channel(16);
         let network = Network::start(config, sender).await.unwrap();
         let mut node = Self { network, events, addresses: Vec::new() };
-        match node.next().await {
-            NetworkEvent::Listening { addresses } => node.addresses = addresses,
-            other => panic!("{other:?} instead of Listening"),
+        while node.addresses.is_empty() {
+            match node.next().await {
+                NetworkEvent::Listening { addresses } => node.addresses = addresses,
+                NetworkEvent::Discovered { .. } => {}
+                other => panic!("{other:?} instead of Listening"),
+            }
         }
         node
     }
@@ -433,12 +436,12 @@ async fn dialling_oneself_is_dropped() {
     let hidden: Vec<String> = hidden.map(|at| at.replace("127.0.0.1", "127.0.0.2")).collect();
     assert_eq!(hidden.len(), 2);
     alice.network.dial(hidden.clone());
-    alice.counted("self_dial", 4).await;
+    alice.counted("self_dial", 2).await;
     alice.network.dial(hidden);
     alice.network.dial(vec![bob.address()]);
     let at_alice = alice.up().await;
     assert_eq!(at_alice.peer, bob.up().await.own, "the first link is the one with bob");
-    assert_eq!(alice.count("self_dial"), 4, "once per address, seen from both ends");
+    assert_eq!(alice.count("self_dial"), 2, "an address that is known as ours is not dialled");
 }
 
 #[tokio::test]

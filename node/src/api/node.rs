@@ -37,7 +37,7 @@ pub(super) async fn status(State(state): State<Arc<ApiState>>) -> Result<Json<St
                 device: hex(me.device.device().as_bytes()),
                 version: env!("CARGO_PKG_VERSION"),
                 listening: engine.addresses().to_vec(),
-                peers: engine.session_count(),
+                peers: engine.device_count(),
                 links: engine.link_count(),
                 pending_entries: engine.pending_count(),
                 recovery_confirmed,

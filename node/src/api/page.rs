@@ -11,7 +11,7 @@ use super::ApiError;
 
 /// The built page. Without it the node runs all the same.
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/ui/dist"]
+#[folder = "ui/dist"]
 #[allow_missing = true]
 struct Page;
 

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use kith_common::{account::AccountError, codec::DecodeError, crypto::CryptoError};
+use kith_common::{account::AccountError, codec::DecodeError, crypto::CryptoError, limits::NAME_BYTES_MAX};
 use kith_core::store::StoreError;
 use thiserror::Error;
 
@@ -42,6 +42,12 @@ pub enum HomeError {
     /// The passphrase could not be turned into a key.
     #[error("{0}; close other programs and try again")]
     PassphraseKey(CryptoError),
+    /// The name does not fit.
+    #[error("the name has {bytes} bytes; choose one of at most {NAME_BYTES_MAX}")]
+    NameTooLong {
+        /// Its length in UTF-8.
+        bytes: usize,
+    },
     /// A file or the folder can be read or changed by other people.
     #[error(
         "{} is open to other users of this computer (mode {mode:o}); run `chmod go= {}`",

@@ -11,18 +11,27 @@ use super::{HomeError, database};
 /// Largest key file in bytes: an account proof of 16 KiB and sealed keys, with room to grow.
 const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
 
-pub(super) fn key_file(dir: &Path) -> PathBuf {
+pub(super) pub(super) fn key_file(dir: &Path) -> PathBuf {
     dir.join("keys")
 }
 
-/// Makes the folder, or takes one that holds no home and is closed to others.
-pub(super) fn claim(dir: &Path) -> Result<(), HomeError> {
+/// Refuses a folder that holds a home or part of one.
+///
+/// # Errors
+/// If it does, or cannot be looked at.
+pub fn must_be_free(dir: &Path) -> Result<(), HomeError> {
     if exists(&key_file(dir))? {
         return Err(HomeError::Exists(dir.into()));
     }
     if exists(&database(dir))? {
         return Err(HomeError::DatabaseAlone(dir.into()));
     }
+    Ok(())
+}
+
+/// Makes the folder, or takes one that holds no home and is closed to others.
+pub(super) fn claim(dir: &Path) -> Result<(), HomeError> {
+    must_be_free(dir)?;
     if exists(dir)? {
         let empty = fs::read_dir(dir).map_err(disk("Reading", dir))?.next().is_none();
         return if empty { make_private(dir) } else { check_private(dir) };
@@ -54,18 +63,23 @@ pub(super) fn read(dir: &Path) -> Result<Vec<u8>, HomeError> {
     Ok(bytes)
 }
 
-/// Replaces the key file in one step and overwrites the old one.
-pub(super) fn write(dir: &Path, bytes: &[u8]) -> Result<(), HomeError> {
-    let path = key_file(dir);
-    let old = OpenOptions::new().write(true).open(&path).ok();
-    let new = dir.join("keys.new");
+/// Writes a file that only its owner can read, in one step: after a crash it is the old one or the
+/// new one. The old one is overwritten.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), HomeError> {
+    let old = OpenOptions::new().write(true).open(path).ok();
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
     remove(&new)?;
     private_file(&new)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .map_err(disk("Writing", &new))?;
-    rename(&new, &path)?;
+    rename(&new, path)?;
     if let Some(old) = old {
-        overwrite(&old).map_err(disk("Overwriting the old", &path))?;
+        overwrite(&old).map_err(disk("Overwriting the old", path))?;
     }
     Ok(())
 }
@@ -82,9 +96,9 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), HomeError> {
 
 /// Removes what an interrupted `create` left; returns where the next one may make its database.
 pub(super) fn clear_unfinished(dir: &Path) -> Result<PathBuf, HomeError> {
-    let new = dir.join("database.new");
+    let new = dir.join("store.db.new");
     remove(&new)?;
-    remove(&dir.join("database.new-wal"))?;
+    remove(&dir.join("store.db.new-wal"))?;
     Ok(new)
 }
 

@@ -5,7 +5,8 @@
 //! body = { 0: [0] / [1, passes, memory in bytes, salt],     how the passphrase becomes a key
 //!          1: [+ envelope],                                 the account, genesis first
 //!          2: sealed master key,      3: sealed device seed,
-//!          4: sealed authority seed, ?5: sealed recovery seed }
+//!          4: sealed authority seed, ?5: sealed recovery seed,
+//!          6: sealed name }
 //! ```
 //!
 //! The checksum tells damage from a wrong passphrase. Each seal is bound to its field and to the
@@ -18,11 +19,13 @@ use kith_common::{
     codec::{DecodeError, Fields, Reader, Writer},
     crypto::{self, PasswordCost, SEAL_BYTES},
     keys::Secret,
-    limits::{ACCOUNT_ENVELOPE_BYTES_MAX, ACCOUNT_PROOF_ENVELOPES_MAX},
+    limits::{ACCOUNT_ENVELOPE_BYTES_MAX, ACCOUNT_PROOF_ENVELOPES_MAX, NAME_BYTES_MAX},
 };
-use rand_core::{CryptoRng, Rng};
+use rand_core::Rng;
+use zeroize::Zeroizing;
 
-use super::{HomeError, derived, passphrase::Kdf};
+use super::{HomeError, passphrase::Kdf};
+use crate::random::OsRandom;
 
 const VERSION: u64 = 1;
 const SEALED_BYTES: usize = 32 + SEAL_BYTES;
@@ -43,6 +46,8 @@ pub(super) enum Part {
     Authority = 4,
     /// Makes the recovery key; absent once confirmed.
     Recovery = 5,
+    /// What the person called themselves.
+    Name = 6,
 }
 
 /// The content of the key file.
@@ -79,30 +84,48 @@ impl KeyFile {
     }
 
     /// Seals a secret under a key derived from `key` for this part alone.
-    pub(super) fn seal(
-        &mut self,
-        part: Part,
-        key: &Secret<32>,
-        secret: &Secret<32>,
-        rng: &mut dyn CryptoRng,
-    ) {
+    pub(super) fn seal(&mut self, part: Part, key: &Secret<32>, secret: &Secret<32>) {
+        secret.expose(|bytes| self.seal_bytes(part, key, bytes));
+    }
+
+    pub(super) fn seal_name(&mut self, key: &Secret<32>, name: &str) {
+        self.seal_bytes(Part::Name, key, name.as_bytes());
+    }
+
+    fn seal_bytes(&mut self, part: Part, key: &Secret<32>, bytes: &[u8]) {
         let mut nonce = [0; 24];
-        rng.fill_bytes(&mut nonce);
-        let context = self.context(part);
-        let sealed = secret
-            .expose(|bytes| crypto::seal(&derived(key, part), nonce, &context, bytes));
+        OsRandom::new().fill_bytes(&mut nonce);
+        let sealed = crypto::seal(&derived(key, part), nonce, &self.context(part), bytes);
         self.sealed.insert(part, sealed);
     }
 
     pub(super) fn open(&self, part: Part, key: &Secret<32>) -> Result<Secret<32>, HomeError> {
-        let sealed = self.sealed.get(&part).ok_or(HomeError::Damaged("a key is missing"))?;
-        let plain = crypto::open(&derived(key, part), &self.context(part), sealed)
-            .map(zeroize::Zeroizing::new)
-            .map_err(|_| match part {
-                Part::Device => HomeError::Damaged("the device key does not open"),
-                _ => HomeError::WrongPassphrase,
-            })?;
+        let plain = self.open_bytes(part, key)?;
         Secret::from_slice(&plain).ok_or(HomeError::Damaged("a key has the wrong size"))
+    }
+
+    pub(super) fn open_name(&self, key: &Secret<32>) -> Result<String, HomeError> {
+        let plain = self.open_bytes(Part::Name, key)?.to_vec();
+        String::from_utf8(plain).map_err(|_| HomeError::Damaged("the name is no text"))
+    }
+
+    /// What hangs on the key-encryption key shows whether the passphrase is right; what hangs on
+    /// the master key opens after that, or is damaged.
+    fn open_bytes(&self, part: Part, key: &Secret<32>) -> Result<Zeroizing<Vec<u8>>, HomeError> {
+        let sealed = self.sealed.get(&part).ok_or(HomeError::Damaged("a key is missing"))?;
+        crypto::open(&derived(key, part), &self.context(part), sealed)
+            .map(Zeroizing::new)
+            .map_err(|_| match part {
+                Part::Device | Part::Name => HomeError::Damaged("a sealed value does not open"),
+                Part::Master | Part::Authority | Part::Recovery => HomeError::WrongPassphrase,
+            })
+    }
+
+    #[cfg(test)]
+    pub(super) fn exchange(&mut self, one: Part, other: Part) {
+        let (kept, moved) = (self.sealed.remove(&one), self.sealed.remove(&other));
+        self.sealed.extend(moved.map(|sealed| (one, sealed)));
+        self.sealed.extend(kept.map(|sealed| (other, sealed)));
     }
 
     fn context(&self, part: Part) -> Vec<u8> {
@@ -170,6 +193,8 @@ fn read_body<'b>(fields: &mut Fields<'_, 'b>) -> Result<Body<'b>, DecodeError> {
     if let Some(reader) = fields.optional(Part::Recovery as u64)? {
         sealed.insert(Part::Recovery, reader.fixed::<SEALED_BYTES>("sealed key")?.to_vec());
     }
+    let name = fields.required(Part::Name as u64)?.bytes("name", NAME_BYTES_MAX + SEAL_BYTES)?;
+    sealed.insert(Part::Name, name.to_vec());
     Ok((kdf, proof, sealed))
 }
 
@@ -186,6 +211,10 @@ fn read_kdf(reader: &mut Reader<'_>) -> Result<Kdf, DecodeError> {
         }),
         _ => Err(DecodeError::Value("derivation")),
     }
+}
+
+fn derived(key: &Secret<32>, part: Part) -> Secret<32> {
+    crypto::derive(key, b"kithkeys", part as u64)
 }
 
 fn checksum(body: &[u8]) -> [u8; 32] {

@@ -6,7 +6,7 @@ use kith_common::{
     crypto::{self, PASSWORD_SALT_BYTES, PasswordCost},
     keys::Secret,
 };
-use rand_core::{CryptoRng, Rng};
+use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::HomeError;

@@ -1,0 +1,255 @@
+use std::fs;
+
+use kith_common::crypto::hash;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+
+const COST: PasswordCost = PasswordCost::INTERACTIVE;
+
+fn given(text: &str) -> Passphrase {
+    Passphrase::Given(Zeroizing::new(text.to_owned()))
+}
+
+fn alice(passphrase: &Passphrase) -> (TempDir, NewHome) {
+    let folder = tempfile::tempdir().unwrap();
+    let made = create(&folder.path().join("home"), passphrase, COST, "Alice").unwrap();
+    (folder, made)
+}
+
+fn some(words: &[String], positions: &[u8]) -> BTreeMap<u8, String> {
+    positions.iter().map(|at| (*at, words[usize::from(*at) - 1].clone())).collect()
+}
+
+#[test]
+fn what_is_made_unlocks_again() {
+    let (folder, made) = alice(&given("correct horse"));
+    let dir = folder.path().join("home");
+    let keys = unlock(&dir, &given("correct horse")).unwrap();
+    assert_eq!(keys.device.public(), made.keys.device.public());
+    assert!(keys.master == made.keys.master);
+    assert_eq!(keys.account, made.keys.account);
+    assert_eq!(keys.name, "Alice");
+    assert!(exists(&dir) && needs_passphrase(&dir).unwrap());
+    SqliteStore::open(&database(&dir), &keys.master).unwrap();
+}
+
+#[test]
+fn only_the_right_passphrase_unlocks() {
+    let (folder, _) = alice(&given("correct horse"));
+    let dir = folder.path().join("home");
+    assert!(matches!(unlock(&dir, &given("wrong")), Err(HomeError::WrongPassphrase)));
+    assert!(matches!(authority(&dir, &given("wrong")), Err(HomeError::WrongPassphrase)));
+    assert!(matches!(recovery_words(&dir, &given("wrong")), Err(HomeError::WrongPassphrase)));
+    assert!(matches!(unlock(&dir, &Passphrase::None), Err(HomeError::PassphraseNeeded)));
+    let empty = create(&folder.path().join("other"), &given(""), COST, "");
+    assert!(matches!(empty, Err(HomeError::PassphraseEmpty)));
+}
+
+#[test]
+fn a_home_without_passphrase_says_so() {
+    let (folder, _) = alice(&Passphrase::None);
+    let dir = folder.path().join("home");
+    assert!(!needs_passphrase(&dir).unwrap());
+    assert!(unlock(&dir, &Passphrase::None).is_ok());
+    assert!(matches!(unlock(&dir, &given("any")), Err(HomeError::PassphraseNotUsed)));
+}
+
+#[test]
+fn the_authority_key_is_out_of_reach_of_an_unlocked_node() {
+    let (folder, made) = alice(&given("correct horse"));
+    let dir = folder.path().join("home");
+    let key = authority(&dir, &given("correct horse")).unwrap();
+    assert_ne!(key.public(), made.keys.device.public());
+    let file = read(&dir).unwrap();
+    assert!(file.open(Part::Authority, &made.keys.master).is_err());
+    assert!(file.open(Part::Recovery, &made.keys.master).is_err());
+    assert!(file.open(Part::Device, &made.keys.master).is_ok());
+}
+
+#[test]
+fn the_words_are_the_recovery_key_until_they_are_confirmed() {
+    let (folder, made) = alice(&Passphrase::None);
+    let dir = folder.path().join("home");
+    let words = recovery_words(&dir, &Passphrase::None).unwrap().unwrap();
+    assert_eq!((words.len(), &words), (24, &made.recovery_words));
+    let mnemonic = bip39::Mnemonic::parse_normalized(&words.join(" ")).unwrap();
+    let recovery = SigningKey::from_seed(&mnemonic.to_entropy().try_into().unwrap());
+    assert_eq!(recovery.public(), made.keys.account.recovery());
+    let sealed = recovery.expose_seed(|seed| seed.to_vec());
+    confirm_recovery(&dir, &Passphrase::None, &some(&words, &[3, 11, 24])).unwrap();
+    assert!(recovery_confirmed(&dir).unwrap());
+    assert!(recovery_words(&dir, &Passphrase::None).unwrap().is_none());
+    let again = confirm_recovery(&dir, &Passphrase::None, &some(&words, &[1, 2, 3]));
+    assert!(matches!(again, Err(HomeError::AlreadyConfirmed)));
+    assert!(unlock(&dir, &Passphrase::None).is_ok());
+    assert!(!fs::read(dir.join("keys")).unwrap().windows(32).any(|seen| seen == sealed));
+}
+
+#[test]
+fn wrong_words_erase_nothing() {
+    let (folder, made) = alice(&Passphrase::None);
+    let dir = folder.path().join("home");
+    let confirm = |words: &BTreeMap<u8, String>| confirm_recovery(&dir, &Passphrase::None, words);
+    let mut words = some(&made.recovery_words, &[1, 2]);
+    assert!(matches!(confirm(&words), Err(HomeError::WordsTooFew { given: 2 })));
+    words.insert(25, "abandon".to_owned());
+    assert!(matches!(confirm(&words), Err(HomeError::WordPosition { position: 25 })));
+    words.remove(&25);
+    words.insert(7, "wrong".to_owned());
+    assert!(matches!(confirm(&words), Err(HomeError::WordWrong { position: 7 })));
+    assert!(!recovery_confirmed(&dir).unwrap());
+    words.insert(7, format!(" {} ", made.recovery_words[6].to_uppercase()));
+    confirm(&words).unwrap();
+}
+
+#[test]
+fn a_passphrase_can_be_changed_and_taken_away() {
+    let (folder, made) = alice(&given("old"));
+    let dir = folder.path().join("home");
+    let wrong = change_passphrase(&dir, &given("guess"), &given("new"), COST);
+    assert!(matches!(wrong, Err(HomeError::WrongPassphrase)));
+    change_passphrase(&dir, &given("old"), &given("new"), COST).unwrap();
+    assert!(matches!(unlock(&dir, &given("old")), Err(HomeError::WrongPassphrase)));
+    assert!(unlock(&dir, &given("new")).unwrap().master == made.keys.master);
+    assert_eq!(recovery_words(&dir, &given("new")).unwrap().unwrap(), made.recovery_words);
+    assert!(authority(&dir, &given("new")).is_ok());
+    change_passphrase(&dir, &given("new"), &Passphrase::None, COST).unwrap();
+    assert!(unlock(&dir, &Passphrase::None).is_ok());
+}
+
+#[test]
+fn a_home_is_never_made_over_another() {
+    let (folder, made) = alice(&Passphrase::None);
+    let dir = folder.path().join("home");
+    assert!(matches!(must_be_free(&dir), Err(HomeError::Exists(_))));
+    let second = create(&dir, &Passphrase::None, COST, "Mallory");
+    assert!(matches!(second, Err(HomeError::Exists(_))));
+    fs::remove_file(dir.join("keys")).unwrap();
+    assert!(matches!(must_be_free(&dir), Err(HomeError::DatabaseAlone(_))));
+    assert!(matches!(unlock(&dir, &Passphrase::None), Err(HomeError::Missing(_))));
+    assert!(SqliteStore::open(&database(&dir), &made.keys.master).is_ok());
+}
+
+#[test]
+fn an_interrupted_creation_can_be_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("store.db.new"), b"half").unwrap();
+    fs::write(folder.path().join("keys.new"), b"half").unwrap();
+    create(folder.path(), &Passphrase::None, COST, "Alice").unwrap();
+    assert!(unlock(folder.path(), &Passphrase::None).is_ok());
+}
+
+#[test]
+fn every_changed_byte_of_the_key_file_is_noticed() {
+    let (folder, _) = alice(&Passphrase::None);
+    let path = folder.path().join("home/keys");
+    let bytes = fs::read(&path).unwrap();
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        let refused = KeyFile::decode(&changed);
+        assert!(refused.is_err(), "byte {at} of {}", bytes.len());
+    }
+    assert!(KeyFile::decode(&bytes).is_ok());
+    assert!(KeyFile::decode(&bytes[..bytes.len() - 1]).is_err());
+}
+
+/// Somebody who repairs the checksum still cannot exchange one sealed key for another.
+#[test]
+fn a_sealed_key_opens_in_its_own_field_only() {
+    let (folder, _) = alice(&Passphrase::None);
+    let mut keys = read(&folder.path().join("home")).unwrap();
+    let kek = passphrase::key(&Passphrase::None, keys.kdf()).unwrap();
+    keys.exchange(Part::Authority, Part::Recovery);
+    let keys = KeyFile::decode(&keys.encode()).unwrap();
+    assert!(matches!(keys.open(Part::Authority, &kek), Err(HomeError::WrongPassphrase)));
+    assert!(keys.open(Part::Master, &kek).is_ok());
+}
+
+#[test]
+fn a_newer_file_is_refused_by_its_version() {
+    let (folder, _) = alice(&Passphrase::None);
+    let path = folder.path().join("home/keys");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[1] = 2;
+    fs::write(&path, &bytes).unwrap();
+    let refused = unlock(&folder.path().join("home"), &Passphrase::None).unwrap_err();
+    assert!(matches!(refused, HomeError::Newer { found: 2 }), "{refused}");
+}
+
+#[test]
+fn neither_secrets_nor_the_name_stand_in_the_file() {
+    let (folder, made) = alice(&given("correct horse"));
+    let bytes = fs::read(folder.path().join("home/keys")).unwrap();
+    let has = |secret: &[u8]| bytes.windows(secret.len()).any(|seen| seen == secret);
+    assert!(made.keys.device.expose_seed(|seed| !has(seed)));
+    assert!(made.keys.master.expose(|master| !has(master)));
+    assert!(!has(b"Alice") && !has(b"correct horse"));
+    assert!(has(made.keys.device.public()), "the search finds what is there");
+    let shown = format!("{made:?} {:?}", given("correct horse"));
+    assert!(!shown.contains(&made.recovery_words[0]) && !shown.contains("horse"));
+}
+
+#[cfg(unix)]
+#[test]
+fn others_are_kept_out() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (folder, _) = alice(&Passphrase::None);
+    let dir = folder.path().join("home");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&dir), 0o700);
+    for file in ["keys", "store.db"] {
+        assert_eq!(mode(&dir.join(file)), 0o600, "{file}");
+    }
+    for path in [dir.clone(), dir.join("keys"), dir.join("store.db")] {
+        let before = fs::metadata(&path).unwrap().permissions();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
+        let refused = unlock(&dir, &Passphrase::None);
+        assert!(matches!(refused, Err(HomeError::TooOpen { mode: 0o750, .. })), "{path:?}");
+        fs::set_permissions(&path, before).unwrap();
+    }
+    assert!(unlock(&dir, &Passphrase::None).is_ok());
+}
+
+#[test]
+fn a_private_file_is_replaced_whole_and_the_old_one_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    write_private(&path, b"the old secret").unwrap();
+    let mut old = fs::File::open(&path).unwrap();
+    write_private(&path, b"new").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+    let mut left = Vec::new();
+    std::io::Read::read_to_end(&mut old, &mut left).unwrap();
+    if cfg!(unix) {
+        assert_eq!(left, [0; 14]);
+    }
+    fs::hard_link(&path, folder.path().join("copy")).unwrap();
+    write_private(&path, b"newer").unwrap();
+    assert_eq!(fs::read(folder.path().join("copy")).unwrap(), b"new", "a copy is left alone");
+}
+
+#[test]
+fn names_are_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "n".repeat(NAME_BYTES_MAX + 1);
+    let refused = create(folder.path(), &Passphrase::None, COST, &long);
+    assert!(matches!(refused, Err(HomeError::NameTooLong { .. })));
+    let full = "n".repeat(NAME_BYTES_MAX);
+    create(folder.path(), &Passphrase::None, COST, &full).unwrap();
+    assert_eq!(unlock(folder.path(), &Passphrase::None).unwrap().name, full);
+}
+
+proptest! {
+    #[test]
+    fn decoding_anything_never_panics(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = KeyFile::decode(&body);
+        let mut writer = kith_common::codec::Writer::new();
+        let sum = hash(b"kith/home-keys/1", &body);
+        writer.array(3).uint(1).bytes(&body).bytes(&sum);
+        let _ = KeyFile::decode(&writer.finish());
+    }
+}

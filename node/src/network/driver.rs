@@ -299,7 +299,8 @@ impl Driver {
             SwarmEvent::IncomingConnectionError { error, .. } => {
                 self.shared.counters.add(match error {
                     ListenError::Denied { cause } => denied(&cause, Counter::LimitReached),
-                    ListenError::LocalPeerId { .. } => Counter::SelfDial,
+                    // The dialling end of it is counted.
+                    ListenError::LocalPeerId { .. } => return,
                     _ => Counter::HandshakeFailed,
                 });
             }

@@ -25,21 +25,21 @@ const PROTOCOL: StreamProtocol = StreamProtocol::new("/kith/link/1");
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The rule breaker.
-pub struct Peer(Swarm<Opener>);
+pub(super) struct Peer(Swarm<Opener>);
 
 /// A peer id as people see it.
-pub fn peer_name(bytes: &[u8]) -> String {
+pub(super) fn peer_name(bytes: &[u8]) -> String {
     PeerId::from_bytes(bytes).unwrap().to_string()
 }
 
 /// Writes and flushes; the other side may already have had enough.
-pub async fn write(stream: &mut Stream, bytes: &[u8]) {
+pub(super) async fn write(stream: &mut Stream, bytes: &[u8]) {
     let _ = stream.write_all(bytes).await;
     let _ = stream.flush().await;
 }
 
 impl Peer {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let swarm = SwarmBuilder::with_new_identity()
             .with_tokio()
             .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
@@ -53,7 +53,7 @@ impl Peer {
     }
 
     /// Dials and opens this many streams.
-    pub async fn dial_and_open(&mut self, address: &str, streams: usize) -> Vec<Stream> {
+    pub(super) async fn dial_and_open(&mut self, address: &str, streams: usize) -> Vec<Stream> {
         self.0.behaviour_mut().streams = streams;
         self.0.dial(address.parse::<Multiaddr>().unwrap()).unwrap();
         let mut opened = Vec::new();
@@ -71,7 +71,7 @@ impl Peer {
     }
 
     /// Listens and opens this many streams to whoever comes.
-    pub async fn listen_and_open(&mut self, streams: usize) -> String {
+    pub(super) async fn listen_and_open(&mut self, streams: usize) -> String {
         self.0.behaviour_mut().streams = streams;
         self.0.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
         loop {
@@ -82,7 +82,7 @@ impl Peer {
     }
 
     /// Goes on until something else has happened.
-    pub async fn run_until(&mut self, event: impl Future<Output = ()>) {
+    pub(super) async fn run_until(&mut self, event: impl Future<Output = ()>) {
         let mut event = pin!(event);
         loop {
             tokio::select! {
@@ -93,7 +93,7 @@ impl Peer {
     }
 
     /// Waits until no connection is left.
-    pub async fn closed(&mut self) {
+    pub(super) async fn closed(&mut self) {
         let closed = async {
             while self.0.connected_peers().next().is_some() {
                 self.0.select_next_some().await;
@@ -104,7 +104,7 @@ impl Peer {
 }
 
 #[derive(Default)]
-pub struct Opener {
+pub(super) struct Opener {
     streams: usize,
     opened: VecDeque<Stream>,
 }
@@ -146,7 +146,7 @@ impl NetworkBehaviour for Opener {
     }
 }
 
-pub struct Handler {
+pub(super) struct Handler {
     wanted: usize,
     opened: VecDeque<Stream>,
 }

@@ -1,6 +1,6 @@
 //! What does a person want to see? Pure reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
     ids::{AccountId, DeviceId, EntryId, LogId},
@@ -33,9 +33,10 @@ impl Engine {
         &self.addresses
     }
 
-    /// Links with an established session.
-    pub fn session_count(&self) -> usize {
-        self.links.values().filter(|link| link.session.is_some()).count()
+    /// Devices that we have a session with.
+    pub fn device_count(&self) -> usize {
+        let sessions = self.links.values().filter_map(|link| link.session);
+        sessions.map(|session| session.device).collect::<BTreeSet<_>>().len()
     }
 
     /// Links in all.
