@@ -85,7 +85,7 @@ impl<T: Payload> Signed<T> {
             reader.tag(TAG_SIGN1)?;
             reader.tuple("envelope", 4)?;
             let protected = reader.bytes("protected header", PROTECTED_BYTES_MAX)?;
-            reader.map(|_| Ok(()))?;
+            reader.map_head(0)?;
             let payload = reader.bytes("payload", T::ENVELOPE_BYTES_MAX)?;
             Ok((protected, payload, reader.fixed("signature")?))
         })?;

@@ -7,8 +7,9 @@ pub const ENTRY_ENVELOPE_BYTES_MAX: usize = 2048;
 pub const ACCOUNT_ENVELOPE_BYTES_MAX: usize = 2048;
 /// Largest frontier envelope in bytes: 2 × 128 marks of at most 78 bytes and the fixed fields.
 pub const FRONTIER_ENVELOPE_BYTES_MAX: usize = 24 * 1024;
-/// Largest contact request envelope in bytes: an account proof of 16 KiB, a name and a greeting.
-pub const REQUEST_ENVELOPE_BYTES_MAX: usize = 24 * 1024;
+/// Largest contact request envelope in bytes: an account proof of 32 KiB, a name, a greeting and
+/// 16 addresses of 256 bytes.
+pub const REQUEST_ENVELOPE_BYTES_MAX: usize = 40 * 1024;
 /// Largest transport certificate envelope in bytes.
 pub const CERTIFICATE_ENVELOPE_BYTES_MAX: usize = 512;
 
@@ -29,8 +30,8 @@ pub const SEQ_MAX: u64 = (1 << 53) - 1;
 pub const ACCOUNT_DEVICES_MAX: usize = 32;
 /// Envelopes in an account proof: the genesis and its operations.
 pub const ACCOUNT_PROOF_ENVELOPES_MAX: usize = 32;
-/// Bytes of an account proof in all.
-pub const ACCOUNT_PROOF_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of an account proof in all: 32 envelopes of about 700 bytes, some naming eight others.
+pub const ACCOUNT_PROOF_BYTES_MAX: usize = 32 * 1024;
 /// Previous operations an account operation may name.
 pub const OPERATION_PREVIOUS_MAX: usize = 8;
 
@@ -56,7 +57,7 @@ pub const NAME_BYTES_MAX: usize = 64;
 /// Largest greeting of a contact request in bytes of UTF-8.
 pub const GREETING_BYTES_MAX: usize = 1024;
 /// Largest link in characters: an account proof in base64 and addresses.
-pub const LINK_CHARS_MAX: usize = 32 * 1024;
+pub const LINK_CHARS_MAX: usize = 64 * 1024;
 
 /// Depth to which unknown extension values are followed by the decoder.
 pub const EXTENSION_DEPTH_MAX: usize = 4;

@@ -88,10 +88,12 @@ impl SharedId {
             return Err(ShareError::Version);
         }
         let (recovery, checksum) = rest.split_at_checked(32).ok_or(ShareError::Checksum)?;
-        Ok(Self {
+        let shared = Self {
             recovery: recovery.try_into().map_err(|_| ShareError::Checksum)?,
             checksum: checksum.try_into().map_err(|_| ShareError::Checksum)?,
-        })
+        };
+        // One account has one string: the bits that pad the last character are zero.
+        if shared.encode().eq_ignore_ascii_case(text) { Ok(shared) } else { Err(ShareError::Checksum) }
     }
 
     /// Whether an account is the one meant.

@@ -7,9 +7,12 @@ use core::fmt;
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// A time from milliseconds since the Unix epoch; only 48 bits count (until the year 10889).
+    /// The last moment that fits 48 bits, in the year 10889.
+    pub const LAST: Self = Self((1 << 48) - 1);
+
+    /// A time from milliseconds since the Unix epoch; later than [`LAST`](Self::LAST) is that.
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis & ((1 << 48) - 1))
+        if millis < Self::LAST.0 { Self(millis) } else { Self::LAST }
     }
 
     /// Milliseconds since the Unix epoch.

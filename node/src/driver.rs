@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -30,7 +30,6 @@ use thiserror::Error;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
-    home::UnlockedKeys,
     network::{self, Network, NetworkEvent},
     random::OsRandom,
     sqlite::SqliteStore,
@@ -167,6 +166,8 @@ pub struct NodeParts {
     pub master: Secret<32>,
     /// The store's file.
     pub database: PathBuf,
+    /// What the person calls themselves; counts for a new store.
+    pub name: String,
     /// How to reach others.
     pub network: network::NetworkConfig,
     /// Addresses to try besides those of contacts.
@@ -206,6 +207,7 @@ impl Node {
         });
         let mut driver = Driver {
             identity: Identity { account: parts.account, device: parts.device },
+            name: parts.name,
             store,
             network,
             notices,
@@ -234,27 +236,9 @@ impl Node {
     }
 }
 
-/// Gives a new account its name; the first thing that its store is told.
-///
-/// # Errors
-/// If the store cannot be opened or written.
-pub fn name_account(keys: UnlockedKeys, database: &Path, name: &str) -> Result<(), StoreError> {
-    let mut store = SqliteStore::open(database, &keys.master)?;
-    let me = Identity { account: keys.account, device: keys.device };
-    store.begin()?;
-    let mut cx = Context {
-        now: wall_clock(),
-        uptime: Uptime::from_millis(0),
-        rng: &mut OsRandom::new(),
-        store: &mut store,
-        out: &mut Vec::new(),
-    };
-    Engine::open(me, name, &mut cx)?;
-    store.commit()
-}
-
 struct Driver {
     identity: Identity,
+    name: String,
     store: SqliteStore,
     network: Arc<Network>,
     notices: broadcast::Sender<Notice>,
@@ -463,11 +447,11 @@ impl Driver {
     fn open(&mut self) -> Result<Engine, StoreError> {
         let device = self.identity.device.expose_seed(SigningKey::from_seed);
         let me = Identity { account: self.identity.account.clone(), device };
-        let addresses = self.addresses.clone();
+        let (name, addresses) = (self.name.clone(), self.addresses.clone());
         let mut out = Vec::new();
         self.store.begin()?;
         let engine = self.with_context(&mut out, |cx| {
-            let mut engine = Engine::open(me, "", cx)?;
+            let mut engine = Engine::open(me, &name, cx)?;
             engine.handle(cx, Input::Listening { addresses })?;
             Ok::<_, StoreError>(engine)
         })?;

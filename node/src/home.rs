@@ -35,10 +35,7 @@ use kith_common::{
 use rand_core::Rng;
 use zeroize::Zeroizing;
 
-use self::{
-    key_file::{KeyFile, Part},
-    passphrase::Kdf,
-};
+use self::key_file::{KeyFile, Part};
 pub use self::{
     error::HomeError,
     folder::{must_be_free, write_private},
@@ -92,7 +89,7 @@ pub fn exists(dir: &Path) -> bool {
 /// # Errors
 /// If no home is there or its files are damaged or open to others.
 pub fn needs_passphrase(dir: &Path) -> Result<bool, HomeError> {
-    Ok(*read(dir)?.kdf() != Kdf::None)
+    Ok(read(dir)?.kdf().takes_passphrase())
 }
 
 /// Makes a home with a new account, its first device and an empty database.
@@ -224,10 +221,7 @@ pub fn change_passphrase(
 }
 
 /// The recovery seed if it is still there; a wrong passphrase is refused in any case.
-fn open_recovery(
-    keys: &KeyFile,
-    passphrase: &Passphrase,
-) -> Result<Option<Secret<32>>, HomeError> {
+fn open_recovery(keys: &KeyFile, passphrase: &Passphrase) -> Result<Option<Secret<32>>, HomeError> {
     let kek = passphrase::key(passphrase, keys.kdf())?;
     keys.open(Part::Master, &kek)?;
     keys.has(Part::Recovery).then(|| keys.open(Part::Recovery, &kek)).transpose()

@@ -57,6 +57,7 @@ pub async fn run(
         account: keys.account,
         device: keys.device,
         master: keys.master,
+        name: keys.name,
         database: home::database(folder),
         network: NetworkConfig { mdns: !arguments.no_mdns, ..NetworkConfig::new(listen) },
         peers: arguments.peer.iter().map(Multiaddr::to_string).collect(),

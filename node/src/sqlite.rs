@@ -154,7 +154,9 @@ impl Store for SqliteStore {
             .prepare_cached("SELECT sealed FROM records WHERE kind = ?1 AND name = ?2")
             .map_err(failed(DOING))?;
         let mut rows = statement.query(params![kind as u8, name]).map_err(failed(DOING))?;
-        let Some(row) = rows.next().map_err(failed(DOING))? else { return Ok(None) };
+        let Some(row) = rows.next().map_err(failed(DOING))? else {
+            return Ok(None);
+        };
         let (found, value) = self.record_row(kind, &name, row, 0)?;
         if found == key {
             Ok(Some(value))
@@ -183,7 +185,9 @@ impl Store for SqliteStore {
         let name = self.keys.record_name(kind, key);
         let sealed = self.keys.seal_record(kind, &name, key, value);
         self.connection
-            .prepare_cached("INSERT OR REPLACE INTO records (kind, name, sealed) VALUES (?1, ?2, ?3)")
+            .prepare_cached(
+                "INSERT OR REPLACE INTO records (kind, name, sealed) VALUES (?1, ?2, ?3)",
+            )
             .and_then(|mut statement| statement.execute(params![kind as u8, name, sealed]))
             .map(drop)
             .map_err(failed("Writing a record"))
@@ -204,7 +208,7 @@ impl Store for SqliteStore {
         self.begin()?;
         let Place { log, author, seq } = row.place;
         let last = self.last_seq(log, author)?;
-        if seq != last + 1 {
+        if last.checked_add(1) != Some(seq) {
             return Err(StoreError::new(DOING, "its place is taken or not yet next"));
         }
         let place = EntryPlace { place: row.place, eff: row.position.eff };
@@ -236,9 +240,8 @@ impl Store for SqliteStore {
                 "SELECT author, seq, eff, sealed FROM entries WHERE name = ?1 AND log = ?2",
             )
             .map_err(failed(DOING))?;
-        let mut rows = statement
-            .query(params![self.keys.entry_name(id), log.0])
-            .map_err(failed(DOING))?;
+        let mut rows =
+            statement.query(params![self.keys.entry_name(id), log.0]).map_err(failed(DOING))?;
         while let Some(row) = rows.next().map_err(failed(DOING))? {
             let found = self.entry_row(log, row)?;
             if found.position.id == id {
@@ -250,7 +253,9 @@ impl Store for SqliteStore {
 
     fn chain(&self, from: Place, limit: usize) -> Result<Vec<EntryRow>, StoreError> {
         const DOING: &str = "Reading entries of an author";
-        let Ok(seq) = i64::try_from(from.seq) else { return Ok(Vec::new()) };
+        let Ok(seq) = i64::try_from(from.seq) else {
+            return Ok(Vec::new());
+        };
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut statement = self
             .connection

@@ -1,1 +1,4 @@
 //! placeholder
+pub mod pair;
+pub mod process;
+pub mod store_conformance;

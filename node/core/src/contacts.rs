@@ -35,6 +35,16 @@ impl Status {
         }
     }
 
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match reader.uint()? {
+            0 => Ok(Self::Requested),
+            1 => Ok(Self::Pending),
+            2 => Ok(Self::Contact),
+            3 => Ok(Self::Blocked),
+            _ => Err(DecodeError::Value("status")),
+        }
+    }
+
     /// Whether their devices recognise us on a link and we them.
     pub const fn is_known(self) -> bool {
         matches!(self, Self::Requested | Self::Contact)
@@ -78,12 +88,14 @@ pub struct Contact {
     pub greeting: String,
     /// Where they may be reached.
     pub addresses: Vec<String>,
+    /// What they were before they were blocked.
+    pub before_block: Option<Status>,
 }
 
 impl Contact {
     fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
-        writer.map(7).uint(0).uint(1);
+        writer.map(7 + usize::from(self.before_block.is_some())).uint(0).uint(1);
         writer.uint(1).array(self.account.proof().len());
         for envelope in self.account.proof() {
             writer.bytes(envelope);
@@ -95,6 +107,9 @@ impl Contact {
         writer.uint(6).array(self.addresses.len());
         for address in &self.addresses {
             writer.text(address);
+        }
+        if let Some(status) = self.before_block {
+            writer.uint(7).uint(status as u64);
         }
         writer.finish()
     }
@@ -112,13 +127,7 @@ impl Contact {
                 Ok(Self {
                     account,
                     name: m.required(2)?.text("name", NAME_BYTES_MAX)?.to_owned(),
-                    status: match m.required(3)?.uint()? {
-                        0 => Status::Requested,
-                        1 => Status::Pending,
-                        2 => Status::Contact,
-                        3 => Status::Blocked,
-                        _ => return Err(DecodeError::Value("status")),
-                    },
+                    status: Status::read(m.required(3)?)?,
                     validity: match m.required(4)?.uint()? {
                         0 => Validity::Unvalidated,
                         1 => Validity::Validated,
@@ -129,6 +138,7 @@ impl Contact {
                     addresses: m.required(6)?.list("addresses", ADDRESSES_MAX, |r| {
                         r.text("address", ADDRESS_BYTES_MAX).map(str::to_owned)
                     })?,
+                    before_block: m.optional(7)?.map(Status::read).transpose()?,
                 })
             })
         })
@@ -259,6 +269,7 @@ mod tests {
             validity: Validity::Unvalidated,
             greeting: "hello".to_owned(),
             addresses: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
+            before_block: None,
         }
     }
 

@@ -63,6 +63,8 @@ pub(crate) struct Candidate {
     pub(crate) id: EntryId,
     pub(crate) device: DeviceId,
     pub(crate) envelope: Envelope,
+    /// Whether its own signature was tried and does not hold.
+    pub(crate) doubted: bool,
     pub(crate) body: Option<Box<[u8]>>,
 }
 
@@ -258,7 +260,6 @@ impl Log {
         let own = self.author(device).map(|(_, author)| author.head);
         let parents = self.tips(device);
         let depth = parents.iter().map(|(_, depth)| *depth).chain(own.map(|head| head.depth)).max();
-        let hlc = Hlc::at(now).max(self.clock.next());
         let entry = Entry {
             log: self.id,
             account: draft.account,
@@ -266,7 +267,7 @@ impl Log {
             prev: own.map(|head| head.position.id),
             parents: parents.into_iter().map(|(mark, _)| mark).collect(),
             depth: depth.map_or(1, |depth| depth + 1),
-            hlc,
+            hlc: self.reading(now),
             account_head: draft.account_head,
             kind: draft.kind,
             body_hash: entry::hash_body(&draft.body),
@@ -278,6 +279,7 @@ impl Log {
             id,
             device,
             envelope: Envelope::Authentic(signed),
+            doubted: false,
             body: Some(draft.body.into()),
         };
         match self.decide(&candidate, now, store)? {
@@ -288,6 +290,14 @@ impl Log {
             }
             _ => Err(StoreError::new("Writing a message", "the log's own state is inconsistent")),
         }
+    }
+
+    /// The clock of an entry written now. If our own clock has gone back by so much that others
+    /// would hold the entry, only its place in the DAG keeps it behind what came before.
+    fn reading(&self, now: Timestamp) -> Hlc {
+        let next = self.clock.next();
+        let held = next.time() > now.plus_millis(CLOCK_AHEAD_MS_MAX);
+        if held { Hlc::at(now) } else { next.max(Hlc::at(now)) }
     }
 
     /// Heads of other devices that no entry names, the newest [`PARENTS_MAX`], with their depths.
@@ -317,7 +327,11 @@ impl Log {
         let mut received = Received::default();
         let candidates = self.read(entries, account_of, &mut received);
         for candidate in authenticate(candidates) {
-            self.take(candidate, now, store, &mut received)?;
+            let (device, seq) = (candidate.device, candidate.entry().seq);
+            if self.take(candidate, now, store, &mut received)? {
+                let slot = received.sender_has.entry(device).or_default();
+                *slot = (*slot).max(seq);
+            }
         }
         self.drain(now, store, &mut received)?;
         Ok(received)
@@ -361,39 +375,43 @@ impl Log {
             entry::check_body(entry, body).map_err(|_| Refusal::Body)?;
         }
         let id = signed.id();
-        Ok(Candidate { id, device, envelope: Envelope::Doubtful(signed), body: carried.body })
+        let envelope = Envelope::Doubtful(signed);
+        Ok(Candidate { id, device, envelope, doubted: false, body: carried.body })
     }
 
+    /// Returns whether whoever sent the candidate has the chain up to it.
     fn take(
         &mut self,
         candidate: Candidate,
         now: Timestamp,
         store: &mut dyn Store,
         received: &mut Received,
-    ) -> Result<(), StoreError> {
-        let (device, seq) = (candidate.device, candidate.entry().seq);
+    ) -> Result<bool, StoreError> {
         match self.decide(&candidate, now, store)? {
             Decision::Accept(entering) => {
                 received.accepted.push(entering.place);
-                note(&mut received.sender_has, device, seq);
                 self.accept(candidate, entering, now, store)?;
+                return Ok(true);
             }
-            Decision::Known => note(&mut received.sender_has, device, seq),
+            Decision::Known => return Ok(true),
             Decision::Wait => {
-                if let Err(refusal) = self.pending.add(candidate) {
-                    received.refused.push(refusal);
+                let authentic = matches!(candidate.envelope, Envelope::Authentic(_));
+                match self.pending.add(candidate) {
+                    Ok(()) => return Ok(authentic),
+                    Err(refusal) => received.refused.push(refusal),
                 }
             }
             Decision::Refuse(refusal) => received.refused.push(refusal),
             Decision::Fork(other) => {
                 received.refused.push(Refusal::Fork);
+                let device = candidate.device;
                 if let Envelope::Authentic(verified) = candidate.envelope {
                     let evidence = Evidence(vec![other, verified.into_bytes()]);
                     received.liars.push((device, evidence));
                 }
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Takes in what waited for entries that are there now.
@@ -408,27 +426,26 @@ impl Log {
             progress = false;
             for device in self.pending.devices() {
                 let next = self.last_seq(device) + 1;
-                while let Some(mut candidate) = self.pending.remove(device, next) {
-                    let was_doubtful = matches!(candidate.envelope, Envelope::Doubtful(_));
-                    if was_doubtful {
-                        candidate = self.pending.vouch_for(candidate);
-                    }
-                    let before = received.accepted.len();
-                    let waits = matches!(self.decide(&candidate, now, store)?, Decision::Wait);
-                    if waits {
+                while let Some(candidate) = self.pending.remove(device, next) {
+                    if matches!(self.decide(&candidate, now, store)?, Decision::Wait) {
                         self.pending.put_back(candidate);
                         break;
                     }
-                    let vouched = was_doubtful.then(|| candidate_bytes(&candidate));
+                    let doubted = candidate.doubted.then(|| candidate_bytes(&candidate));
+                    let before = received.accepted.len();
                     self.take(candidate, now, store, received)?;
                     if received.accepted.len() > before {
                         progress = true;
                         // Its own signature does not hold, yet its author built on it.
-                        received.liars.extend(vouched.map(|v| (device, Evidence(vec![v]))));
+                        received.liars.extend(doubted.map(|bytes| (device, Evidence(vec![bytes]))));
                         break;
                     }
                 }
-                self.pending.forget_below(device, self.last_seq(device) + 1);
+                // What is left at places now taken is known, or proves a fork.
+                let last = self.last_seq(device);
+                for candidate in self.pending.take_through(device, last) {
+                    self.take(candidate, now, store, received)?;
+                }
             }
         }
         Ok(())
@@ -583,6 +600,7 @@ fn authenticate(candidates: Vec<Candidate>) -> Vec<Candidate> {
             let at = newest.iter().position(|(device, _)| *device == candidate.device);
             let successor = at.and_then(|at| newest.get(at)).and_then(|(_, at)| done.get(*at));
             candidate.envelope = authenticate_one(signed, candidate.id, successor);
+            candidate.doubted = matches!(candidate.envelope, Envelope::Doubtful(_));
             if matches!(candidate.envelope, Envelope::Authentic(_)) {
                 match at.and_then(|at| newest.get_mut(at)) {
                     Some(slot) => slot.1 = done.len(),
@@ -608,11 +626,6 @@ fn authenticate_one(signed: Signed<Entry>, id: EntryId, successor: Option<&Candi
         Ok(verified) => Envelope::Authentic(verified),
         Err((_, signed)) => Envelope::Doubtful(signed),
     }
-}
-
-fn note(reached: &mut Reached, device: DeviceId, seq: u64) {
-    let slot = reached.entry(device).or_default();
-    *slot = (*slot).max(seq);
 }
 
 fn candidate_bytes(candidate: &Candidate) -> Box<[u8]> {

@@ -180,9 +180,11 @@ impl Link {
         let account = Account::fold(proof)?;
         let TransportCert { transport, audience, not_after } = cert.value();
         let expires = Timestamp::from_millis(*not_after).plus_millis(CERTIFICATE_SKEW_MS);
+        let latest = now.plus_millis(CERTIFICATE_MS + CERTIFICATE_SKEW_MS);
         let serves = *transport == self.peer
             && *audience == self.own
             && expires >= now
+            && *not_after <= latest.millis()
             && self.recognised == Some(device)
             && account.has(device);
         if serves { Ok((device, account)) } else { Err(Refusal::Certificate) }
@@ -218,11 +220,13 @@ impl Link {
         sealed: &[u8],
     ) -> Result<(Account, Introduction), Refusal> {
         let opened = me.device.open(sealed).map_err(|_| Refusal::RequestNotForUs)?;
-        let request = Signed::<ContactRequest>::decode(&opened)?;
-        let request = request.verify().map_err(|_| Refusal::Signature)?;
+        // Whatever is wrong inside, the sender learns no more than from a box for somebody else.
+        let request =
+            Signed::<ContactRequest>::decode(&opened).map_err(|_| Refusal::RequestNotForUs)?;
+        let request = request.verify().map_err(|_| Refusal::RequestNotForUs)?;
         let device = DeviceId::from_bytes(*request.signer());
         let request = request.value();
-        let account = Account::fold(&request.proof)?;
+        let account = Account::fold(&request.proof).map_err(|_| Refusal::RequestNotForUs)?;
         let meant = request.to_account == me.account.id()
             && request.to_device == me.device.device()
             && request.transport == self.peer

@@ -89,10 +89,7 @@ pub(super) async fn show_recovery(
     let home = state.home.clone();
     let words = blocking(move || home::recovery_words(&home, &passphrase)).await??;
     match words {
-        Some(words) => {
-            let words = words.expose(|words| words.iter().map(ToString::to_string).collect());
-            Ok(Json(RecoveryWords { words }))
-        }
+        Some(words) => Ok(Json(RecoveryWords { words })),
         None => Err(ApiError::bad_request(
             "recovery_confirmed",
             "you confirmed having the recovery words: they are no longer on this device",

@@ -15,9 +15,7 @@ use super::{
 use crate::{
     api::types::hex,
     client::{Client, escape},
-    driver, home,
-    random::OsRandom,
-    run,
+    home, run,
 };
 
 pub(super) fn carry_out(global: Global, command: Option<Command>) -> Result<(), CliError> {
@@ -37,17 +35,14 @@ fn init(global: &Global, arguments: &InitArguments) -> Result<(), CliError> {
         return Err(home::HomeError::Exists(folder).into());
     }
     let passphrase = global.new_passphrase()?;
-    let (keys, words) = home::create(&folder, &passphrase, PasswordCost::MODERATE, &mut OsRandom::new())?;
-    let account = SharedId::of(&keys.account).encode();
-    let device = hex(keys.device.device().as_bytes());
-    driver::name_account(keys, &home::database(&folder), &arguments.name)
-        .map_err(anyhow::Error::from)?;
-    words.expose(|words| {
-        let document = json!({ "account": account, "device": device, "recovery_words": words });
-        show::answer(global.json, &document, |_| {
-            show::recovery_words(words);
-            show::line(&format!("Your account: {account}"));
-        });
+    let made = home::create(&folder, &passphrase, PasswordCost::MODERATE, &arguments.name)?;
+    let account = SharedId::of(&made.keys.account).encode();
+    let device = hex(made.keys.device.device().as_bytes());
+    let words: Vec<&str> = made.recovery_words.iter().map(String::as_str).collect();
+    let document = json!({ "account": account, "device": device, "recovery_words": words });
+    show::answer(global.json, &document, |_| {
+        show::recovery_words(&words);
+        show::line(&format!("Your account: {account}"));
     });
     Ok(())
 }

@@ -2,7 +2,9 @@
 
 use std::{io, path::PathBuf};
 
-use kith_common::{account::AccountError, codec::DecodeError, crypto::CryptoError, limits::NAME_BYTES_MAX};
+use kith_common::{
+    account::AccountError, codec::DecodeError, crypto::CryptoError, limits::NAME_BYTES_MAX,
+};
 use kith_core::store::StoreError;
 use thiserror::Error;
 

@@ -11,7 +11,7 @@ use super::{HomeError, database};
 /// Largest key file in bytes: an account proof of 16 KiB and sealed keys, with room to grow.
 const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
 
-pub(super) pub(super) fn key_file(dir: &Path) -> PathBuf {
+pub(super) fn key_file(dir: &Path) -> PathBuf {
     dir.join("keys")
 }
 

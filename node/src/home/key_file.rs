@@ -9,8 +9,8 @@
 //!          6: sealed name }
 //! ```
 //!
-//! The checksum tells damage from a wrong passphrase. Each seal is bound to its field and to the
-//! account.
+//! The checksum tells damage from a wrong passphrase. Each seal has a key of its own field and is
+//! bound to the account.
 
 use std::collections::BTreeMap;
 
@@ -95,7 +95,7 @@ impl KeyFile {
     fn seal_bytes(&mut self, part: Part, key: &Secret<32>, bytes: &[u8]) {
         let mut nonce = [0; 24];
         OsRandom::new().fill_bytes(&mut nonce);
-        let sealed = crypto::seal(&derived(key, part), nonce, &self.context(part), bytes);
+        let sealed = crypto::seal(&derived(key, part), nonce, &self.context(), bytes);
         self.sealed.insert(part, sealed);
     }
 
@@ -113,12 +113,17 @@ impl KeyFile {
     /// the master key opens after that, or is damaged.
     fn open_bytes(&self, part: Part, key: &Secret<32>) -> Result<Zeroizing<Vec<u8>>, HomeError> {
         let sealed = self.sealed.get(&part).ok_or(HomeError::Damaged("a key is missing"))?;
-        crypto::open(&derived(key, part), &self.context(part), sealed)
-            .map(Zeroizing::new)
-            .map_err(|_| match part {
+        crypto::open(&derived(key, part), &self.context(), sealed).map(Zeroizing::new).map_err(
+            |_| match part {
                 Part::Device | Part::Name => HomeError::Damaged("a sealed value does not open"),
                 Part::Master | Part::Authority | Part::Recovery => HomeError::WrongPassphrase,
-            })
+            },
+        )
+    }
+
+    #[cfg(test)]
+    pub(super) fn moved_to(self, account: Account) -> Self {
+        Self { account, ..self }
     }
 
     #[cfg(test)]
@@ -128,9 +133,8 @@ impl KeyFile {
         self.sealed.extend(kept.map(|sealed| (other, sealed)));
     }
 
-    fn context(&self, part: Part) -> Vec<u8> {
+    fn context(&self) -> Vec<u8> {
         let mut context = b"kith/home-key/1".to_vec();
-        context.push(part as u8);
         context.extend_from_slice(self.account.id().as_bytes());
         context
     }

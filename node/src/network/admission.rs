@@ -112,10 +112,8 @@ impl Behaviour {
     }
 
     fn established(&mut self, event: &ConnectionEstablished<'_>) {
-        let incoming = event
-            .endpoint
-            .is_listener()
-            .then(|| source(event.endpoint.get_remote_address()));
+        let incoming =
+            event.endpoint.is_listener().then(|| source(event.endpoint.get_remote_address()));
         let established = Established { peer: event.peer_id, incoming, leaving: false };
         self.established.insert(event.connection_id, established);
     }
@@ -293,8 +291,7 @@ mod tests {
                 .admission
                 .handle_established_outbound_connection(id, peer, &there, role, port_use)
                 .is_ok();
-            let endpoint =
-                ConnectedPoint::Dialer { address: there, role_override: role, port_use };
+            let endpoint = ConnectedPoint::Dialer { address: there, role_override: role, port_use };
             admitted.then(|| self.stands(id, peer, &endpoint))
         }
 

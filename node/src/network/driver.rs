@@ -22,7 +22,8 @@ use tokio::{sync::mpsc, time::sleep_until};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Handle, LinkId, NetworkConfig, NetworkError, NetworkEvent, Shared, address, admission::Refusal,
+    Handle, LinkId, NetworkConfig, NetworkError, NetworkEvent, Shared, address,
+    admission::Refusal,
     carrier::{Carrier, Closing, Notice},
     counters::Counter,
     dials::{Attempt, Dials},

@@ -106,9 +106,9 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Event, THandlerInEvent<Self>>> {
-        self.events.pop_front().map_or(Poll::Pending, |event| {
-            Poll::Ready(ToSwarm::GenerateEvent(event))
-        })
+        self.events
+            .pop_front()
+            .map_or(Poll::Pending, |event| Poll::Ready(ToSwarm::GenerateEvent(event)))
     }
 }
 

@@ -3,8 +3,8 @@
 use std::{convert::Infallible, io, time::Duration};
 
 use libp2p::{
-    PeerId, Swarm, SwarmBuilder, identify, identity::Keypair, mdns, memory_connection_limits, noise,
-    ping, quic, swarm::NetworkBehaviour, swarm::behaviour::toggle::Toggle, tcp, yamux,
+    PeerId, Swarm, SwarmBuilder, identify, identity::Keypair, mdns, memory_connection_limits,
+    noise, ping, quic, swarm::NetworkBehaviour, swarm::behaviour::toggle::Toggle, tcp, yamux,
 };
 
 use super::{

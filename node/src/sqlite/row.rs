@@ -135,7 +135,10 @@ fn write_entry(row: &EntryRow) -> Vec<u8> {
     writer.finish()
 }
 
-fn read_entry(EntryPlace { place, eff }: EntryPlace, plain: &[u8]) -> Result<EntryRow, DecodeError> {
+fn read_entry(
+    EntryPlace { place, eff }: EntryPlace,
+    plain: &[u8],
+) -> Result<EntryRow, DecodeError> {
     let limit = plain.len();
     Reader::all(plain, |reader| {
         let fields = reader.array("entry row", 7)?;

@@ -54,7 +54,9 @@ PRAGMA trusted_schema = OFF;
 enum SchemaError {
     #[error("a database is there already; use another home, or `kith` without `init`")]
     Exists,
-    #[error("the database is missing; put it back from a copy of the whole home, or begin a new home with `kith init` elsewhere")]
+    #[error(
+        "the database is missing; put it back from a copy of the whole home, or begin a new home with `kith init` elsewhere"
+    )]
     Missing,
     #[error("another Kith has this home open; stop it first, or use another home")]
     InUse,

@@ -12,7 +12,7 @@ use futures::{AsyncWriteExt, StreamExt};
 use libp2p::{
     Multiaddr, PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder,
     core::{Endpoint, transport::PortUse, upgrade::ReadyUpgrade},
-    noise,
+    noise, ping,
     swarm::{
         ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm,
         NetworkBehaviour, SubstreamProtocol, SwarmEvent, ToSwarm, handler::ConnectionEvent,
@@ -25,7 +25,14 @@ const PROTOCOL: StreamProtocol = StreamProtocol::new("/kith/link/1");
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The rule breaker.
-pub(super) struct Peer(Swarm<Opener>);
+pub(super) struct Peer(Swarm<Behaviour>);
+
+/// Answers pings like everybody, so that nothing else is held against it.
+#[derive(NetworkBehaviour)]
+struct Behaviour {
+    opener: Opener,
+    ping: ping::Behaviour,
+}
 
 /// A peer id as people see it.
 pub(super) fn peer_name(bytes: &[u8]) -> String {
@@ -45,7 +52,10 @@ impl Peer {
             .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
             .unwrap()
             .with_quic()
-            .with_behaviour(|_| Opener::default())
+            .with_behaviour(|_| Behaviour {
+                opener: Opener::default(),
+                ping: ping::Behaviour::default(),
+            })
             .unwrap()
             .with_swarm_config(|config| config.with_idle_connection_timeout(PATIENCE))
             .build();
@@ -54,14 +64,14 @@ impl Peer {
 
     /// Dials and opens this many streams.
     pub(super) async fn dial_and_open(&mut self, address: &str, streams: usize) -> Vec<Stream> {
-        self.0.behaviour_mut().streams = streams;
+        self.0.behaviour_mut().opener.streams = streams;
         self.0.dial(address.parse::<Multiaddr>().unwrap()).unwrap();
         let mut opened = Vec::new();
         let mut connected = false;
         while !connected || opened.len() < streams {
             match timeout(PATIENCE, self.0.select_next_some()).await.expect("streams in time") {
                 SwarmEvent::ConnectionEstablished { .. } => connected = true,
-                SwarmEvent::Behaviour(stream) => opened.push(stream),
+                SwarmEvent::Behaviour(BehaviourEvent::Opener(stream)) => opened.push(stream),
                 SwarmEvent::ConnectionClosed { .. } => break,
                 SwarmEvent::OutgoingConnectionError { error, .. } => panic!("{error}"),
                 _ => {}
@@ -72,7 +82,7 @@ impl Peer {
 
     /// Listens and opens this many streams to whoever comes.
     pub(super) async fn listen_and_open(&mut self, streams: usize) -> String {
-        self.0.behaviour_mut().streams = streams;
+        self.0.behaviour_mut().opener.streams = streams;
         self.0.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
         loop {
             if let SwarmEvent::NewListenAddr { address, .. } = self.0.select_next_some().await {
@@ -191,7 +201,9 @@ impl ConnectionHandler for Handler {
         event: ConnectionEvent<'_, Self::InboundProtocol, Self::OutboundProtocol>,
     ) {
         match event {
-            ConnectionEvent::FullyNegotiatedInbound(opened) => self.opened.push_back(opened.protocol),
+            ConnectionEvent::FullyNegotiatedInbound(opened) => {
+                self.opened.push_back(opened.protocol)
+            }
             ConnectionEvent::FullyNegotiatedOutbound(opened) => {
                 self.opened.push_back(opened.protocol);
             }

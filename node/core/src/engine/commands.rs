@@ -65,6 +65,7 @@ impl Engine {
             validity: Validity::Unvalidated,
             greeting: shortened(greeting),
             addresses: card.addresses,
+            before_block: None,
         };
         self.keep_contact(cx, contact)?;
         self.open_conversation(cx, account)?;
@@ -101,9 +102,12 @@ impl Engine {
     }
 
     fn unblock(&mut self, cx: &mut Context<'_>, account: AccountId) -> Outcome {
-        match self.contacts.find(account).map(|contact| contact.status) {
+        match self.contacts.find(account) {
             None => Ok(Err(CommandError::UnknownContact)),
-            Some(Status::Blocked) => self.set_status(cx, account, Status::Contact),
+            Some(contact) if contact.status == Status::Blocked => {
+                let before = contact.before_block.unwrap_or(Status::Pending);
+                self.set_status(cx, account, before)
+            }
             Some(_) => Ok(Ok(Answer::Contact(account))),
         }
     }
@@ -112,7 +116,12 @@ impl Engine {
         let Some(contact) = self.contacts.find(account) else {
             return Ok(Err(CommandError::UnknownContact));
         };
-        let contact = Contact { status, ..contact.clone() };
+        let before_block = match (status, contact.status) {
+            (Status::Blocked, Status::Blocked) => contact.before_block,
+            (Status::Blocked, before) => Some(before),
+            _ => None,
+        };
+        let contact = Contact { status, before_block, ..contact.clone() };
         self.keep_contact(cx, contact)?;
         if status.is_known() {
             self.open_conversation(cx, account)?;

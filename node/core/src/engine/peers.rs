@@ -191,6 +191,7 @@ impl Engine {
             validity: Validity::Unvalidated,
             greeting: introduction.greeting,
             addresses: introduction.addresses,
+            before_block: None,
         };
         self.keep_contact(cx, contact)?;
         self.open_conversation(cx, account_id)
@@ -243,7 +244,10 @@ impl Engine {
                 .map(|link| link.outgoing.keys().copied().collect())
                 .unwrap_or_default();
             for log in logs {
-                self.send_frontier(cx, log, Some(id), false)?;
+                if let Some(conversation) = self.conversations.get_mut(&log) {
+                    conversation.owe_frontier(cx.uptime);
+                    self.touched.insert(log);
+                }
             }
         }
         Ok(())

@@ -25,6 +25,19 @@ struct Waiting {
     bytes: usize,
 }
 
+impl Waiting {
+    /// Makes room for an authentic entry: a doubtful one may be anybody's.
+    fn evict_doubtful(&mut self) -> bool {
+        let doubtful = |candidate: &Candidate| matches!(candidate.envelope, Envelope::Doubtful(_));
+        let last = self.entries.iter().rev().find(|(_, candidate)| doubtful(candidate));
+        let Some(key) = last.map(|(key, _)| *key) else { return false };
+        if let Some(gone) = self.entries.remove(&key) {
+            self.bytes = self.bytes.saturating_sub(gone.bytes());
+        }
+        true
+    }
+}
+
 impl Pending {
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
@@ -47,10 +60,14 @@ impl Pending {
             return Ok(());
         }
         if waiting.entries.len() >= PENDING_ENTRIES_MAX || bytes > PENDING_BYTES_MAX {
-            return Err(Refusal::PendingFull);
+            let authentic = matches!(candidate.envelope, Envelope::Authentic(_));
+            if !authentic || !waiting.evict_doubtful() {
+                return Err(Refusal::PendingFull);
+            }
         }
-        waiting.bytes = bytes;
+        waiting.bytes = waiting.bytes.saturating_add(candidate.bytes());
         waiting.entries.insert(key, candidate);
+        waiting.vouch(key);
         Ok(())
     }
 
@@ -79,40 +96,58 @@ impl Pending {
         Some(candidate)
     }
 
-    /// Believes a doubtful entry if an authentic successor that waits behind it names it.
-    pub(super) fn vouch_for(&self, mut candidate: Candidate) -> Candidate {
-        let Envelope::Doubtful(signed) = candidate.envelope else { return candidate };
-        let next = signed.claim().seq + 1;
-        let from = (next, EntryId::from_bytes([0; 32]));
-        let to = (next, EntryId::from_bytes([0xff; 32]));
-        let successor = self
-            .waiting
-            .get(&candidate.device)
-            .into_iter()
-            .flat_map(|waiting| waiting.entries.range(from..=to))
-            .find_map(|(_, candidate_behind)| match &candidate_behind.envelope {
-                Envelope::Authentic(verified) if verified.value().prev == Some(candidate.id) => {
-                    Some(verified)
-                }
-                _ => None,
-            });
-        candidate.envelope = match successor {
-            None => Envelope::Doubtful(signed),
-            Some(successor) => match entry::vouched(signed, candidate.id, successor) {
-                Ok(verified) => Envelope::Authentic(verified),
-                Err(signed) => Envelope::Doubtful(signed),
-            },
-        };
-        candidate
-    }
-
-    /// Forgets what waits below a number: its place is taken.
-    pub(super) fn forget_below(&mut self, device: DeviceId, seq: u64) {
-        let Some(waiting) = self.waiting.get_mut(&device) else { return };
-        waiting.entries = waiting.entries.split_off(&(seq, EntryId::from_bytes([0; 32])));
+    /// Takes out what waits at a number and below: those places are taken.
+    pub(super) fn take_through(&mut self, device: DeviceId, seq: u64) -> Vec<Candidate> {
+        let Some(waiting) = self.waiting.get_mut(&device) else { return Vec::new() };
+        let behind = waiting.entries.split_off(&(seq + 1, EntryId::from_bytes([0; 32])));
+        let taken = std::mem::replace(&mut waiting.entries, behind);
         waiting.bytes = waiting.entries.values().map(Candidate::bytes).sum();
         if waiting.entries.is_empty() {
             self.waiting.remove(&device);
         }
+        taken.into_values().collect()
+    }
+}
+
+impl Waiting {
+    /// Carries belief backwards along `prev`, from the entry with this key or from one that waits
+    /// behind it: the result is the same in whatever order they came (spec 03 R4).
+    fn vouch(&mut self, key: (u64, EntryId)) {
+        let (seq, id) = key;
+        let all = (seq + 1, EntryId::from_bytes([0; 32]))..=(seq + 1, EntryId::from_bytes([0xff; 32]));
+        let authentic = |candidate: &Candidate| matches!(candidate.envelope, Envelope::Authentic(_));
+        let mut voucher = match self.entries.get(&key) {
+            Some(candidate) if authentic(candidate) => Some(key),
+            _ => self
+                .entries
+                .range(all)
+                .find(|(_, behind)| authentic(behind) && behind.entry().prev == Some(id))
+                .map(|(key, _)| *key),
+        };
+        while let Some(key) = voucher {
+            voucher = self.vouch_one(key);
+        }
+    }
+
+    /// Believes the entry that an authentic one names, if it waits and was doubtful.
+    fn vouch_one(&mut self, voucher: (u64, EntryId)) -> Option<(u64, EntryId)> {
+        let successor = self.entries.get(&voucher)?;
+        let below = (voucher.0.checked_sub(1)?, successor.entry().prev?);
+        let mut candidate = self.entries.remove(&below)?;
+        let Some(Envelope::Authentic(successor)) = self.entries.get(&voucher).map(|c| &c.envelope)
+        else {
+            self.entries.insert(below, candidate);
+            return None;
+        };
+        let (envelope, changed) = match candidate.envelope {
+            Envelope::Authentic(verified) => (Envelope::Authentic(verified), false),
+            Envelope::Doubtful(signed) => match entry::vouched(signed, below.1, successor) {
+                Ok(verified) => (Envelope::Authentic(verified), true),
+                Err(signed) => (Envelope::Doubtful(signed), false),
+            },
+        };
+        candidate.envelope = envelope;
+        self.entries.insert(below, candidate);
+        changed.then_some(below)
     }
 }

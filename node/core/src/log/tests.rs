@@ -6,7 +6,7 @@
 
 mod property;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use kith_common::{
     entry::{Text, hash_body},
@@ -30,6 +30,10 @@ fn key(device: u8) -> SigningKey {
 const fn account(device: u8) -> AccountId {
     AccountId::from_bytes([device; 32])
 }
+
+/// Whoever may write: every name has a device and an account of its own.
+static PEOPLE: LazyLock<BTreeMap<DeviceId, AccountId>> =
+    LazyLock::new(|| (0..=u8::MAX).map(|name| (key(name).device(), account(name))).collect());
 
 fn at(ms: u64) -> Timestamp {
     Timestamp::from_millis(BEGIN_MS + ms)
@@ -133,8 +137,7 @@ impl Holder {
     }
 
     fn receive(&mut self, entries: Vec<CarriedEntry>, now: Timestamp) -> Received {
-        let devices: BTreeMap<DeviceId, u8> = (0..=255).map(|n| (key(n).device(), n)).collect();
-        let account_of = |device| devices.get(&device).map(|name| account(*name));
+        let account_of = |device| PEOPLE.get(&device).copied();
         let received = self.log.receive(entries, &account_of, now, &mut self.store).unwrap();
         self.refused.extend(&received.refused);
         self.liars.extend(received.liars.iter().map(|(device, _)| *device));
@@ -368,6 +371,19 @@ fn rivals_that_waited_together_convict_their_writer() {
 
 /// ```text
 /// a1 ─► a2
+///   ╲─► a2′               a2′ waits for b1
+/// b1 ──╱
+/// ```
+#[test]
+fn a_rival_that_waited_convicts_its_writer() {
+    let mut dag = Dag::default();
+    dag.write("a1", "").write("b1", "").write("a2", "").write("a2'", "b1");
+    let outcome = Outcome { shown: "a1 a2", refused: &[Refusal::Fork], liars: b"a", waits: 0 };
+    check(&dag, &["a1", "a2'", "a2"], &outcome);
+}
+
+/// ```text
+/// a1 ─► a2
 ///   ╲─► a2′ ─► a3′        a2′ is withheld
 /// ```
 #[test]
@@ -576,7 +592,7 @@ fn a_sender_has_what_it_sent_and_not_what_others_sent() {
 #[test]
 fn a_log_has_a_bounded_number_of_writers() {
     let mut holder = Holder::new();
-    for device in 1..=u8::try_from(AUTHORS_MAX).unwrap() + 1 {
+    for device in b'!'..=b'!' + u8::try_from(AUTHORS_MAX).unwrap() {
         let mut dag = Dag::default();
         let name = format!("{}1", device as char);
         dag.write(&name, "");

@@ -1,0 +1,65 @@
+//! What happens when the bytes are not what they should be? One function for each decoder and one
+//! for the engine, used by the fuzzing binaries and by the replay test.
+//!
+//! | file | answers |
+//! |---|---|
+//! | `codec` | does the codec accept exactly one form of every value? |
+//! | `envelope` | does every envelope have one form? |
+//! | `account` | does an account follow from the set of its envelopes alone? |
+//! | `frame` | does every frame have one form, and every text body? |
+//! | `share` | does every shared string and link name one account in one form? |
+//! | `record` | does a node open on any record? |
+//! | `engine` | does the engine hold its rules, whatever comes? |
+//! | `cbor` | what may a byte string mean, read slowly? |
+//! | `cast` | who takes part? |
+//! | `source` | how does a list of operations become bytes and back? |
+
+use kith_common::{
+    account::{DeviceAck, DeviceAdd, Genesis, TransportCert},
+    entry::Entry,
+    frame::ContactRequest,
+    frontier::Frontier,
+};
+
+mod account;
+pub mod cast;
+mod cbor;
+mod codec;
+pub mod engine;
+mod envelope;
+mod frame;
+mod record;
+mod share;
+pub mod source;
+
+/// A function that panics on bytes that break a rule.
+pub type Target = fn(&[u8]);
+
+/// All targets by the names of their binaries and corpora.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("envelope_genesis", envelope::envelope::<Genesis>),
+    ("envelope_device_ack", envelope::envelope::<DeviceAck>),
+    ("envelope_device_add", envelope::envelope::<DeviceAdd>),
+    ("envelope_transport_cert", envelope::envelope::<TransportCert>),
+    ("envelope_entry", envelope::envelope::<Entry>),
+    ("envelope_frontier", envelope::envelope::<Frontier>),
+    ("envelope_contact_request", envelope::envelope::<ContactRequest>),
+    ("account_fold", account::account_fold),
+    ("codec", codec::codec),
+    ("frame", frame::frame),
+    ("text_body", frame::text_body),
+    ("shared_string", share::shared_string),
+    ("link", share::link),
+    ("record", record::record),
+    ("engine", engine::engine),
+];
+
+/// Runs one target.
+///
+/// # Panics
+/// If there is no such target, or the bytes break one of its rules.
+pub fn run(name: &str, data: &[u8]) {
+    let found = TARGETS.iter().find(|(target, _)| *target == name);
+    let (_, target) = found.expect("a target of this name");
+    target(data);
+}

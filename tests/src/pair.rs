@@ -1,0 +1,187 @@
+//! How do two engines talk in a test that wants nothing else? A pair with a perfect link.
+
+use kith_common::{
+    account::Account,
+    frame::{CarriedEntry, Frame},
+    ids::{AccountId, LogId},
+    keys::SigningKey,
+    share::ContactCard,
+    time::{Timestamp, Uptime},
+};
+use kith_core::{
+    engine::{Command, CommandId, Context, Engine, Identity, Input, LinkId, Output},
+    store::{LogNumber, Store, memory::MemoryStore},
+};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+/// 2026-01-01T00:00:00Z in milliseconds.
+const START: u64 = 1_767_225_600_000;
+
+/// A store that takes transactions; both implementations do.
+pub trait Transactions: Store {
+    /// Begins a transaction.
+    fn begin_transaction(&mut self);
+    /// Keeps what was written.
+    fn commit_transaction(&mut self);
+}
+
+impl Transactions for MemoryStore {
+    fn begin_transaction(&mut self) {}
+
+    fn commit_transaction(&mut self) {
+        self.commit();
+    }
+}
+
+impl Transactions for kith::sqlite::SqliteStore {
+    fn begin_transaction(&mut self) {
+        self.begin().expect("the store begins");
+    }
+
+    fn commit_transaction(&mut self) {
+        self.commit().expect("the store commits");
+    }
+}
+
+/// One engine with its store.
+#[derive(Debug)]
+pub struct Side<S> {
+    /// The engine.
+    pub engine: Engine,
+    /// Its store.
+    pub store: S,
+    rng: ChaCha8Rng,
+    now: u64,
+}
+
+/// A person whose keys come from one letter.
+pub fn identity(name: u8) -> Identity {
+    let key = |n: u8| SigningKey::from_seed(&[n; 32]);
+    let account =
+        Account::create(&key(name | 0x40), &key(name), &key(name | 0x80), [name; 32]);
+    Identity { account, device: key(name) }
+}
+
+impl<S: Transactions> Side<S> {
+    /// A node that has just started.
+    pub fn new(name: u8, mut store: S) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(u64::from(name));
+        store.begin_transaction();
+        let mut cx = Context {
+            now: Timestamp::from_millis(START),
+            uptime: Uptime::from_millis(0),
+            rng: &mut rng,
+            store: &mut store,
+            out: &mut Vec::new(),
+        };
+        let engine = Engine::open(identity(name), "name", &mut cx).expect("a new store opens");
+        store.commit_transaction();
+        Self { engine, store, rng, now: START }
+    }
+
+    /// Handles one input in its own transaction.
+    pub fn handle(&mut self, input: Input) -> Vec<Output> {
+        self.store.begin_transaction();
+        let out = self.handle_open(input);
+        self.store.commit_transaction();
+        out
+    }
+
+    /// Handles one input in a transaction that somebody else opened.
+    pub fn handle_open(&mut self, input: Input) -> Vec<Output> {
+        self.now += 1;
+        let mut out = Vec::new();
+        let mut cx = Context {
+            now: Timestamp::from_millis(self.now),
+            uptime: Uptime::from_millis(self.now - START),
+            rng: &mut self.rng,
+            store: &mut self.store,
+            out: &mut out,
+        };
+        self.engine.handle(&mut cx, input).expect("the store works");
+        out
+    }
+
+    /// Carries a command out.
+    pub fn command(&mut self, command: Command) -> Vec<Output> {
+        self.handle(Input::Command { id: CommandId(0), command })
+    }
+
+    /// Makes somebody a contact who has us as theirs too.
+    pub fn befriend(&mut self, card: ContactCard) {
+        let account = card.account.id();
+        self.command(Command::AddContact {
+            card: Box::new(card),
+            name: None,
+            greeting: String::new(),
+        });
+        assert!(self.engine.contact(account).is_some(), "the contact is there");
+    }
+
+    /// Our account.
+    pub fn account(&self) -> AccountId {
+        self.engine.identity().account.id()
+    }
+}
+
+/// Joins two nodes by a link and lets them talk until both are silent.
+pub fn join<A: Transactions, B: Transactions>(a: &mut Side<A>, b: &mut Side<B>, link: LinkId) {
+    let up = |own: &[u8], peer: &[u8]| Input::LinkUp {
+        link,
+        own_transport: own.into(),
+        peer_transport: peer.into(),
+    };
+    let mut to_b = frames(a.handle(up(b"transport a", b"transport b")));
+    let mut to_a = frames(b.handle(up(b"transport b", b"transport a")));
+    talk(a, b, link, &mut to_a, &mut to_b);
+}
+
+/// Carries frames until none is under way.
+pub fn talk<A: Transactions, B: Transactions>(
+    a: &mut Side<A>,
+    b: &mut Side<B>,
+    link: LinkId,
+    to_a: &mut Vec<Vec<u8>>,
+    to_b: &mut Vec<Vec<u8>>,
+) {
+    while !to_a.is_empty() || !to_b.is_empty() {
+        for bytes in std::mem::take(to_b) {
+            to_a.extend(frames(b.handle(Input::Frame { link, bytes })));
+        }
+        to_a.extend(frames(b.handle(Input::Tick)));
+        for bytes in std::mem::take(to_a) {
+            to_b.extend(frames(a.handle(Input::Frame { link, bytes })));
+        }
+        to_b.extend(frames(a.handle(Input::Tick)));
+    }
+}
+
+/// The frames among outputs.
+pub fn frames(outputs: Vec<Output>) -> Vec<Vec<u8>> {
+    outputs
+        .into_iter()
+        .filter_map(|output| match output {
+            Output::Send { bytes, .. } => Some(bytes),
+            _ => None,
+        })
+        .collect()
+}
+
+/// All entries of a node's first log, in order, cut into frames.
+pub fn entry_frames<S: Transactions>(
+    side: &Side<S>,
+    with: AccountId,
+    entries_per_frame: usize,
+) -> Vec<Vec<u8>> {
+    let log = LogId::direct(side.account(), with);
+    let mut rows = side.store.newest(LogNumber(1), None, usize::MAX).expect("the store reads");
+    rows.reverse();
+    let carried: Vec<CarriedEntry> = rows
+        .into_iter()
+        .map(|row| CarriedEntry { envelope: row.envelope, body: row.body })
+        .collect();
+    carried
+        .chunks(entries_per_frame)
+        .map(|entries| Frame::Entries { log, entries: entries.to_vec() }.encode())
+        .collect()
+}

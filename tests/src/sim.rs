@@ -1,0 +1,412 @@
+//! Do the promises hold for a whole network? Many real engines, one thread, virtual time, one seed.
+//!
+//! ```text
+//!   plan (what people do) ──► World ──► nodes: engine + store + clock
+//!                               │  ▲
+//!   weather (what breaks) ──────┘  └──── checks, after every commit and after healing
+//! ```
+//!
+//! Nothing here waits, draws randomness of its own or looks at a real clock: a seed fails again.
+//! Links lose, double and reorder single frames, which is harsher than any real transport.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a simulation stops at the first thing that is wrong"
+)]
+
+pub mod book;
+pub mod check;
+pub mod graph;
+pub mod irc;
+pub mod logs;
+pub mod malice;
+pub mod network;
+pub mod node;
+pub mod people;
+pub mod plan;
+pub mod puppet;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use kith_common::ids::{AccountId, EntryId, LogId};
+use kith_core::engine::{Answer, Command, CommandId, Input, Output};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use rand_core::Rng;
+
+use self::{
+    book::Book,
+    network::{Weather, Wire},
+    node::Node,
+    people::Person,
+};
+
+/// 2026-01-01T00:00:00Z in milliseconds: when every simulation begins.
+pub const BEGIN_MS: u64 = 1_767_225_600_000;
+
+/// What happens at some moment.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// A node handles what has come in, in one transaction.
+    Work(usize),
+    /// A node's deadline may have come.
+    Wake(usize),
+    /// A node starts.
+    Start(usize),
+    /// A wire is up at one of its ends.
+    Up { wire: usize, end: usize },
+    /// A frame arrives at one end of a wire.
+    Frame { wire: usize, end: usize, bytes: Vec<u8> },
+    /// One end notices that a wire is gone.
+    Down { wire: usize, end: usize },
+}
+
+/// People, their nodes, the wires between them, and what must be true of all that.
+#[derive(Debug)]
+pub struct World {
+    seed: u64,
+    test: &'static str,
+    pub(crate) now_ms: u64,
+    pub(crate) rng: ChaCha8Rng,
+    queue: BTreeMap<(u64, u64), Happening>,
+    ordinal: u64,
+    /// Everybody.
+    pub people: Vec<Person>,
+    /// Every device, by the number in its address.
+    pub nodes: Vec<Node>,
+    pub(crate) wires: Vec<Wire>,
+    /// What breaks.
+    pub weather: Weather,
+    /// Groups that cannot reach each other, by node; all the same when the network is whole.
+    pub(crate) side: Vec<u8>,
+    /// Every entry that was ever committed.
+    pub book: Book,
+    /// Pairs of people who want to be contacts of each other, the lower number first.
+    pub(crate) friends: BTreeSet<(usize, usize)>,
+    /// Frames seen lately, for those who replay them.
+    pub(crate) overheard: VecDeque<Vec<u8>>,
+    /// Frames handed to the network by honest nodes.
+    pub frames_sent: u64,
+    commands: u64,
+    /// Texts of send commands that are not answered.
+    asked: BTreeMap<(usize, u64), String>,
+}
+
+impl World {
+    /// An empty world with perfect links; `test` is named when it fails.
+    pub fn new(seed: u64, test: &'static str) -> Self {
+        logs::watch();
+        Self {
+            seed,
+            test,
+            now_ms: 0,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            queue: BTreeMap::new(),
+            ordinal: 0,
+            people: Vec::new(),
+            nodes: Vec::new(),
+            wires: Vec::new(),
+            weather: Weather::default(),
+            side: Vec::new(),
+            book: Book::default(),
+            friends: BTreeSet::new(),
+            overheard: VecDeque::new(),
+            frames_sent: 0,
+            commands: 0,
+            asked: BTreeMap::new(),
+        }
+    }
+
+    /// Milliseconds since the world began.
+    pub const fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.rng.next_u64() % end.max(1)
+    }
+
+    /// Whether something that happens so many times in a thousand happens now.
+    pub fn chance(&mut self, per_mille: u64) -> bool {
+        per_mille > 0 && self.below(1000) < per_mille
+    }
+
+    /// A person with this many devices; returns the person's number. The devices start at once.
+    pub fn person(&mut self, name: &str, devices: usize) -> usize {
+        let number = self.people.len();
+        let person = Person::new(self.seed, number, name, devices, self.nodes.len());
+        for (device, node) in person.nodes.clone().enumerate() {
+            let rng = ChaCha8Rng::seed_from_u64(self.rng.next_u64());
+            self.nodes.push(Node::new(&person, number, device, node, rng));
+            self.side.push(0);
+            self.book.views.push(book::View::default());
+            self.at(0, Happening::Start(node));
+        }
+        self.people.push(person);
+        number
+    }
+
+    /// Two people want to be contacts: every device of either adds the other.
+    pub fn befriend(&mut self, one: usize, other: usize) {
+        self.friends.insert((one.min(other), one.max(other)));
+        self.ask(one, other);
+        self.ask(other, one);
+    }
+
+    /// Two people will be contacts of each other once everything has come right.
+    pub fn befriend_later(&mut self, one: usize, other: usize) {
+        self.friends.insert((one.min(other), one.max(other)));
+    }
+
+    /// The people whose contact a person is or will be.
+    pub fn friends_of(&self, person: usize) -> Vec<usize> {
+        let others = self.friends.iter().filter_map(|(one, other)| match person {
+            _ if *one == person => Some(*other),
+            _ if *other == person => Some(*one),
+            _ => None,
+        });
+        others.collect()
+    }
+
+    /// Every device of one person asks another to become a contact.
+    pub fn ask(&mut self, one: usize, other: usize) {
+        for node in self.people[one].nodes.clone() {
+            self.add_contact(node, other);
+        }
+    }
+
+    pub(crate) fn add_contact(&mut self, node: usize, other: usize) {
+        let card = Box::new(self.people[other].card());
+        let greeting = format!("greeting of {}", self.nodes[node].name);
+        self.command(node, Command::AddContact { card, name: None, greeting });
+    }
+
+    /// The account of a person.
+    pub fn account(&self, person: usize) -> AccountId {
+        self.people[person].account.id()
+    }
+
+    /// The log of two people.
+    pub fn log(&self, one: usize, other: usize) -> LogId {
+        LogId::direct(self.account(one), self.account(other))
+    }
+
+    /// Hands a command to a node.
+    pub fn command(&mut self, node: usize, command: Command) {
+        self.commands += 1;
+        let id = CommandId(self.commands);
+        if let Command::Send { text, .. } = &command {
+            self.asked.insert((node, id.0), text.clone());
+        }
+        self.input(node, Input::Command { id, command });
+    }
+
+    /// Writes a message from a node to a person.
+    pub fn say(&mut self, node: usize, to: usize, text: &str) {
+        self.reply(node, to, text, None);
+    }
+
+    /// Writes an answer from a node to a person.
+    pub fn reply(&mut self, node: usize, to: usize, text: &str, reply_to: Option<EntryId>) {
+        let to = self.account(to);
+        self.command(node, Command::Send { to, text: text.to_owned(), reply_to });
+    }
+
+    pub(crate) fn at(&mut self, in_ms: u64, happening: Happening) {
+        self.ordinal += 1;
+        self.queue.insert((self.now_ms + in_ms, self.ordinal), happening);
+    }
+
+    /// Lets something come in at a node, to be handled with whatever else comes at the same time.
+    pub(crate) fn input(&mut self, node: usize, input: Input) {
+        let within = self.below(1 + self.weather.group_ms);
+        let target = &mut self.nodes[node];
+        if !target.is_running() {
+            return;
+        }
+        target.inbox.push(input);
+        if target.inbox.len() == 1 {
+            self.at(within, Happening::Work(node));
+        }
+    }
+
+    /// Lets virtual time pass.
+    pub fn run_ms(&mut self, ms: u64) {
+        let end = self.now_ms + ms;
+        while self.step(end) {}
+        self.now_ms = end;
+    }
+
+    /// Lets virtual time pass until something is so, looking once a second.
+    ///
+    /// # Panics
+    /// If it is not so after `ms`.
+    pub fn run_until(&mut self, ms: u64, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let end = self.now_ms + ms;
+        while !is_so(self) {
+            assert!(self.now_ms < end, "after {ms} ms, still not so: {what}");
+            self.run_ms(1000.min(end - self.now_ms));
+        }
+    }
+
+    fn step(&mut self, end_ms: u64) -> bool {
+        let Some(first) = self.queue.first_entry() else { return false };
+        if first.key().0 > end_ms {
+            return false;
+        }
+        let ((at_ms, _), happening) = first.remove_entry();
+        self.now_ms = at_ms;
+        match happening {
+            Happening::Work(node) => self.work(node),
+            Happening::Wake(node) => self.wake(node),
+            Happening::Start(node) => self.start(node),
+            Happening::Up { wire, end } => self.wire_up(wire, end),
+            Happening::Frame { wire, end, bytes } => self.frame_arrives(wire, end, bytes),
+            Happening::Down { wire, end } => self.wire_down(wire, end),
+        }
+        true
+    }
+
+    fn wake(&mut self, node: usize) {
+        let now_ms = self.now_ms;
+        if self.nodes[node].wake_at_ms != Some(now_ms) {
+            return;
+        }
+        self.nodes[node].wake_at_ms = None;
+        self.input(node, Input::Tick);
+    }
+
+    /// Handles a node's inbox: many inputs, one commit, then the outputs; or a crash between.
+    fn work(&mut self, node: usize) {
+        if !self.nodes[node].is_running() {
+            return;
+        }
+        let inputs = std::mem::take(&mut self.nodes[node].inbox);
+        let ticked = inputs.iter().any(|input| matches!(input, Input::Tick));
+        let read: Vec<AccountId> = inputs.iter().filter_map(read_by).collect();
+        let crash = self.chance(self.weather.crash_per_mille);
+        let before_commit = crash && self.chance(500);
+        let outputs = self.nodes[node].handle(inputs, self.now_ms);
+        if before_commit {
+            self.nodes[node].store.rollback();
+            self.crash(node);
+            return;
+        }
+        self.nodes[node].store.commit();
+        self.committed(node, &read);
+        if crash {
+            self.crash(node);
+            return;
+        }
+        self.check_bounds(node, ticked);
+        self.check_ticks_if_told(node, &outputs);
+        for output in outputs {
+            self.carry_out(node, output);
+        }
+        self.set_alarm(node);
+        logs::no_errors();
+    }
+
+    fn set_alarm(&mut self, node: usize) {
+        let now_ms = self.now_ms;
+        let Some(at_ms) = self.nodes[node].deadline_ms() else { return };
+        let at_ms = at_ms.max(now_ms);
+        if self.nodes[node].wake_at_ms.is_none_or(|set| set < now_ms || at_ms < set) {
+            self.nodes[node].wake_at_ms = Some(at_ms);
+            self.at(at_ms - now_ms, Happening::Wake(node));
+        }
+    }
+
+    fn carry_out(&mut self, node: usize, output: Output) {
+        match output {
+            Output::Send { link, bytes } => self.send(node, link, bytes),
+            Output::Close { link } => self.close(node, link),
+            Output::Dial { addresses } => self.dial(node, &addresses),
+            Output::Answered { id, result } => {
+                let text = self.asked.remove(&(node, id.0));
+                if let (Some(text), Ok(Answer::Sent(entry))) = (text, result) {
+                    let known = self.book.entries.get(&entry);
+                    let known = known.expect("an answered message is committed");
+                    assert_eq!(known.text.as_deref(), Some(text.as_str()));
+                }
+            }
+            Output::Event(_) => {}
+        }
+    }
+
+    /// A node ends without warning and comes back later.
+    pub fn crash(&mut self, node: usize) {
+        self.stop(node);
+        let in_ms = 50 + self.below(20_000);
+        if self.nodes[node].wanted {
+            self.at(in_ms, Happening::Start(node));
+        }
+    }
+
+    /// Ends a node; it comes back only by [`start`](Self::set_running).
+    fn stop(&mut self, node: usize) {
+        self.nodes[node].stop();
+        self.cut_wires(|wire| wire.touches(node));
+    }
+
+    fn start(&mut self, node: usize) {
+        if self.nodes[node].is_running() || !self.nodes[node].wanted {
+            return;
+        }
+        self.nodes[node].start(self.now_ms);
+        self.committed(node, &[]);
+        let addresses = vec![people::address(node)];
+        self.input(node, Input::Listening { addresses });
+        self.set_alarm(node);
+    }
+
+    /// Switches a node on or off.
+    pub fn set_running(&mut self, node: usize, on: bool) {
+        self.nodes[node].wanted = on;
+        if on {
+            self.start(node);
+        } else {
+            self.stop(node);
+        }
+    }
+
+    /// Connects a node with the network or takes it off; it keeps running.
+    pub fn set_connected(&mut self, node: usize, on: bool) {
+        self.nodes[node].connected = on;
+        if !on {
+            self.cut_wires(|wire| wire.touches(node));
+        }
+    }
+
+    /// What was committed goes into the book, where it is checked.
+    fn committed(&mut self, node: usize, read: &[AccountId]) {
+        let rows = self.nodes[node].new_rows();
+        for row in rows {
+            self.book.commit(node, self.nodes[node].honest, &row);
+        }
+        let own = self.nodes[node].account;
+        for with in read {
+            self.book.read(node, LogId::direct(own, *with));
+        }
+    }
+}
+
+const fn read_by(input: &Input) -> Option<AccountId> {
+    match input {
+        Input::Command { command: Command::MarkRead(account), .. } => Some(*account),
+        _ => None,
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Self { seed, test, now_ms, .. } = self;
+            eprintln!("{}", graph::draw(&self.book, &self.nodes));
+            eprintln!("failed {now_ms} ms after the beginning; the same again:");
+            eprintln!("SEED={seed} KITH_SEEDS=1 cargo nextest run -p kith-tests {test}");
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Does a node stay small and awake for a reason?
+
+use kith_core::limits::PENDING_ENTRIES_MAX;
+
+use crate::sim::World;
+
+/// Bytes that may be on their way on one wire: a window for one log, frames that were sent again
+/// and what else is said.
+const FLYING_BYTES_MAX: usize = 8 << 20;
+/// Devices that may write in one log of the simulation.
+const AUTHORS: usize = 6;
+
+impl World {
+    /// After a commit.
+    pub(crate) fn check_bounds(&self, node: usize, ticked: bool) {
+        let state = &self.nodes[node];
+        let engine = state.engine();
+        let logs = state.store_logs();
+        let pending = engine.pending_count();
+        assert!(pending <= PENDING_ENTRIES_MAX * AUTHORS * logs, "{pending} entries wait");
+        let (links, open) = (engine.link_count(), state.links.len());
+        assert!(links <= open, "{}: {links} links kept, {open} open", state.name);
+        if ticked && let Some((at, why)) = engine.deadline() {
+            let at_ms = state.started_ms + at.millis();
+            assert!(at_ms > self.now_ms, "{}: a tick did not help: {why}", state.name);
+        }
+        if state.honest {
+            let flying = self.wires.iter().filter(|wire| wire.is_up && wire.touches(node));
+            for end in flying.flat_map(|wire| &wire.ends).filter(|end| end.node != node) {
+                assert!(end.flying_bytes <= FLYING_BYTES_MAX, "{} bytes fly", end.flying_bytes);
+            }
+        }
+    }
+}

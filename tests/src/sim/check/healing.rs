@@ -1,0 +1,157 @@
+//! Does everything come right in the end? Once nothing breaks any more, every message is
+//! everywhere, in one order, ticked, and then there is silence.
+
+use kith_common::ids::EntryId;
+use kith_core::{contacts::Status, delivery::DeliveryState, engine::Command, view::MessageView};
+
+use crate::sim::{World, network::Weather};
+
+/// Time in which everything must have come right: the longest waits for a dial, a hello and a
+/// repetition together are three minutes.
+const HEALING_MS: u64 = 10 * 60 * 1000;
+/// Messages looked at to see whether ticks have come.
+const NEWEST: usize = 20;
+
+impl World {
+    /// Nothing breaks from now on; everybody is there.
+    pub fn heal(&mut self) {
+        self.weather = Weather { group_ms: self.weather.group_ms, ..Weather::default() };
+        self.join_network();
+        for node in 0..self.nodes.len() {
+            self.set_connected(node, true);
+            self.set_running(node, true);
+        }
+    }
+
+    /// Heals, waits until everything has come right, and checks all there is.
+    ///
+    /// # Panics
+    /// If it does not come right in ten minutes.
+    pub fn settle(&mut self) {
+        self.heal();
+        self.settle_within(HEALING_MS);
+    }
+
+    /// As [`settle`](Self::settle), without healing and in a time of one's own.
+    ///
+    /// # Panics
+    /// If it does not come right.
+    pub fn settle_within(&mut self, ms: u64) {
+        let end_ms = self.now_ms() + ms;
+        while let Some(missing) = self.unsettled() {
+            assert!(self.now_ms() < end_ms, "after {ms} ms: {missing}");
+            self.nudge();
+            self.run_ms(2000);
+        }
+        self.check_all();
+    }
+
+    /// Every node ends and starts again; what they show is the same.
+    pub fn restart_all(&mut self) {
+        for node in 0..self.nodes.len() {
+            self.set_running(node, false);
+            self.set_running(node, true);
+        }
+        for node in 0..self.nodes.len() {
+            let shown: Vec<EntryId> =
+                self.nodes[node].all_rows().iter().map(|row| row.position.id).collect();
+            let committed = self.book.views[node].logs.values().map(|log| log.len()).sum();
+            assert_eq!(shown.len(), committed, "a restart has lost entries");
+        }
+        self.settle();
+    }
+
+    /// Once everything is there, nobody has anything to say.
+    pub fn check_silence(&mut self) {
+        self.run_ms(2 * 60 * 1000);
+        let before = self.frames_sent;
+        self.run_ms(60 * 60 * 1000);
+        let after = self.frames_sent;
+        assert_eq!(after, before, "frames sent though everybody has everything");
+    }
+
+    fn pairs(&self) -> Vec<(usize, usize)> {
+        let both = self.friends.iter().flat_map(|(one, other)| [(*one, *other), (*other, *one)]);
+        both.filter(|(one, other)| self.is_honest(*one) && self.is_honest(*other)).collect()
+    }
+
+    fn is_honest(&self, person: usize) -> bool {
+        self.people[person].nodes.clone().all(|node| self.nodes[node].honest)
+    }
+
+    /// People look at their lists: they answer requests, and ask again where a crash lost it.
+    fn nudge(&mut self) {
+        for (one, other) in self.pairs() {
+            let account = self.account(other);
+            for node in self.people[one].nodes.clone() {
+                let Some(engine) = &self.nodes[node].engine else { continue };
+                match engine.contact(account).map(|contact| contact.status) {
+                    None => self.add_contact(node, other),
+                    Some(Status::Pending) => self.command(node, Command::Accept(account)),
+                    Some(Status::Blocked) => self.command(node, Command::Unblock(account)),
+                    Some(Status::Requested | Status::Contact) => {}
+                }
+            }
+        }
+    }
+
+    /// What is not right yet.
+    fn unsettled(&self) -> Option<String> {
+        for (one, other) in self.pairs() {
+            let (with, log) = (self.account(other), self.log(one, other));
+            for node in self.people[one].nodes.clone() {
+                let state = &self.nodes[node];
+                let name = &state.name;
+                let Some(engine) = &state.engine else { return Some(format!("{name} is off")) };
+                let status = engine.contact(with).map(|contact| contact.status);
+                if status != Some(Status::Contact) {
+                    return Some(format!("{name} has {} as {status:?}", self.people[other].name));
+                }
+                let has = self.book.views[node].logs.get(&log).map_or(0, |log| log.len());
+                let all = self.book.count(log);
+                if has != all {
+                    return Some(format!("{name} has {has} of {all} entries of {log:?}"));
+                }
+                let newest = self.history(node, with, NEWEST);
+                if let Some(message) = newest.iter().find(|message| !is_ticked(message)) {
+                    return Some(format!("{name}: {:?} is {:?}", message.id, message.state));
+                }
+            }
+        }
+        None
+    }
+
+    fn check_all(&mut self) {
+        for (one, other) in self.pairs() {
+            let (with, log) = (self.account(other), self.log(one, other));
+            for node in self.people[one].nodes.clone() {
+                self.check_ticks(node, with, usize::MAX);
+                let shown = self.history(node, with, usize::MAX);
+                let state = &self.nodes[node];
+                let engine = state.engine();
+                let expected: Vec<EntryId> = self.book.views[node]
+                    .logs
+                    .get(&log)
+                    .into_iter()
+                    .flat_map(|log| log.values().copied())
+                    .collect();
+                let ids: Vec<EntryId> = shown.iter().map(|message| message.id).collect();
+                assert_eq!(ids, expected, "shown is not what is stored");
+                let positions = engine.positions(&state.store, with).expect("memory can be read");
+                assert!(positions.is_sorted_by(|a, b| a < b));
+                assert_eq!(positions.len(), ids.len());
+                for message in &shown {
+                    let known = &self.book.entries[&message.id];
+                    assert_eq!(message.text, known.text);
+                    assert_eq!(message.reply_to, known.reply_to);
+                    assert_eq!(message.mine, known.entry.account == state.account);
+                    assert!(is_ticked(message), "{:?} is {:?}", message.id, message.state);
+                }
+            }
+        }
+    }
+}
+
+fn is_ticked(message: &MessageView) -> bool {
+    message.state.is_none_or(|state| state >= DeliveryState::DeliveredAll)
+}

@@ -1,0 +1,31 @@
+//! What did the logs look like when it failed? Graphviz: paste into `dot -Tsvg`.
+
+use core::fmt::Write;
+
+use super::{book::Book, node::Node};
+
+/// Draws every log: boxes are entries with the nodes that have them, arrows lead to what an entry
+/// depends on, dashed ones to what it answers.
+pub fn draw(book: &Book, nodes: &[Node]) -> String {
+    let mut out = String::from("digraph logs {\n  rankdir=RL; node [shape=box];\n");
+    let name = |device| {
+        nodes.iter().find(|node| node.device == device).map_or("?", |node| node.name.as_str())
+    };
+    for (id, known) in &book.entries {
+        let holders: Vec<String> = (0..book.views.len())
+            .filter(|node| book.views[*node].has(known))
+            .map(|node| node.to_string())
+            .collect();
+        let (who, seq, holders) = (name(known.device), known.entry.seq, holders.join(","));
+        let log = known.log;
+        let _ = writeln!(out, "  \"{id:?}\" [label=\"{who}#{seq}\\n{log:?}\\nat {holders}\"];");
+        for below in &known.below {
+            let _ = writeln!(out, "  \"{id:?}\" -> \"{below:?}\";");
+        }
+        if let Some(answered) = known.reply_to {
+            let _ = writeln!(out, "  \"{id:?}\" -> \"{answered:?}\" [style=dashed];");
+        }
+    }
+    out.push_str("}\n");
+    out
+}

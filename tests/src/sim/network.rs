@@ -1,0 +1,232 @@
+//! What lies between two nodes? Wires with a delay that may lose, double and reorder frames.
+
+use kith_core::engine::{Input, LinkId};
+
+use super::{Happening, World, people};
+
+/// What breaks, and how often; everything off means a perfect network.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Weather {
+    /// Shortest delay of a wire.
+    pub latency_ms_min: u64,
+    /// How much longer a wire may take.
+    pub latency_ms_spread: u64,
+    /// Frames in a thousand that are lost.
+    pub loss_per_mille: u64,
+    /// Frames in a thousand that come twice.
+    pub double_per_mille: u64,
+    /// Frames in a thousand that overtake or fall behind.
+    pub reorder_per_mille: u64,
+    /// Frames in a thousand on which their wire breaks.
+    pub break_per_mille: u64,
+    /// Commits in a thousand that end in a crash, half of them before the commit.
+    pub crash_per_mille: u64,
+    /// How long inputs are gathered for one commit.
+    pub group_ms: u64,
+}
+
+/// One end of a wire.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) node: usize,
+    pub(crate) link: LinkId,
+    pub(crate) transport: Box<[u8]>,
+    /// Which run of the node the end belongs to.
+    pub(crate) started_ms: u64,
+    /// When the newest frame towards this end arrives.
+    newest_ms: u64,
+    /// Bytes on their way towards this end.
+    pub(crate) flying_bytes: usize,
+}
+
+/// A connection between two nodes.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    pub(crate) ends: [End; 2],
+    pub(crate) is_up: bool,
+    /// Swallows everything without anybody noticing.
+    pub(crate) is_silent: bool,
+    latency_ms: u64,
+}
+
+impl Wire {
+    pub(crate) fn touches(&self, node: usize) -> bool {
+        self.ends.iter().any(|end| end.node == node)
+    }
+
+    fn joins(&self, one: usize, other: usize) -> bool {
+        self.touches(one) && self.touches(other)
+    }
+}
+
+impl World {
+    pub(crate) fn dial(&mut self, node: usize, addresses: &[String]) {
+        for address in addresses {
+            let Some(target) = people::node_at(address) else { continue };
+            if target < self.nodes.len() && target != node && self.can_reach(node, target) {
+                let joined = |wire: &Wire| wire.is_up && wire.joins(node, target);
+                if !self.wires.iter().any(joined) || self.chance(200) {
+                    self.connect(node, target);
+                }
+            }
+        }
+    }
+
+    fn can_reach(&self, one: usize, other: usize) -> bool {
+        let there = |node: usize| self.nodes[node].is_running() && self.nodes[node].connected;
+        there(one) && there(other) && self.side[one] == self.side[other]
+    }
+
+    /// Joins two nodes by a wire.
+    pub(crate) fn connect(&mut self, one: usize, other: usize) -> usize {
+        let wire = self.wires.len();
+        let latency_ms =
+            1 + self.weather.latency_ms_min + self.below(1 + self.weather.latency_ms_spread);
+        let ends = [one, other].map(|node| {
+            let transport = (0..38).map(|_| self.below(256).to_le_bytes()[0]).collect();
+            let target = &mut self.nodes[node];
+            target.next_link += 1;
+            let link = LinkId(target.next_link);
+            End {
+                node,
+                link,
+                transport,
+                started_ms: target.started_ms,
+                newest_ms: 0,
+                flying_bytes: 0,
+            }
+        });
+        self.wires.push(Wire { ends, is_up: true, is_silent: false, latency_ms });
+        for end in 0..2 {
+            let in_ms = latency_ms + self.below(latency_ms);
+            self.wires[wire].ends[end].newest_ms = self.now_ms + in_ms;
+            self.at(in_ms, Happening::Up { wire, end });
+        }
+        wire
+    }
+
+    fn is_current(&self, wire: usize, end: usize) -> bool {
+        let end = &self.wires[wire].ends[end];
+        let node = &self.nodes[end.node];
+        node.is_running() && node.started_ms == end.started_ms
+    }
+
+    pub(crate) fn wire_up(&mut self, wire: usize, end: usize) {
+        if !self.wires[wire].is_up || !self.is_current(wire, end) {
+            return;
+        }
+        let Wire { ends, .. } = &self.wires[wire];
+        let (own, peer) = (&ends[end], &ends[1 - end]);
+        let (node, link) = (own.node, own.link);
+        let own_transport = own.transport.clone();
+        let peer_transport = peer.transport.clone();
+        self.nodes[node].links.insert(link, (wire, end));
+        self.input(node, Input::LinkUp { link, own_transport, peer_transport });
+    }
+
+    /// One end has noticed that the wire is gone.
+    pub(crate) fn wire_down(&mut self, wire: usize, end: usize) {
+        let End { node, link, .. } = self.wires[wire].ends[end];
+        if self.nodes[node].links.remove(&link).is_some() && self.is_current(wire, end) {
+            self.input(node, Input::LinkDown { link });
+        }
+    }
+
+    pub(crate) fn frame_arrives(&mut self, wire: usize, end: usize, bytes: Vec<u8>) {
+        let target = &mut self.wires[wire].ends[end];
+        target.flying_bytes = target.flying_bytes.saturating_sub(bytes.len());
+        let (node, link) = (target.node, target.link);
+        let wire_state = &self.wires[wire];
+        let there = wire_state.is_up && !wire_state.is_silent && self.is_current(wire, end);
+        if there && self.nodes[node].links.contains_key(&link) {
+            self.input(node, Input::Frame { link, bytes });
+        }
+    }
+
+    pub(crate) fn send(&mut self, node: usize, link: LinkId, bytes: Vec<u8>) {
+        let Some((wire, end)) = self.nodes[node].links.get(&link).copied() else { return };
+        if !self.wires[wire].is_up {
+            return;
+        }
+        if self.nodes[node].honest {
+            self.frames_sent += 1;
+            self.check_entitled(node, self.wires[wire].ends[1 - end].node, &bytes);
+        }
+        self.overheard.push_back(bytes.clone());
+        if self.overheard.len() > 64 {
+            self.overheard.pop_front();
+        }
+        if self.chance(self.weather.break_per_mille) {
+            self.cut(wire);
+            return;
+        }
+        if self.chance(self.weather.loss_per_mille) {
+            return;
+        }
+        if self.chance(self.weather.double_per_mille) {
+            self.carry(wire, 1 - end, bytes.clone());
+        }
+        self.carry(wire, 1 - end, bytes);
+    }
+
+    /// Puts a frame on its way to one end of a wire.
+    pub(crate) fn carry(&mut self, wire: usize, end: usize, bytes: Vec<u8>) {
+        let latency_ms = self.wires[wire].latency_ms;
+        let reordered = self.chance(self.weather.reorder_per_mille);
+        let extra = if reordered { self.below(4 * latency_ms + 20) } else { 0 };
+        let now_ms = self.now_ms;
+        let target = &mut self.wires[wire].ends[end];
+        let mut at_ms = now_ms + latency_ms;
+        if !reordered {
+            at_ms = at_ms.max(target.newest_ms);
+            target.newest_ms = at_ms;
+        }
+        target.flying_bytes += bytes.len();
+        self.at(at_ms + extra - now_ms, Happening::Frame { wire, end, bytes });
+    }
+
+    /// One end closes; the other notices a little later.
+    pub(crate) fn close(&mut self, node: usize, link: LinkId) {
+        let Some((wire, end)) = self.nodes[node].links.remove(&link) else { return };
+        self.wires[wire].is_up = false;
+        let latency_ms = self.wires[wire].latency_ms;
+        self.at(latency_ms, Happening::Down { wire, end: 1 - end });
+    }
+
+    /// Breaks a wire: both ends notice a little later.
+    pub(crate) fn cut(&mut self, wire: usize) {
+        self.wires[wire].is_up = false;
+        for end in 0..2 {
+            let in_ms = self.below(2000);
+            self.at(in_ms, Happening::Down { wire, end });
+        }
+    }
+
+    pub(crate) fn cut_wires(&mut self, which: impl Fn(&Wire) -> bool) {
+        let cut: Vec<usize> =
+            (0..self.wires.len()).filter(|w| self.wires[*w].is_up && which(&self.wires[*w])).collect();
+        for wire in cut {
+            self.cut(wire);
+        }
+    }
+
+    /// Splits the network: nodes with different numbers cannot reach each other. Wires across
+    /// break, or stay up and swallow everything.
+    pub fn partition(&mut self, side: Vec<u8>, silently: bool) {
+        self.side = side;
+        let side = self.side.clone();
+        let across = |wire: &Wire| side[wire.ends[0].node] != side[wire.ends[1].node];
+        if silently {
+            for wire in self.wires.iter_mut().filter(|wire| wire.is_up) {
+                wire.is_silent = across(wire);
+            }
+        } else {
+            self.cut_wires(across);
+        }
+    }
+
+    /// Makes the network whole again.
+    pub fn join_network(&mut self) {
+        self.partition(vec![0; self.nodes.len()], true);
+    }
+}

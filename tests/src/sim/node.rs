@@ -1,0 +1,204 @@
+//! What is one device? A real engine, a store that survives, a clock that may be wrong.
+
+use std::collections::BTreeMap;
+
+use kith_common::{
+    account::Account,
+    ids::{AccountId, DeviceId},
+    keys::SigningKey,
+    time::{Timestamp, Uptime},
+};
+use kith_core::{
+    engine::{Context, Engine, Identity, Input, LinkId, Output},
+    store::{AuthorNumber, EntryRow, LogNumber, Place, Store, memory::MemoryStore},
+};
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    BEGIN_MS,
+    people::{Person, Role, key},
+};
+
+/// More logs and authors than any simulated node has.
+const NUMBERS: u16 = 80;
+
+/// A device of a person.
+#[derive(Debug)]
+pub struct Node {
+    /// `alice.phone` or the like.
+    pub name: String,
+    /// Whose device it is.
+    pub person: usize,
+    /// Whether nobody has tampered with it.
+    pub honest: bool,
+    /// The engine while the node runs.
+    pub engine: Option<Engine>,
+    /// What survives.
+    pub store: MemoryStore,
+    /// How far the device's clock is ahead of the true time.
+    pub skew_ms: i64,
+    pub(crate) account: AccountId,
+    pub(crate) device: DeviceId,
+    pub(crate) inbox: Vec<Input>,
+    /// Whether somebody wants it to run.
+    pub(crate) wanted: bool,
+    pub(crate) connected: bool,
+    pub(crate) started_ms: u64,
+    pub(crate) wake_at_ms: Option<u64>,
+    pub(crate) next_link: u64,
+    /// Which wire and end a link is.
+    pub(crate) links: BTreeMap<LinkId, (usize, usize)>,
+    proven: Account,
+    seed: u64,
+    number: usize,
+    rng: ChaCha8Rng,
+    /// How many entries of each chain have been looked at.
+    seen: BTreeMap<(u32, u16), u64>,
+}
+
+impl Node {
+    pub(crate) fn new(
+        person: &Person,
+        number: usize,
+        device: usize,
+        _node: usize,
+        rng: ChaCha8Rng,
+    ) -> Self {
+        let kind = ["phone", "tablet", "laptop", "watch"];
+        Self {
+            name: format!("{}.{}", person.name, kind[device % kind.len()]),
+            person: number,
+            honest: true,
+            engine: None,
+            store: MemoryStore::new(),
+            skew_ms: 0,
+            account: person.account.id(),
+            device: key(person.seed, number, Role::Device(device)).device(),
+            inbox: Vec::new(),
+            wanted: true,
+            connected: true,
+            started_ms: 0,
+            wake_at_ms: None,
+            next_link: 0,
+            links: BTreeMap::new(),
+            proven: person.account.clone(),
+            seed: person.seed,
+            number: device,
+            rng,
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// The device's key, for those who misuse it.
+    pub(crate) fn key(&self) -> SigningKey {
+        key(self.seed, self.person, Role::Device(self.number))
+    }
+
+    /// Whether the engine runs.
+    pub const fn is_running(&self) -> bool {
+        self.engine.is_some()
+    }
+
+    /// The engine.
+    ///
+    /// # Panics
+    /// If the node does not run.
+    pub fn engine(&self) -> &Engine {
+        self.engine.as_ref().expect("the node runs")
+    }
+
+    /// What the device takes for the time.
+    pub(crate) const fn clock(&self, now_ms: u64) -> Timestamp {
+        Timestamp::from_millis((BEGIN_MS + now_ms).saturating_add_signed(self.skew_ms))
+    }
+
+    pub(crate) fn start(&mut self, now_ms: u64) {
+        self.started_ms = now_ms;
+        self.wake_at_ms = None;
+        let me = Identity { account: self.proven.clone(), device: self.key() };
+        let mut cx = Context {
+            now: self.clock(now_ms),
+            uptime: Uptime::from_millis(0),
+            rng: &mut self.rng,
+            store: &mut self.store,
+            out: &mut Vec::new(),
+        };
+        let name = self.name.split('.').next().unwrap_or_default();
+        let engine = Engine::open(me, name, &mut cx).expect("the store can be read");
+        self.store.commit();
+        self.engine = Some(engine);
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.engine = None;
+        self.inbox.clear();
+        self.wake_at_ms = None;
+    }
+
+    /// Handles inputs without committing.
+    pub(crate) fn handle(&mut self, inputs: Vec<Input>, now_ms: u64) -> Vec<Output> {
+        let mut out = Vec::new();
+        let now = self.clock(now_ms);
+        let Some(engine) = &mut self.engine else { return out };
+        for input in inputs {
+            let mut cx = Context {
+                now,
+                uptime: Uptime::from_millis(now_ms - self.started_ms),
+                rng: &mut self.rng,
+                store: &mut self.store,
+                out: &mut out,
+            };
+            engine.handle(&mut cx, input).expect("nothing a peer does breaks the store");
+        }
+        out
+    }
+
+    /// When the engine wants to be woken, in the world's time.
+    pub(crate) fn deadline_ms(&self) -> Option<u64> {
+        let (at, _) = self.engine.as_ref()?.deadline()?;
+        Some(self.started_ms + at.millis())
+    }
+
+    /// Entries that were committed since this was asked last, in the order of the store.
+    pub(crate) fn new_rows(&mut self) -> Vec<EntryRow> {
+        let before: u64 = self.seen.values().sum();
+        let count = self.store.entry_count() as u64;
+        assert!(count >= before, "{}: committed entries are gone", self.name);
+        let mut rows = Vec::new();
+        if count == before {
+            return rows;
+        }
+        for (log, author) in (0..NUMBERS).flat_map(|log| (0..8).map(move |author| (log, author))) {
+            let seen = self.seen.entry((u32::from(log), author)).or_default();
+            let from = Place {
+                log: LogNumber(u32::from(log)),
+                author: AuthorNumber(author),
+                seq: *seen + 1,
+            };
+            let new = self.store.chain(from, usize::MAX).expect("memory can be read");
+            *seen += new.len() as u64;
+            rows.extend(new);
+        }
+        rows.sort_by_key(|row| row.position);
+        let after: u64 = self.seen.values().sum();
+        assert_eq!(after, count, "{}: entries beyond the numbers looked at", self.name);
+        rows
+    }
+
+    /// How many logs have entries, at least one.
+    pub(crate) fn store_logs(&self) -> usize {
+        let logs = self.seen.iter().filter(|((_, author), count)| *author == 0 && **count > 0);
+        logs.count() + 1
+    }
+
+    /// All committed entries, in the order of the store.
+    pub(crate) fn all_rows(&self) -> Vec<EntryRow> {
+        let logs = (0..u32::from(NUMBERS)).map(LogNumber);
+        logs.flat_map(|log| {
+            let mut rows = self.store.newest(log, None, usize::MAX).expect("memory can be read");
+            rows.reverse();
+            rows
+        })
+        .collect()
+    }
+}
