@@ -24,7 +24,13 @@ pub(crate) fn envelope<T: Payload + Clone + PartialEq + Debug>(data: &[u8]) {
 
 /// An envelope around any payload, with a signature that does not hold.
 fn wrapped<T: Payload>(payload: &[u8]) -> Vec<u8> {
-    parts(&protected::<T>(CAST.bob.devices[0].public()), payload, &[7; SIGNATURE_BYTES]).encode()
+    let signer = CAST.bob.devices[0].public();
+    parts(&protected::<T>(signer), payload, &[7; SIGNATURE_BYTES]).encode()
+}
+
+/// An envelope with a signature that does not hold.
+pub(crate) fn unsigned<T: Payload>(signer: &[u8; 32], value: &T) -> Vec<u8> {
+    parts(&protected::<T>(signer), &written(value), &[7; SIGNATURE_BYTES]).encode()
 }
 
 fn check<T: Payload + Clone + PartialEq + Debug>(bytes: &[u8]) {

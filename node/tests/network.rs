@@ -1,5 +1,12 @@
 //! Do frames get from node to node, whatever a peer does? Real sockets on the loopback interface.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests and their helpers fail by panicking"
+)]
+
 use std::{
     collections::VecDeque,
     io::Write,

@@ -9,9 +9,7 @@
 //! Nothing here waits, draws randomness of its own or looks at a real clock: a seed fails again.
 //! Links lose, double and reorder single frames, which is harsher than any real transport.
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     clippy::indexing_slicing,
     reason = "a simulation stops at the first thing that is wrong"
 )]
@@ -88,6 +86,7 @@ pub struct World {
     pub(crate) overheard: VecDeque<Vec<u8>>,
     /// Frames handed to the network by honest nodes.
     pub frames_sent: u64,
+    traced: bool,
     commands: u64,
     /// Texts of send commands that are not answered.
     asked: BTreeMap<(usize, u64), String>,
@@ -113,6 +112,7 @@ impl World {
             friends: BTreeSet::new(),
             overheard: VecDeque::new(),
             frames_sent: 0,
+            traced: std::env::var_os("KITH_TRACE").is_some(),
             commands: 0,
             asked: BTreeMap::new(),
         }
@@ -121,6 +121,14 @@ impl World {
     /// Milliseconds since the world began.
     pub const fn now_ms(&self) -> u64 {
         self.now_ms
+    }
+
+    /// Tells what happens, if `KITH_TRACE` is set.
+    pub(crate) fn tell(&self, node: usize, what: impl FnOnce() -> String) {
+        if self.traced {
+            let what: String = what().chars().take(120).collect();
+            eprintln!("{:>9} {:<14} {what}", self.now_ms, self.nodes[node].name);
+        }
     }
 
     /// A number below `end`.
@@ -197,6 +205,7 @@ impl World {
     pub fn command(&mut self, node: usize, command: Command) {
         self.commands += 1;
         let id = CommandId(self.commands);
+        self.tell(node, || format!("is told to {command:?}"));
         if let Command::Send { text, .. } = &command {
             self.asked.insert((node, id.0), text.clone());
         }
@@ -290,6 +299,7 @@ impl World {
         let before_commit = crash && self.chance(500);
         let outputs = self.nodes[node].handle(inputs, self.now_ms);
         if before_commit {
+            self.tell(node, || "crashes before the commit".to_owned());
             self.nodes[node].store.rollback();
             self.crash(node);
             return;
@@ -297,6 +307,7 @@ impl World {
         self.nodes[node].store.commit();
         self.committed(node, &read);
         if crash {
+            self.tell(node, || "crashes after the commit".to_owned());
             self.crash(node);
             return;
         }
@@ -325,6 +336,7 @@ impl World {
             Output::Close { link } => self.close(node, link),
             Output::Dial { addresses } => self.dial(node, &addresses),
             Output::Answered { id, result } => {
+                self.tell(node, || format!("answers {result:?}"));
                 let text = self.asked.remove(&(node, id.0));
                 if let (Some(text), Ok(Answer::Sent(entry))) = (text, result) {
                     let known = self.book.entries.get(&entry);
@@ -347,6 +359,7 @@ impl World {
 
     /// Ends a node; it comes back only by [`start`](Self::set_running).
     fn stop(&mut self, node: usize) {
+        self.tell(node, || "ends".to_owned());
         self.nodes[node].stop();
         self.cut_wires(|wire| wire.touches(node));
     }
@@ -355,6 +368,7 @@ impl World {
         if self.nodes[node].is_running() || !self.nodes[node].wanted {
             return;
         }
+        self.tell(node, || "starts".to_owned());
         self.nodes[node].start(self.now_ms);
         self.committed(node, &[]);
         let addresses = vec![people::address(node)];
@@ -384,6 +398,7 @@ impl World {
     fn committed(&mut self, node: usize, read: &[AccountId]) {
         let rows = self.nodes[node].new_rows();
         for row in rows {
+            self.tell(node, || format!("has {:?}", row.position));
             self.book.commit(node, self.nodes[node].honest, &row);
         }
         let own = self.nodes[node].account;

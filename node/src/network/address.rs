@@ -21,9 +21,10 @@ pub(super) fn normalise(address: &Multiaddr) -> Option<Multiaddr> {
     if let Some(Protocol::P2p(_)) = parts.last() {
         parts.pop();
     }
-    let (host, port) = match parts.as_slice() {
-        [host, Protocol::Tcp(port)] | [host, Protocol::Udp(port), Protocol::QuicV1] => (host, port),
-        _ => return None,
+    let ([host, Protocol::Tcp(port)] | [host, Protocol::Udp(port), Protocol::QuicV1]) =
+        parts.as_slice()
+    else {
+        return None;
     };
     if *port == 0 || !is_single_host(ip(host)?) {
         return None;

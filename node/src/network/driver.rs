@@ -70,6 +70,7 @@ struct Connection {
 }
 
 /// What wakes the driver.
+#[expect(clippy::large_enum_variant, reason = "lives on the stack for one turn of the loop")]
 enum Woken {
     Stop,
     Deadline,

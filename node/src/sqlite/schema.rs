@@ -34,8 +34,9 @@ CREATE INDEX entries_by_name ON entries (name);
 ";
 
 /// One process at a time: the lock is taken on the first read and kept until the store is dropped.
-/// A page cache of 4 MiB and no memory map keep an idle node small. A write-ahead log of at most
-/// about 4 MiB (1,000 pages, SQLite's default) grows only within one transaction and is cut back.
+/// A page cache of 4 MiB and no memory map keep an idle node small. The write-ahead log goes into the
+/// database at 1,000 pages (SQLite's default), so it holds 4 MiB and one transaction at most; what a
+/// large transaction took is given back.
 const SETTINGS: &str = "
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
@@ -55,14 +56,18 @@ enum SchemaError {
     #[error("a database is there already; use another home, or `kith` without `init`")]
     Exists,
     #[error(
-        "the database is missing; put it back from a copy of the whole home, or begin a new home with `kith init` elsewhere"
+        "the database is missing; put it back from a copy of the whole home, or begin a new home \
+         with `kith init` elsewhere"
     )]
     Missing,
     #[error("another Kith has this home open; stop it first, or use another home")]
     InUse,
     #[error("this is no Kith database; put the right one back from a copy of the whole home")]
     Foreign,
-    #[error("a newer Kith wrote this database (schema {found}, this one knows {known}); install the newer version", known = SCHEMA_VERSION)]
+    #[error(
+        "a newer Kith wrote this database (schema {found}, this one knows {SCHEMA_VERSION}); \
+         install the newer version"
+    )]
     Newer { found: i32 },
     #[error("the key does not fit this database; keys and database must come from one home")]
     WrongKey,

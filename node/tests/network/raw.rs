@@ -202,7 +202,7 @@ impl ConnectionHandler for Handler {
     ) {
         match event {
             ConnectionEvent::FullyNegotiatedInbound(opened) => {
-                self.opened.push_back(opened.protocol)
+                self.opened.push_back(opened.protocol);
             }
             ConnectionEvent::FullyNegotiatedOutbound(opened) => {
                 self.opened.push_back(opened.protocol);

@@ -2,6 +2,8 @@
 
 use core::fmt::Write;
 
+use kith_common::frame::Frame;
+
 use super::{book::Book, node::Node};
 
 /// Draws every log: boxes are entries with the nodes that have them, arrows lead to what an entry
@@ -28,4 +30,20 @@ pub fn draw(book: &Book, nodes: &[Node]) -> String {
     }
     out.push_str("}\n");
     out
+}
+
+/// A frame in a few words.
+pub(crate) fn frame(bytes: &[u8]) -> String {
+    match Frame::decode(bytes) {
+        Ok(Some(Frame::Hello { .. })) => "hello".to_owned(),
+        Ok(Some(Frame::Certificate { .. })) => "who it is".to_owned(),
+        Ok(Some(Frame::Request { .. })) => "a request".to_owned(),
+        Ok(Some(Frame::Frontiers { ask, frontiers })) => {
+            format!("{} frontiers{}", frontiers.len(), if ask { " and asks" } else { "" })
+        }
+        Ok(Some(Frame::Entries { log, entries })) => {
+            format!("{} entries of {log:?}", entries.len())
+        }
+        Ok(None) | Err(_) => "something else".to_owned(),
+    }
 }

@@ -2,7 +2,7 @@
 
 use kith_core::engine::{Input, LinkId};
 
-use super::{Happening, World, people};
+use super::{Happening, World, graph, people};
 
 /// What breaks, and how often; everything off means a perfect network.
 #[derive(Debug, Clone, Copy, Default)]
@@ -150,6 +150,7 @@ impl World {
         }
         if self.nodes[node].honest {
             self.frames_sent += 1;
+            self.tell(node, || format!("on {wire} says {}", graph::frame(&bytes)));
             self.check_entitled(node, self.wires[wire].ends[1 - end].node, &bytes);
         }
         self.overheard.push_back(bytes.clone());

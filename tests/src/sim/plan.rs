@@ -64,8 +64,10 @@ impl Plan {
     fn gather(&mut self, world: &mut World) {
         world.weather = self.weather();
         let people = 2 + self.one_of(0..3);
-        for name in &NAMES[..people] {
-            let devices = self.pick(&[1, 1, 1, 2, 3]);
+        // Devices of one account do not meet each other yet, and a node is content once it has
+        // reached one device of a contact: of two people who talk, one has a single device.
+        for (number, name) in NAMES[..people].iter().enumerate() {
+            let devices = if number == 0 { self.pick(&[1, 1, 1, 2, 3]) } else { 1 };
             world.person(name, devices);
         }
         for node in 0..world.nodes.len() {

@@ -1,6 +1,8 @@
 //! Does everything come right in the end? Once nothing breaks any more, every message is
 //! everywhere, in one order, ticked, and then there is silence.
 
+use std::collections::BTreeMap;
+
 use kith_common::ids::EntryId;
 use kith_core::{contacts::Status, delivery::DeliveryState, engine::Command, view::MessageView};
 
@@ -55,7 +57,7 @@ impl World {
         for node in 0..self.nodes.len() {
             let shown: Vec<EntryId> =
                 self.nodes[node].all_rows().iter().map(|row| row.position.id).collect();
-            let committed = self.book.views[node].logs.values().map(|log| log.len()).sum();
+            let committed: usize = self.book.views[node].logs.values().map(BTreeMap::len).sum();
             assert_eq!(shown.len(), committed, "a restart has lost entries");
         }
         self.settle();

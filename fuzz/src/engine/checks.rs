@@ -1,0 +1,197 @@
+//! What must hold after whatever happened?
+
+use std::collections::BTreeMap;
+
+use kith_common::{
+    entry::{self, Entry},
+    envelope::Signed,
+    frame::Frame,
+    ids::{DeviceId, EntryId},
+    limits::{
+        ADDRESSES_MAX, BODY_BYTES_MAX, ENTRY_ENVELOPE_BYTES_MAX, FRAME_BYTES_MAX,
+        FRAME_ENTRIES_MAX, FRONTIER_ENVELOPE_BYTES_MAX, HELLO_TAGS_MAX, REQUEST_ENVELOPE_BYTES_MAX,
+    },
+};
+use kith_core::{
+    delivery::DeliveryState,
+    engine::{Event, Output},
+    limits::{PENDING_ENTRIES_MAX, REQUESTS_PER_LINK_MAX, SYNC_FRAME_BYTES, SYNC_WINDOW_BYTES},
+    store::{AuthorNumber, EntryRow, LogNumber, Store, memory::MemoryStore},
+};
+
+use super::{
+    forge::{account_of, person},
+    setting::Node,
+};
+use crate::cast::CAST;
+
+/// Devices of the cast that Alice's logs may hear from.
+const DEVICES_MAX: usize = 8;
+/// Logs that one run may begin, with room.
+const LOGS: u32 = 8;
+/// Frontiers in one frame, each of which may be answered.
+const ANSWERS_MAX: usize = 4;
+/// Bytes that one input may make the engine send on one link.
+const LINK_BYTES_MAX: usize = SYNC_WINDOW_BYTES
+    + SYNC_FRAME_BYTES
+    + ENTRY_ENVELOPE_BYTES_MAX
+    + BODY_BYTES_MAX
+    + HELLO_TAGS_MAX * 16
+    + ANSWERS_MAX * FRONTIER_ENVELOPE_BYTES_MAX
+    + (1 + REQUESTS_PER_LINK_MAX) * REQUEST_ENVELOPE_BYTES_MAX;
+/// What one input may make known beside entries.
+const EVENTS_MAX: usize = FRAME_ENTRIES_MAX + 64;
+
+/// What the engine wants done is well-formed and bounded.
+pub(super) fn outputs(node: &Node, out: &[Output], links: usize) {
+    let (mut bytes_sent, mut entries) = (0, 0);
+    for output in out {
+        match output {
+            Output::Send { bytes, .. } => {
+                bytes_sent += bytes.len();
+                assert!(bytes.len() <= FRAME_BYTES_MAX);
+                let frame = Frame::decode(bytes).expect("what we send is well-formed");
+                assert_eq!(frame.expect("of our version").encode(), *bytes);
+            }
+            Output::Dial { addresses } => {
+                assert!(!addresses.is_empty() && addresses.len() <= ADDRESSES_MAX);
+            }
+            Output::Event(Event::Entry { with, place }) => {
+                entries += 1;
+                node.engine.message(&node.store, *with, *place).expect("the store can be read");
+            }
+            Output::Event(Event::Delivery { with, author, seqs }) => {
+                let states = node.engine.states(&node.store, *with, *author, *seqs, 100);
+                assert!(states.expect("the store can be read").len() <= 100);
+            }
+            Output::Event(_) | Output::Close { .. } | Output::Answered { .. } => {}
+        }
+    }
+    assert!(bytes_sent <= (links + 1) * LINK_BYTES_MAX, "{bytes_sent} bytes on {links} links");
+    assert!(entries <= FRAME_ENTRIES_MAX + DEVICES_MAX * PENDING_ENTRIES_MAX);
+    assert!(out.len() <= entries + EVENTS_MAX + 32 * (links + 1), "{} outputs", out.len());
+}
+
+/// What the engine holds in memory is bounded, and what it shows is in order.
+pub(super) fn state(node: &Node) {
+    assert!(node.engine.pending_count() <= DEVICES_MAX * PENDING_ENTRIES_MAX);
+    for number in 0..4 {
+        let positions = node.engine.positions(&node.store, person(number).id());
+        let positions = positions.expect("the store can be read");
+        assert!(positions.is_sorted_by(|a, b| a < b), "positions ascend");
+    }
+}
+
+/// History can be read from everywhere and in pages of any size, and says the same.
+pub(super) fn history(node: &Node) {
+    for contact in node.engine.contacts() {
+        let read = |before, limit| {
+            let read = node.engine.history(&node.store, contact.account, before, limit);
+            read.expect("the store can be read")
+        };
+        let whole = read(None, usize::MAX).expect("a contact has a conversation");
+        assert!(contact.unread <= node.store.entry_count() as u64);
+        let mut paged = Vec::new();
+        while paged.len() < whole.len() {
+            let before = paged.last().map(|message: &kith_core::view::MessageView| message.id);
+            let page = read(before, 7).expect("the message is there");
+            assert!(!page.is_empty() && page.len() <= 7);
+            paged.extend(page.into_iter().rev());
+        }
+        paged.reverse();
+        assert_eq!(paged, whole);
+        assert!(read(Some(EntryId::from_bytes([1; 32])), 1).is_err());
+    }
+}
+
+/// How far Alice's messages have got, by contact and by entry.
+pub(super) type States = BTreeMap<EntryId, (usize, DeliveryState)>;
+
+/// No frontier takes back what another proved (spec 04 R6), unless there are more devices now.
+pub(super) fn delivery(node: &Node, states: &mut States) {
+    for contact in node.engine.contacts() {
+        let devices = contact.devices.len();
+        let history = node.engine.history(&node.store, contact.account, None, usize::MAX);
+        for message in history.expect("the store can be read").expect("there is a conversation") {
+            let Some(state) = message.state else { continue };
+            let before = states.insert(message.id, (devices, state));
+            if let Some((of, before)) = before.filter(|(of, _)| *of == devices) {
+                assert!(before <= state, "{before:?} with {of} devices became {state:?}");
+            }
+        }
+    }
+}
+
+/// Every stored entry may stand where it stands (spec 03).
+pub(super) fn logs(store: &MemoryStore) {
+    for number in 0..LOGS {
+        let rows = store.newest(LogNumber(number), None, usize::MAX);
+        let mut rows = rows.expect("the store can be read");
+        rows.reverse();
+        log(&rows);
+    }
+}
+
+/// What the slow reading knows of an entry above.
+struct Above {
+    device: DeviceId,
+    seq: u64,
+    depth: u64,
+    eff: u64,
+}
+
+/// Reads the entries in the order shown; each finds above itself whatever it names.
+fn log(rows: &[EntryRow]) {
+    let mut above: BTreeMap<EntryId, Above> = BTreeMap::new();
+    let mut chains: BTreeMap<DeviceId, (EntryId, AuthorNumber, bool)> = BTreeMap::new();
+    for row in rows {
+        let signed = Signed::<Entry>::decode(&row.envelope).expect("what is stored is well-formed");
+        let (entry, device) = (signed.claim(), DeviceId::from_bytes(*signed.signer()));
+        assert_eq!(signed.id(), row.position.id);
+        assert_eq!(account_of(device), Some(entry.account), "the writer may write");
+        if let Some(body) = &row.body {
+            assert_eq!(entry::check_body(entry, body), Ok(()));
+        }
+        let before = chains.insert(device, (signed.id(), row.place.author, signed.signature_holds()));
+        assert_eq!(entry.prev, before.map(|(id, ..)| id), "the chain has no gap and no fork");
+        assert!(before.is_none_or(|(_, author, _)| author == row.place.author));
+        let mut named: Vec<&Above> = Vec::new();
+        for parent in &entry.parents {
+            let found = above.get(&parent.id).expect("parents stand above");
+            assert_eq!((found.device, found.seq), (parent.device, parent.seq));
+            assert_ne!(parent.device, device);
+            named.push(found);
+        }
+        let prev = entry.prev.map(|prev| above.get(&prev).expect("the previous one stands above"));
+        let seq = prev.map_or(0, |prev| prev.seq) + 1;
+        assert_eq!((entry.seq, row.place.seq), (seq, seq));
+        named.extend(prev);
+        let depth = 1 + named.iter().map(|above| above.depth).max().unwrap_or(0);
+        assert_eq!((entry.depth, row.depth), (depth, depth));
+        let eff = named.iter().map(|above| above.eff + 1).fold(entry.hlc.bits(), u64::max);
+        assert_eq!(row.position.eff, eff);
+        above.insert(signed.id(), Above { device, seq, depth, eff });
+    }
+    assert!(chains.values().all(|(_, _, holds)| *holds), "the newest of each chain is signed");
+}
+
+/// A node that starts again knows what it knew.
+pub(super) fn same(before: &Node, after: &Node) {
+    let shown = |node: &Node| {
+        let mut contacts = node.engine.contacts();
+        contacts.iter_mut().for_each(|contact| contact.online = false);
+        contacts
+    };
+    assert_eq!(shown(before), shown(after));
+    assert_eq!(before.engine.profile(), after.engine.profile());
+    for number in 0..4 {
+        let account = person(number).id();
+        let read = |node: &Node| {
+            let history = node.engine.history(&node.store, account, None, usize::MAX);
+            history.expect("the store can be read")
+        };
+        assert_eq!(read(before), read(after));
+    }
+    assert_eq!(after.engine.pending_count(), 0);
+    assert_eq!(after.engine.identity().account.id(), CAST.alice.id());
+}
