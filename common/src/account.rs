@@ -110,9 +110,10 @@ impl Payload for DeviceAdd {
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         reader.map(|m| {
             let account = AccountId::from_bytes(m.required(0)?.fixed("account")?);
-            let previous = m.required(1)?.list("previous operations", OPERATION_PREVIOUS_MAX, |r| {
-                r.fixed("operation").map(EntryId::from_bytes)
-            })?;
+            let previous =
+                m.required(1)?.list("previous operations", OPERATION_PREVIOUS_MAX, |r| {
+                    r.fixed("operation").map(EntryId::from_bytes)
+                })?;
             if !previous.is_sorted_by(|a, b| a < b) {
                 return Err(DecodeError::NotCanonical);
             }
@@ -316,8 +317,7 @@ struct Addition {
 impl Addition {
     fn check(bytes: &[u8], account: AccountId) -> Option<Self> {
         let add = Signed::<DeviceAdd>::decode(bytes).ok()?.verify().ok()?;
-        let ack: Verified<DeviceAck> =
-            Signed::decode(&add.value().device).ok()?.verify().ok()?;
+        let ack: Verified<DeviceAck> = Signed::decode(&add.value().device).ok()?.verify().ok()?;
         let meant = add.value().account == account
             && ack.value().account == Some(account)
             && ack.value().inviter == *add.signer();

@@ -69,7 +69,11 @@ impl<'b> Reader<'b> {
     ) -> Result<T, DecodeError> {
         let mut reader = Self::new(bytes);
         let value = read(&mut reader)?;
-        if reader.decoder.position() == bytes.len() { Ok(value) } else { Err(DecodeError::Trailing) }
+        if reader.decoder.position() == bytes.len() {
+            Ok(value)
+        } else {
+            Err(DecodeError::Trailing)
+        }
     }
 
     /// An unsigned number.
@@ -219,9 +223,7 @@ impl<'b> Reader<'b> {
 
     /// Passes over one well-formed value of an extension.
     fn skip(&mut self, depth: usize) -> Result<(), DecodeError> {
-        let deeper = depth
-            .checked_sub(1)
-            .ok_or(DecodeError::Value("nesting of an extension"))?;
+        let deeper = depth.checked_sub(1).ok_or(DecodeError::Value("nesting of an extension"))?;
         match self.decoder.datatype().map_err(|_| DecodeError::Malformed)? {
             Type::Bool => self.bool().map(drop),
             Type::Bytes => self.bytes("extension", usize::MAX).map(drop),
@@ -238,10 +240,11 @@ impl<'b> Reader<'b> {
 
     fn count(&self, what: &'static str, found: u64, limit: usize) -> Result<usize, DecodeError> {
         let limit = limit.min(self.decoder.input().len());
-        usize::try_from(found)
-            .ok()
-            .filter(|length| *length <= limit)
-            .ok_or(DecodeError::TooLarge { what, found, limit: limit as u64 })
+        usize::try_from(found).ok().filter(|length| *length <= limit).ok_or(DecodeError::TooLarge {
+            what,
+            found,
+            limit: limit as u64,
+        })
     }
 
     fn canonical(&self, before: usize, expected: usize) -> Result<(), DecodeError> {
@@ -323,9 +326,9 @@ pub struct Writer {
 macro_rules! write_method {
     ($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) => $method:ident($value:expr)) => {
         $(#[$doc])*
-        #[expect(clippy::expect_used, reason = "writing to memory cannot fail")]
         pub fn $name(&mut self, $($argument: $type),*) -> &mut Self {
-            self.encoder.$method($value).expect("memory takes every byte");
+            let written = self.encoder.$method($value);
+            debug_assert!(written.is_ok(), "memory takes every byte");
             self
         }
     };

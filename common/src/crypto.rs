@@ -3,6 +3,8 @@
 //! Every function is deterministic: random values are handed in. Key types of the bindings print
 //! and compare themselves carelessly, so they never leave this file.
 
+#![expect(clippy::disallowed_types, reason = "the one place that handles the bindings' keys")]
+
 use std::sync::OnceLock;
 
 use libsodium_rs::{
@@ -186,8 +188,7 @@ pub fn seal_to(
         crypto_box::PublicKey::from_bytes(&point).map_err(|_| CryptoError::PublicKey)?;
     let mut seed = Zeroizing::new([0_u8; 32]);
     rng.fill_bytes(&mut *seed);
-    let ephemeral =
-        crypto_box::KeyPair::from_seed(&*seed).map_err(|_| CryptoError::PublicKey)?;
+    let ephemeral = crypto_box::KeyPair::from_seed(&*seed).map_err(|_| CryptoError::PublicKey)?;
     let nonce = sealed_box_nonce(ephemeral.public_key.as_bytes(), &point);
     let boxed = crypto_box::seal(message, &nonce, &recipient, &ephemeral.secret_key)
         .map_err(|_| CryptoError::PublicKey)?;
@@ -214,8 +215,7 @@ pub(crate) fn open_from_anyone(
     let point = exchange_point(own)?;
     let scalar = exchange_scalar(secret)?;
     let public = crypto_box::PublicKey::from_bytes(&point).map_err(|_| CryptoError::PublicKey)?;
-    let secret =
-        crypto_box::SecretKey::from_bytes(&*scalar).map_err(|_| CryptoError::PublicKey)?;
+    let secret = crypto_box::SecretKey::from_bytes(&*scalar).map_err(|_| CryptoError::PublicKey)?;
     crypto_box::open_sealed_box(sealed, &public, &secret).map_err(|_| CryptoError::Open)
 }
 

@@ -250,8 +250,10 @@ impl Text {
                 if text.is_empty() {
                     return Err(DecodeError::Value("text"));
                 }
-                let reply_to =
-                    m.optional(1)?.map(|r| r.fixed("entry").map(EntryId::from_bytes)).transpose()?;
+                let reply_to = m
+                    .optional(1)?
+                    .map(|r| r.fixed("entry").map(EntryId::from_bytes))
+                    .transpose()?;
                 Ok(Self { text, reply_to })
             })
         })

@@ -77,8 +77,7 @@ impl SharedId {
     /// # Errors
     /// If its checksum does not hold or it is of another version.
     pub fn decode(text: &str) -> Result<Self, ShareError> {
-        let checked =
-            CheckedHrpstring::new::<Bech32m>(text).map_err(|_| ShareError::Checksum)?;
+        let checked = CheckedHrpstring::new::<Bech32m>(text).map_err(|_| ShareError::Checksum)?;
         if checked.hrp() != prefix() {
             return Err(ShareError::Checksum);
         }
@@ -93,7 +92,11 @@ impl SharedId {
             checksum: checksum.try_into().map_err(|_| ShareError::Checksum)?,
         };
         // One account has one string: the bits that pad the last character are zero.
-        if shared.encode().eq_ignore_ascii_case(text) { Ok(shared) } else { Err(ShareError::Checksum) }
+        if shared.encode().eq_ignore_ascii_case(text) {
+            Ok(shared)
+        } else {
+            Err(ShareError::Checksum)
+        }
     }
 
     /// Whether an account is the one meant.
@@ -214,11 +217,8 @@ mod tests {
             ContactCard { account, name: String::new(), addresses: vec![] }.encode()
         };
         let (alice, mallory) = (link(1), link(10));
-        let mixed = format!(
-            "{}#{}",
-            alice.split_once('#').unwrap().0,
-            mallory.split_once('#').unwrap().1
-        );
+        let mixed =
+            format!("{}#{}", alice.split_once('#').unwrap().0, mallory.split_once('#').unwrap().1);
         assert_eq!(ContactCard::decode(&mixed), Err(ShareError::Mismatch));
         for end in 0..alice.len() {
             assert!(ContactCard::decode(&alice[..end]).is_err(), "{end} characters");

@@ -25,8 +25,8 @@ use tokio::{net::TcpListener, sync::watch};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use self::{auth::launch_address, contacts::qr_code};
 pub use self::{auth::Sessions, error::ApiError};
+pub(crate) use self::{auth::launch_address, contacts::qr_code};
 use crate::driver::NodeHandle;
 
 /// Largest request body in bytes: a text of 60,000 bytes, every character escaped in JSON.
@@ -117,7 +117,10 @@ impl Api {
     ///
     /// # Errors
     /// If the socket fails.
-    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    pub async fn serve(
+        self,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
         let mut stopped = self.stopped;
         let state = Arc::clone(&self.state);
         let done = async move {

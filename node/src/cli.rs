@@ -19,8 +19,12 @@ use crate::{client::ClientError, home::Passphrase};
 
 /// A messenger without central servers: `kith` starts your node and prints the address of its page.
 #[derive(Debug, Parser)]
-#[command(name = "kith", version, after_help = "Exit codes: 0 done, 1 refused, 2 wrong usage, \
-    3 the node is not running.")]
+#[command(
+    name = "kith",
+    version,
+    after_help = "Exit codes: 0 done, 1 refused, 2 wrong usage, \
+    3 the node is not running."
+)]
 struct Arguments {
     #[command(flatten)]
     global: Global,
@@ -114,20 +118,20 @@ struct InitArguments {
 
 /// How to start a node.
 #[derive(Debug, Args, Default)]
-pub(crate) struct RunArguments {
+pub struct RunArguments {
     /// Address for other nodes, such as /ip4/0.0.0.0/udp/7420/quic-v1 [default: all interfaces,
     /// QUIC and TCP, on ports that stay the same].
     #[arg(long, value_name = "MULTIADDR")]
-    pub(crate) listen: Vec<Multiaddr>,
+    pub listen: Vec<Multiaddr>,
     /// Loopback address of the page and API [default: 127.0.0.1:7474, or a free port].
     #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) api: Option<SocketAddr>,
+    pub api: Option<SocketAddr>,
     /// Do not look for nodes on the local network.
     #[arg(long)]
-    pub(crate) no_mdns: bool,
+    pub no_mdns: bool,
     /// Address of a node to connect to, besides those of contacts.
     #[arg(long, value_name = "MULTIADDR")]
-    pub(crate) peer: Vec<Multiaddr>,
+    pub peer: Vec<Multiaddr>,
 }
 
 #[derive(Debug, Subcommand)]

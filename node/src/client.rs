@@ -44,8 +44,8 @@ impl Client {
     /// # Errors
     /// [`ClientError::NotRunning`] if none has been started there.
     pub fn open(home: &Path) -> Result<Self, ClientError> {
-        let text = std::fs::read_to_string(home.join(ACCESS_FILE))
-            .map_err(|_| ClientError::NotRunning)?;
+        let text =
+            std::fs::read_to_string(home.join(ACCESS_FILE)).map_err(|_| ClientError::NotRunning)?;
         let access = serde_json::from_str(&text).map_err(|_| ClientError::NotRunning)?;
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)

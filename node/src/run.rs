@@ -124,10 +124,7 @@ fn usual_addresses(folder: &Path) -> Vec<Multiaddr> {
     let udp = udp.filter(free_udp).unwrap_or(0);
     let tcp = tcp.filter(free_tcp).unwrap_or(0);
     let any = Multiaddr::empty().with(Protocol::Ip4(Ipv4Addr::UNSPECIFIED));
-    vec![
-        any.clone().with(Protocol::Udp(udp)).with(Protocol::QuicV1),
-        any.with(Protocol::Tcp(tcp)),
-    ]
+    vec![any.clone().with(Protocol::Udp(udp)).with(Protocol::QuicV1), any.with(Protocol::Tcp(tcp))]
 }
 
 fn remember_ports(folder: &Path, listening: &[String]) {
@@ -181,9 +178,8 @@ async fn stop_signal() {
 fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("KITH_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    let ours = tracing_subscriber::filter::filter_fn(|metadata| {
-        metadata.target().starts_with("kith")
-    });
+    let ours =
+        tracing_subscriber::filter::filter_fn(|metadata| metadata.target().starts_with("kith"));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(ours);
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
 }

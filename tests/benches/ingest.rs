@@ -3,7 +3,10 @@
 //! `scripts/ratios` reads the figures of one run and prints the ratios that docs/performance.md
 //! quotes. Rates of different runs are not to be compared.
 
-use std::{hint::black_box, time::{Duration, Instant}};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use kith::sqlite::SqliteStore;
@@ -28,7 +31,8 @@ fn conversation(entries: usize) -> (Side<MemoryStore>, Side<MemoryStore>) {
     befriend(&mut alice, &mut bob);
     join(&mut alice, &mut bob, LINK);
     let (a, b) = (alice.account(), bob.account());
-    let text = |n: usize| format!("{n}: a line of about the length that people write in chat rooms");
+    let text =
+        |n: usize| format!("{n}: a line of about the length that people write in chat rooms");
     for n in 0..entries / 8 {
         let (mut to_a, mut to_b) = (Vec::new(), Vec::new());
         for k in 0..4 {

@@ -57,8 +57,7 @@ pub struct Side<S> {
 /// A person whose keys come from one letter.
 pub fn identity(name: u8) -> Identity {
     let key = |n: u8| SigningKey::from_seed(&[n; 32]);
-    let account =
-        Account::create(&key(name | 0x40), &key(name), &key(name | 0x80), [name; 32]);
+    let account = Account::create(&key(name | 0x40), &key(name), &key(name | 0x80), [name; 32]);
     Identity { account, device: key(name) }
 }
 

@@ -304,9 +304,8 @@ impl Person {
     /// # Panics
     /// If it does not end by itself.
     pub fn down(&mut self) {
-        let node = self.node.take().expect("a node that runs");
         self.kith(&["stop"]).json();
-        node.ended();
+        self.has_stopped();
     }
 
     /// The running node.
@@ -396,6 +395,11 @@ impl Person {
             let ids = |list: &[Message]| list.iter().map(|m| m.id.clone()).collect::<Vec<_>>();
             (ids(&mine) == ids(&other.history(self))).then_some(mine)
         })
+    }
+
+    /// Waits until the node, asked to end, has ended well.
+    pub fn has_stopped(&mut self) {
+        self.node.take().expect("a node that ran").ended();
     }
 }
 

@@ -186,7 +186,8 @@ fn replay_day(day: &[Line]) {
 }
 
 fn days() -> Option<Vec<Vec<Line>>> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/ubuntu-irc.jsonl");
+    let beside =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/ubuntu-irc.jsonl");
     let path = std::env::var_os("KITH_IRC").map_or(beside, PathBuf::from);
     let text = std::fs::read_to_string(path).ok()?;
     let mut days: BTreeMap<String, Vec<Line>> = BTreeMap::new();

@@ -91,7 +91,17 @@ fn crates_know_only_whom_they_may() {
 #[test]
 fn the_core_has_no_way_to_the_outside() {
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "-p", "kith-core", "-e", "normal", "--prefix", "none", "--locked", "--offline"])
+        .args([
+            "tree",
+            "-p",
+            "kith-core",
+            "-e",
+            "normal",
+            "--prefix",
+            "none",
+            "--locked",
+            "--offline",
+        ])
         .current_dir(root())
         .output()
         .unwrap();

@@ -120,8 +120,9 @@ impl Contact {
                 if m.required(0)?.uint()? != 1 {
                     return Err(DecodeError::Value("version"));
                 }
-                let proof =
-                    m.required(1)?.list("proof", usize::MAX, |r| r.bytes("envelope", usize::MAX))?;
+                let proof = m
+                    .required(1)?
+                    .list("proof", usize::MAX, |r| r.bytes("envelope", usize::MAX))?;
                 let account =
                     Account::fold(&proof).map_err(|_| DecodeError::Value("account proof"))?;
                 Ok(Self {
@@ -171,14 +172,22 @@ impl Contacts {
     }
 
     /// Keeps a contact, new or changed.
-    pub(crate) fn keep(&mut self, store: &mut dyn Store, contact: Contact) -> Result<(), StoreError> {
+    pub(crate) fn keep(
+        &mut self,
+        store: &mut dyn Store,
+        contact: Contact,
+    ) -> Result<(), StoreError> {
         let id = contact.account.id();
         store.put_record(RecordKind::Contact, id.as_bytes(), &contact.encode())?;
         self.take(contact);
         Ok(())
     }
 
-    pub(crate) fn forget(&mut self, store: &mut dyn Store, id: AccountId) -> Result<(), StoreError> {
+    pub(crate) fn forget(
+        &mut self,
+        store: &mut dyn Store,
+        id: AccountId,
+    ) -> Result<(), StoreError> {
         store.remove_record(RecordKind::Contact, id.as_bytes())?;
         self.people.remove(&id);
         self.devices.retain(|_, account| *account != id);

@@ -422,7 +422,11 @@ impl Engine {
         Ok(())
     }
 
-    fn open_conversation(&mut self, cx: &mut Context<'_>, with: AccountId) -> Result<(), StoreError> {
+    fn open_conversation(
+        &mut self,
+        cx: &mut Context<'_>,
+        with: AccountId,
+    ) -> Result<(), StoreError> {
         let id = LogId::direct(self.me.account.id(), with);
         if self.conversations.contains_key(&id) {
             return Ok(());
@@ -436,8 +440,7 @@ impl Engine {
             self.profile.save(cx.store)?;
             number
         };
-        let conversation =
-            Conversation::load(cx.store, id, number, with, devices.into_iter())?;
+        let conversation = Conversation::load(cx.store, id, number, with, devices.into_iter())?;
         self.conversations.insert(id, conversation);
         Ok(())
     }

@@ -135,7 +135,11 @@ pub(crate) struct Draft {
 
 impl Log {
     /// The log as the store has it, or a new one with this number.
-    pub(crate) fn load(store: &dyn Store, id: LogId, number: LogNumber) -> Result<Self, StoreError> {
+    pub(crate) fn load(
+        store: &dyn Store,
+        id: LogId,
+        number: LogNumber,
+    ) -> Result<Self, StoreError> {
         match store.record(RecordKind::Log, id.as_bytes())? {
             Some(value) => record::decode(id, &value)
                 .map_err(|error| StoreError::new("Reading the state of a log", error)),
@@ -214,7 +218,11 @@ impl Log {
     }
 
     /// How far this device has received, and read if that is shared.
-    pub(crate) fn frontier(&self, with_read: bool, store: &dyn Store) -> Result<Frontier, StoreError> {
+    pub(crate) fn frontier(
+        &self,
+        with_read: bool,
+        store: &dyn Store,
+    ) -> Result<Frontier, StoreError> {
         let mut received = Vec::with_capacity(self.authors.len());
         let mut read = Vec::new();
         for (number, author) in self.authors().take(FRONTIER_MARKS_MAX) {
@@ -567,12 +575,9 @@ impl Log {
                 author.head = head;
                 author.is_tip = true;
             }
-            None => self.authors.push(Author {
-                device: candidate.device,
-                head,
-                is_tip: true,
-                read: 0,
-            }),
+            None => {
+                self.authors.push(Author { device: candidate.device, head, is_tip: true, read: 0 })
+            }
         }
         self.highest = self.highest.max(Some(position));
         self.clock = self.clock.max(hlc);

@@ -31,7 +31,9 @@ impl Profile {
 
     pub(crate) fn load(store: &dyn Store) -> Result<Option<Self>, StoreError> {
         let Some(bytes) = store.record(RecordKind::Profile, b"")? else { return Ok(None) };
-        Self::decode(&bytes).map(Some).map_err(|error| StoreError::new("Reading the profile", error))
+        Self::decode(&bytes)
+            .map(Some)
+            .map_err(|error| StoreError::new("Reading the profile", error))
     }
 
     pub(crate) fn save(&self, store: &mut dyn Store) -> Result<(), StoreError> {

@@ -141,20 +141,16 @@ impl Link {
     ) -> Option<DeviceId> {
         if self.recognised.is_none() && !self.tags.is_empty() {
             self.recognised = known.find(|device| {
-                me.pair_keys(*device)
-                    .is_ok_and(|keys| self.tags.contains(&tag(&keys.receive, &self.peer, &self.own)))
+                me.pair_keys(*device).is_ok_and(|keys| {
+                    self.tags.contains(&tag(&keys.receive, &self.peer, &self.own))
+                })
             });
         }
         self.recognised
     }
 
     /// Who we are; only for a device that was recognised.
-    pub(crate) fn certificate(
-        &self,
-        me: &Identity,
-        addresses: &[String],
-        now: Timestamp,
-    ) -> Frame {
+    pub(crate) fn certificate(&self, me: &Identity, addresses: &[String], now: Timestamp) -> Frame {
         let cert = TransportCert {
             transport: self.own.clone(),
             audience: self.peer.clone(),

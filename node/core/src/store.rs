@@ -106,6 +106,9 @@ pub enum RecordKind {
     Evidence = 6,
 }
 
+/// A key and its value.
+pub type Record = (Vec<u8>, Vec<u8>);
+
 /// Everything the engine keeps. Reading never changes anything.
 ///
 /// An implementation keeps what was written since the last commit visible to reads, and may lose
@@ -121,7 +124,7 @@ pub trait Store {
     ///
     /// # Errors
     /// If the store cannot be read.
-    fn records(&self, kind: RecordKind) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError>;
+    fn records(&self, kind: RecordKind) -> Result<Vec<Record>, StoreError>;
 
     /// Writes a record over what was there.
     ///

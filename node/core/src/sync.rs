@@ -5,12 +5,7 @@
 
 use std::collections::VecDeque;
 
-use kith_common::{
-    frame::CarriedEntry,
-    ids::DeviceId,
-    limits::FRAME_ENTRIES_MAX,
-    time::Uptime,
-};
+use kith_common::{frame::CarriedEntry, ids::DeviceId, limits::FRAME_ENTRIES_MAX, time::Uptime};
 
 use crate::{
     delivery::Reached,
@@ -90,8 +85,7 @@ impl Outgoing {
 
     fn land(&mut self) {
         let has = &self.has;
-        self.flying
-            .retain(|flying| has.get(&flying.device).is_none_or(|seq| *seq < flying.seq));
+        self.flying.retain(|flying| has.get(&flying.device).is_none_or(|seq| *seq < flying.seq));
         self.flying_bytes = self.flying.iter().map(|flying| flying.bytes).sum();
         if self.flying.is_empty() {
             self.sent.clear();

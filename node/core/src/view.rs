@@ -70,10 +70,7 @@ pub(crate) struct Opened {
 pub(crate) fn open(row: &EntryRow) -> Result<Opened, StoreError> {
     let signed = Signed::<Entry>::decode(&row.envelope)
         .map_err(|error| StoreError::new("Reading a stored entry", error))?;
-    Ok(Opened {
-        device: DeviceId::from_bytes(*signed.signer()),
-        entry: signed.claim().clone(),
-    })
+    Ok(Opened { device: DeviceId::from_bytes(*signed.signer()), entry: signed.claim().clone() })
 }
 
 /// A row as a message; `None` for kinds that are not shown.

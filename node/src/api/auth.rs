@@ -51,7 +51,11 @@ struct PageSession {
 impl Sessions {
     /// Nobody is in yet; programs come in with a new key.
     pub fn new() -> Self {
-        Self { key: Secret::random(&mut OsRandom::new()), tokens: VecDeque::new(), open: VecDeque::new() }
+        Self {
+            key: Secret::random(&mut OsRandom::new()),
+            tokens: VecDeque::new(),
+            open: VecDeque::new(),
+        }
     }
 
     /// The programs' key as text.

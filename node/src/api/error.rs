@@ -25,13 +25,13 @@ pub struct ApiError {
 
 /// The body of every refusal.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ErrorBody {
+pub(super) struct ErrorBody {
     error: ErrorDetail,
 }
 
 /// What happened and what to do.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ErrorDetail {
+pub(super) struct ErrorDetail {
     /// Stable name of the refusal.
     code: &'static str,
     /// What happened and what to do, for a person.

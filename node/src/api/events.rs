@@ -8,9 +8,7 @@ use axum::{
 };
 use futures::{Stream, StreamExt};
 use kith_common::ids::AccountId;
-use tokio_stream::wrappers::{
-    BroadcastStream, WatchStream, errors::BroadcastStreamRecvError,
-};
+use tokio_stream::wrappers::{BroadcastStream, WatchStream, errors::BroadcastStreamRecvError};
 
 use super::{
     ApiState, contacts,
@@ -28,9 +26,7 @@ pub(super) async fn events(
     let stopped = WatchStream::new(state.stop.subscribe()).filter(|stop| std::future::ready(*stop));
     let stream = BroadcastStream::new(node.listen())
         .then(move |notice| happening(node.clone(), notice))
-        .filter_map(|happening| async move {
-            Event::default().json_data(happening?).ok().map(Ok)
-        })
+        .filter_map(|happening| async move { Event::default().json_data(happening?).ok().map(Ok) })
         .take_until(stopped.into_future());
     Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(25)))
 }

@@ -165,7 +165,8 @@ fn history(
         let Value::Array(messages) = client.get(&path)? else { break };
         left = left.saturating_sub(messages.len());
         let full = messages.len() == page;
-        before = messages.first().and_then(|m| m.get("id")).and_then(Value::as_str).map(str::to_owned);
+        before =
+            messages.first().and_then(|m| m.get("id")).and_then(Value::as_str).map(str::to_owned);
         pages.push(messages);
         if !full {
             break;

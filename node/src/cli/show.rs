@@ -34,7 +34,10 @@ pub(super) fn error(json: bool, error: &CliError) {
 
 pub(super) fn ready(json: bool, ready: &Ready) {
     if json {
-        line(&json!({ "web": ready.web, "api": ready.api, "listening": ready.listening }).to_string());
+        line(
+            &json!({ "web": ready.web, "api": ready.api, "listening": ready.listening })
+                .to_string(),
+        );
         return;
     }
     line("Your node is running. Its page, for you alone:");
@@ -128,7 +131,11 @@ fn message(message: &Value) {
     let late = message.get("late").and_then(Value::as_bool).unwrap_or_default();
     let late = if late { format!(" (arrived {})", text("received_at")) } else { String::new() };
     let when = text("sent_at").get(..16).unwrap_or_default().replace('T', " ");
-    line(&format!("{when}{late} {} [{mark}]: {}", plain(name.unwrap_or_default()), plain(text("text"))));
+    line(&format!(
+        "{when}{late} {} [{mark}]: {}",
+        plain(name.unwrap_or_default()),
+        plain(text("text"))
+    ));
 }
 
 pub(super) fn event(event: &Value) {
@@ -151,5 +158,7 @@ pub(super) fn event(event: &Value) {
 
 /// Text without characters that would move the terminal's cursor or change its state.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c })
+        .collect()
 }

@@ -139,7 +139,8 @@ impl Api {
             let above = oldest.map(|message| format!("&before={}", message.id)).unwrap_or_default();
             let path = format!("{}?limit={PAGE}{above}", messages(contact));
             let page = self.get(&path).value();
-            let page: Vec<Message> = serde_json::from_value(page).expect("messages have this shape");
+            let page: Vec<Message> =
+                serde_json::from_value(page).expect("messages have this shape");
             let full = page.len() == PAGE;
             pages.push(page);
             if !full {

@@ -3,12 +3,15 @@
 use std::{
     io::{BufRead, BufReader, Read},
     sync::mpsc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
 use super::PATIENCE;
+
+/// Longer than an event takes that is on its way.
+const SOON: Duration = Duration::from_millis(200);
 
 /// Events in the order in which they happened.
 #[derive(Debug)]
@@ -21,9 +24,8 @@ impl Events {
         std::thread::spawn(move || {
             for line in BufReader::new(stream).lines().map_while(Result::ok) {
                 let data = line.strip_prefix("data: ").unwrap_or(&line);
-                let told = serde_json::from_str(data).is_ok_and(|event: Value| {
-                    tell.send(event).is_err()
-                });
+                let told =
+                    serde_json::from_str(data).is_ok_and(|event: Value| tell.send(event).is_err());
                 if told {
                     return;
                 }
@@ -49,6 +51,11 @@ impl Events {
                 Err(error) => panic!("{what}: {error}"),
             }
         }
+    }
+
+    /// Whether the next event, if one comes very soon, is a wanted one.
+    pub fn soon(&self, is_wanted: impl Fn(&Value) -> bool) -> bool {
+        self.0.recv_timeout(SOON).is_ok_and(|event| is_wanted(&event))
     }
 
     /// Waits until a message of the node's own has reached a state.

@@ -68,9 +68,8 @@ impl Engine {
     fn send_requests(&self, cx: &mut Context<'_>, id: LinkId) {
         let Some(link) = self.links.get(&id) else { return };
         let wanted = self.contacts.iter().filter(|contact| contact.status == Status::Requested);
-        let to = wanted.flat_map(|contact| {
-            contact.account.devices().map(move |device| (contact, device))
-        });
+        let to = wanted
+            .flat_map(|contact| contact.account.devices().map(move |device| (contact, device)));
         for (contact, device) in to.take(REQUESTS_PER_LINK_MAX) {
             let introduction = Introduction {
                 name: self.profile.name.clone(),
@@ -125,8 +124,7 @@ impl Engine {
         let mut proof = contact.account.proof().to_vec();
         proof.extend(account.proof().iter().skip(1).cloned());
         let account = Account::fold(&proof).unwrap_or_else(|_| contact.account.clone());
-        let addresses =
-            if addresses.is_empty() { contact.addresses.clone() } else { addresses };
+        let addresses = if addresses.is_empty() { contact.addresses.clone() } else { addresses };
         let met = Contact { account, addresses, status: Status::Contact, ..contact.clone() };
         self.dialers.remove(&met.account.id());
         if met == contact {

@@ -79,10 +79,9 @@ impl Engine {
     fn view_contact(&self, contact: &Contact) -> ContactView {
         let account = contact.account.id();
         let log = LogId::direct(self.me.account.id(), account);
-        let unread = self
-            .conversations
-            .get(&log)
-            .map_or(0, |conversation| conversation.log.unread(|device| contact.account.has(device)));
+        let unread = self.conversations.get(&log).map_or(0, |conversation| {
+            conversation.log.unread(|device| contact.account.has(device))
+        });
         ContactView {
             account,
             shared: SharedId::of(&contact.account).encode(),
@@ -164,11 +163,9 @@ impl Engine {
         let log = LogId::direct(self.me.account.id(), with);
         let devices: Vec<DeviceId> =
             self.contacts.find(with).into_iter().flat_map(|c| c.account.devices()).collect();
-        self.conversations
-            .get(&log)
-            .map_or(DeliveryState::Queued, |conversation| {
-                state_of(conversation, &devices, author, seq)
-            })
+        self.conversations.get(&log).map_or(DeliveryState::Queued, |conversation| {
+            state_of(conversation, &devices, author, seq)
+        })
     }
 
     /// The states of the newest `limit` messages of a chain between two numbers.

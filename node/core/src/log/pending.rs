@@ -114,8 +114,10 @@ impl Waiting {
     /// behind it: the result is the same in whatever order they came (spec 03 R4).
     fn vouch(&mut self, key: (u64, EntryId)) {
         let (seq, id) = key;
-        let all = (seq + 1, EntryId::from_bytes([0; 32]))..=(seq + 1, EntryId::from_bytes([0xff; 32]));
-        let authentic = |candidate: &Candidate| matches!(candidate.envelope, Envelope::Authentic(_));
+        let all =
+            (seq + 1, EntryId::from_bytes([0; 32]))..=(seq + 1, EntryId::from_bytes([0xff; 32]));
+        let authentic =
+            |candidate: &Candidate| matches!(candidate.envelope, Envelope::Authentic(_));
         let mut voucher = match self.entries.get(&key) {
             Some(candidate) if authentic(candidate) => Some(key),
             _ => self

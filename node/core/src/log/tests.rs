@@ -155,8 +155,7 @@ impl Holder {
     }
 
     fn shown(&self, dag: &Dag) -> String {
-        let names: Vec<&str> =
-            self.rows().iter().map(|row| dag.name_of(row.position.id)).collect();
+        let names: Vec<&str> = self.rows().iter().map(|row| dag.name_of(row.position.id)).collect();
         names.join(" ")
     }
 
@@ -321,11 +320,11 @@ fn an_entry_with_a_broken_signature_at_the_end_waits() {
     let waiting = Outcome { shown: "a1", waits: 1, ..Outcome::default() };
     check(&dag, &["a1 a2"], &waiting);
     check(&dag, &["a1 a2", "a2", "a1"], &waiting);
-    check(&dag, &["a1 a2", "a3"], &Outcome {
-        shown: "a1 a2 a3",
-        liars: b"a",
-        ..Outcome::default()
-    });
+    check(
+        &dag,
+        &["a1 a2", "a3"],
+        &Outcome { shown: "a1 a2 a3", liars: b"a", ..Outcome::default() },
+    );
 }
 
 /// ```text
@@ -632,7 +631,8 @@ fn our_entry_names_everything_that_nobody_named() {
 #[test]
 fn our_entry_names_at_most_eight() {
     let mut dag = Dag::default();
-    let names: Vec<String> = (b'a'..b'a' + 12).map(|device| format!("{}1", device as char)).collect();
+    let names: Vec<String> =
+        (b'a'..b'a' + 12).map(|device| format!("{}1", device as char)).collect();
     for name in &names {
         dag.write(name, "");
     }
