@@ -11,7 +11,7 @@ const EXTENSION_DEPTH_MAX: usize = 4;
 
 /// One value of CBOR, as far as Kith uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
+pub(crate) enum Value {
     /// Major type 0.
     Uint(u64),
     /// Major type 1: `-1 - n`.
@@ -32,14 +32,14 @@ pub enum Value {
 
 impl Value {
     /// The one value that fills all the bytes; `None` if they are not in the one allowed form.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
         let value = read(&mut rest, DEPTH_MAX)?;
         rest.is_empty().then_some(value)
     }
 
     /// The values that stand one behind the other and fill all the bytes.
-    pub fn parse_all(bytes: &[u8]) -> Option<Vec<Self>> {
+    pub(crate) fn parse_all(bytes: &[u8]) -> Option<Vec<Self>> {
         let mut rest = bytes;
         let mut values = Vec::new();
         while !rest.is_empty() {
@@ -49,7 +49,7 @@ impl Value {
     }
 
     /// The bytes of the value.
-    pub fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         write(self, &mut out);
         out
@@ -57,7 +57,7 @@ impl Value {
 
     /// The value as a reader of this version understands it.
     #[must_use]
-    pub fn without_extensions(self) -> Self {
+    pub(crate) fn without_extensions(self) -> Self {
         match self {
             Self::Array(items) => {
                 Self::Array(items.into_iter().map(Self::without_extensions).collect())
@@ -75,7 +75,7 @@ impl Value {
     }
 
     /// Whether the value is a map of extensions and nothing else.
-    pub fn is_all_extensions(&self) -> bool {
+    pub(crate) fn is_all_extensions(&self) -> bool {
         let Self::Map(pairs) = self else { return false };
         pairs.iter().all(|(key, value)| {
             matches!(key, Self::Uint(EXTENSION_KEYS..KEYS_END))

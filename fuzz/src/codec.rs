@@ -45,34 +45,34 @@ fn script(bytes: &[u8]) {
 }
 
 fn copy(step: u8, reader: &mut Reader<'_>, writer: &mut Writer) -> Result<(), DecodeError> {
-    match step % 10 {
-        0 => drop(writer.uint(reader.uint()?)),
-        1 => drop(writer.int(reader.int()?)),
-        2 => drop(writer.bool(reader.bool()?)),
-        3 => drop(writer.bytes(reader.bytes("bytes", 300)?)),
-        4 => drop(writer.text(reader.text("text", 300)?)),
-        5 => drop(writer.bytes(&reader.fixed::<4>("fixed")?)),
+    let written = match step % 10 {
+        0 => writer.uint(reader.uint()?),
+        1 => writer.int(reader.int()?),
+        2 => writer.bool(reader.bool()?),
+        3 => writer.bytes(reader.bytes("bytes", 300)?),
+        4 => writer.text(reader.text("text", 300)?),
+        5 => writer.bytes(&reader.fixed::<4>("fixed")?),
         6 => {
             let list = reader.list("list", 300, Reader::uint)?;
-            writer.array(list.len());
-            list.into_iter().for_each(|number| drop(writer.uint(number)));
+            list.iter().fold(writer.array(list.len()), |writer, number| writer.uint(*number))
         }
         7 => {
             reader.tuple("pair", 2)?;
-            writer.array(2).uint(reader.uint()?).bool(reader.bool()?);
+            writer.array(2).uint(reader.uint()?).bool(reader.bool()?)
         }
         8 => {
             reader.tag(18)?;
-            writer.tag(18).uint(reader.uint()?);
+            writer.tag(18).uint(reader.uint()?)
         }
         _ => {
             let (first, second) = reader.map(|m| {
                 let first = m.required(0)?.uint()?;
                 Ok((first, m.optional(1)?.map(Reader::int).transpose()?))
             })?;
-            writer.map(1 + usize::from(second.is_some())).uint(0).uint(first);
-            second.into_iter().for_each(|second| drop(writer.uint(1).int(second)));
+            let writer = writer.map(1 + usize::from(second.is_some())).uint(0).uint(first);
+            second.into_iter().fold(writer, |writer, second| writer.uint(1).int(second))
         }
-    }
+    };
+    let _: &mut Writer = written;
     Ok(())
 }

@@ -12,6 +12,7 @@
 //! | `engine` | does the engine hold its rules, whatever comes? |
 //! | `cbor` | what may a byte string mean, read slowly? |
 //! | `cast` | who takes part? |
+//! | `seeds` | where does a corpus begin? |
 //! | `source` | how does a list of operations become bytes and back? |
 
 use kith_common::{
@@ -28,7 +29,8 @@ mod codec;
 pub mod engine;
 mod envelope;
 mod frame;
-mod record;
+pub mod record;
+pub mod seeds;
 mod share;
 pub mod source;
 

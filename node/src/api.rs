@@ -4,6 +4,7 @@
 //! document at `/api/openapi.json` is made from the handlers themselves.
 
 mod auth;
+mod connections;
 mod contacts;
 mod error;
 mod events;
@@ -16,6 +17,7 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::PathBuf,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -114,24 +116,17 @@ impl Api {
     }
 
     /// Serves until [`ApiState`] is told to stop or `shutdown` comes.
-    ///
-    /// # Errors
-    /// If the socket fails.
-    pub async fn serve(
-        self,
-        shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> std::io::Result<()> {
-        let mut stopped = self.stopped;
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let router = router(Arc::clone(&self.state));
         let state = Arc::clone(&self.state);
-        let done = async move {
-            tokio::select! {
-                () = shutdown => {}
-                _ = stopped.wait_for(|stop| *stop) => {}
-            }
-            // Ends the event streams, which would otherwise keep the server waiting.
-            let _ = state.stop.send(true);
-        };
-        axum::serve(self.listener, router(self.state)).with_graceful_shutdown(done).await
+        let mut served = pin!(connections::serve(self.listener, router, state, self.stopped));
+        tokio::select! {
+            () = &mut served => return,
+            () = shutdown => {}
+        }
+        // Ends the event streams too, which would otherwise keep the server waiting.
+        let _ = self.state.stop.send(true);
+        served.await;
     }
 }
 
@@ -161,6 +156,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
     router
         .route("/api/openapi.json", get(|| async move { document.into_response() }))
         .fallback(page::serve)
+        .method_not_allowed_fallback(page::wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&state), auth::guard))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::map_response(page::with_headers))

@@ -98,6 +98,9 @@ impl Client {
     pub fn stream(&self, path: &str) -> Result<impl Read + use<>, ClientError> {
         let request = self.agent.get(self.url(path)).header("authorization", self.key());
         let response = request.call().map_err(|_| ClientError::NotRunning)?;
+        if !response.status().is_success() {
+            return Err(refusal(response));
+        }
         Ok(response.into_body().into_reader())
     }
 
@@ -123,22 +126,27 @@ impl Client {
         &self,
         response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<Value, ClientError> {
-        let mut response = response.map_err(|_| ClientError::NotRunning)?;
-        let status = response.status();
-        let reader = response.body_mut().with_config().limit(512 << 20).reader();
-        let value: Value = serde_json::from_reader(reader).unwrap_or(Value::Null);
-        if status.is_success() {
-            return Ok(value);
-        }
-        if status == ureq::http::StatusCode::UNAUTHORIZED {
-            // Another program listens where this home's node once did.
-            return Err(ClientError::NotRunning);
-        }
-        let message = value.pointer("/error/message").and_then(Value::as_str);
-        Err(ClientError::Refused(
-            message.map_or_else(|| format!("the node refused this ({status})"), str::to_owned),
-        ))
+        let response = response.map_err(|_| ClientError::NotRunning)?;
+        if response.status().is_success() { Ok(document(response)) } else { Err(refusal(response)) }
     }
+}
+
+fn document(mut response: ureq::http::Response<ureq::Body>) -> Value {
+    let reader = response.body_mut().with_config().limit(512 << 20).reader();
+    serde_json::from_reader(reader).unwrap_or(Value::Null)
+}
+
+fn refusal(response: ureq::http::Response<ureq::Body>) -> ClientError {
+    let status = response.status();
+    if status == ureq::http::StatusCode::UNAUTHORIZED {
+        // Another program listens where this home's node once did.
+        return ClientError::NotRunning;
+    }
+    let value = document(response);
+    let message = value.pointer("/error/message").and_then(Value::as_str);
+    ClientError::Refused(
+        message.map_or_else(|| format!("the node refused this ({status})"), str::to_owned),
+    )
 }
 
 /// Escapes a text for one part of a path or query (RFC 3986 §2.1).

@@ -76,10 +76,10 @@ pub async fn run(
         .context("Writing the key for local programs")?;
     let web = api::launch_address(&api.state());
     ready(&Ready { web, api: format!("http://{address}"), listening });
-    let served = api.serve(stop_signal()).await;
+    api.serve(stop_signal()).await;
     let _ = std::fs::remove_file(folder.join(ACCESS_FILE));
     node.stop().await;
-    served.context("Serving the API")
+    Ok(())
 }
 
 async fn bind(

@@ -11,7 +11,7 @@ use std::{
     collections::VecDeque,
     io::Write,
     net::{Ipv4Addr, TcpStream, UdpSocket},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
@@ -48,6 +48,7 @@ struct Up {
 }
 
 fn config(listen: &[&str]) -> NetworkConfig {
+    LazyLock::force(&LOG);
     NetworkConfig::new(listen.iter().map(|address| address.parse().unwrap()).collect())
 }
 
@@ -548,16 +549,6 @@ async fn shutting_down_needs_nobody_to_take_events() {
 
 #[tokio::test]
 async fn logs_tell_links_and_reasons_only() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter("kith=trace")
-        .with_writer({
-            let log = log.clone();
-            move || log.clone()
-        })
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-
     let (mut alice, at_alice, mut bob, at_bob) = linked(TCP).await;
     passes(&alice, at_alice.link, &mut bob, at_bob.link, b"the-contents").await;
     alice.network.dial(vec!["/ip4/127.0.0.1/tcp/1".to_owned()]);
@@ -565,7 +556,7 @@ async fn logs_tell_links_and_reasons_only() {
     bob.network.close(at_bob.link);
     alice.down(at_alice.link).await;
 
-    let text = log.text();
+    let text = LOG.text();
     assert!(text.contains("link up"), "{text}");
     assert!(text.contains("dial failed"), "{text}");
     let port = bob.address().rsplit('/').next().unwrap().to_owned();
@@ -576,6 +567,18 @@ async fn logs_tell_links_and_reasons_only() {
     let events = format!("{:?}", NetworkEvent::Discovered { address: bob.address() });
     assert!(!events.contains(&port));
 }
+
+/// What all tests of this file log, at every level.
+static LOG: LazyLock<Log> = LazyLock::new(|| {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .with_env_filter("kith=trace")
+        .without_time()
+        .with_writer(move || writer.clone())
+        .init();
+    log
+});
 
 /// Collects what is logged.
 #[derive(Clone, Default)]

@@ -147,7 +147,7 @@ impl World {
         let person = Person::new(self.seed, number, name, devices, self.nodes.len());
         for (device, node) in person.nodes.clone().enumerate() {
             let rng = ChaCha8Rng::seed_from_u64(self.rng.next_u64());
-            self.nodes.push(Node::new(&person, number, device, node, rng));
+            self.nodes.push(Node::new(&person, number, device, rng));
             self.side.push(0);
             self.book.views.push(book::View::default());
             self.at(0, Happening::Start(node));
@@ -293,7 +293,7 @@ impl World {
             return;
         }
         let inputs = std::mem::take(&mut self.nodes[node].inbox);
-        let ticked = inputs.iter().any(|input| matches!(input, Input::Tick));
+        let ticked = matches!(inputs.last(), Some(Input::Tick));
         let read: Vec<AccountId> = inputs.iter().filter_map(read_by).collect();
         let crash = self.chance(self.weather.crash_per_mille);
         let before_commit = crash && self.chance(500);

@@ -576,7 +576,7 @@ impl Log {
                 author.is_tip = true;
             }
             None => {
-                self.authors.push(Author { device: candidate.device, head, is_tip: true, read: 0 })
+                self.authors.push(Author { device: candidate.device, head, is_tip: true, read: 0 });
             }
         }
         self.highest = self.highest.max(Some(position));

@@ -22,7 +22,7 @@ use kith_common::{keys::Secret, share::SharedId};
 
 use super::{
     ApiError, ApiState,
-    error::Body,
+    error::{Body, RefusedAs},
     types::{Launch, OpenSession, SessionInfo},
 };
 use crate::random::OsRandom;
@@ -115,19 +115,25 @@ fn secret(text: &str) -> Option<Secret<32>> {
     Secret::from_slice(&BASE64URL_NOPAD.decode(text.as_bytes()).ok()?)
 }
 
-/// Lets through what comes from our page or a program that holds the key.
+/// Lets through what comes from our page or a program that holds the key, and counts what is
+/// refused here or further in for the way it was asked.
 pub(super) async fn guard(
     State(state): State<Arc<ApiState>>,
     request: Request,
     next: Next,
 ) -> Response {
-    match check(&state, &request) {
+    let response = match check(&state, &request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => {
-            state.count_refusal(refusal.name);
             ApiError::new(refusal.status, refusal.name, refusal.message).into_response()
         }
+    };
+    if let Some(RefusedAs(code)) = response.extensions().get()
+        && code.starts_with("api_")
+    {
+        state.count_refusal(code);
     }
+    response
 }
 
 struct Refusal {
@@ -240,7 +246,6 @@ pub(super) async fn open_session(
         sessions.redeem(&body.token)
     };
     let Some((id, csrf)) = redeemed else {
-        state.count_refusal("api_bad_token");
         let message = "this address was used already or is too old: run `kith web` for a new one";
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "api_bad_token", message));
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{StatusCode, header},
     response::IntoResponse,
 };
@@ -21,7 +21,7 @@ use qrcode::{EcLevel, QrCode, render::svg};
 
 use super::{
     ApiError, ApiState,
-    error::Body,
+    error::{Body, Path},
     types::{self, AddContact, Contact, Done, Invite, LastMessage, Rename},
 };
 use crate::driver::NodeHandle;
@@ -103,7 +103,7 @@ pub(super) async fn add(
     responses((status = 200, body = Contact)))]
 pub(super) async fn show(
     State(state): State<Arc<ApiState>>,
-    Path(contact): Path<String>,
+    Path(contact): Path,
 ) -> Result<Json<Contact>, ApiError> {
     let view = find(&state, contact).await?;
     fresh(&state.node, view.account).await.map(Json)
@@ -114,7 +114,7 @@ pub(super) async fn show(
     request_body = Rename, responses((status = 200, body = Contact)))]
 pub(super) async fn rename(
     State(state): State<Arc<ApiState>>,
-    Path(contact): Path<String>,
+    Path(contact): Path,
     Body(wanted): Body<Rename>,
 ) -> Result<Json<Contact>, ApiError> {
     let account = find(&state, contact).await?.account;
@@ -126,7 +126,7 @@ pub(super) async fn rename(
     responses((status = 200, body = Contact)))]
 pub(super) async fn accept(
     State(state): State<Arc<ApiState>>,
-    Path(contact): Path<String>,
+    Path(contact): Path,
 ) -> Result<Json<Contact>, ApiError> {
     let account = find(&state, contact).await?.account;
     changed(&state, Command::Accept(account)).await
@@ -137,7 +137,7 @@ pub(super) async fn accept(
     responses((status = 200, body = Contact)))]
 pub(super) async fn block(
     State(state): State<Arc<ApiState>>,
-    Path(contact): Path<String>,
+    Path(contact): Path,
 ) -> Result<Json<Contact>, ApiError> {
     let account = find(&state, contact).await?.account;
     changed(&state, Command::Block(account)).await
@@ -148,7 +148,7 @@ pub(super) async fn block(
     responses((status = 200, body = Contact)))]
 pub(super) async fn unblock(
     State(state): State<Arc<ApiState>>,
-    Path(contact): Path<String>,
+    Path(contact): Path,
 ) -> Result<Json<Contact>, ApiError> {
     let account = find(&state, contact).await?.account;
     changed(&state, Command::Unblock(account)).await
@@ -159,7 +159,7 @@ pub(super) async fn unblock(
     responses((status = 200, body = Done)))]
 pub(super) async fn remove(
     State(state): State<Arc<ApiState>>,
-    Path(contact): Path<String>,
+    Path(contact): Path,
 ) -> Result<Json<Done>, ApiError> {
     let account = find(&state, contact).await?.account;
     state.node.command(Command::Remove(account)).await??;

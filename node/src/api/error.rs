@@ -1,27 +1,38 @@
 //! How is a refusal told? One JSON shape with a stable code and a sentence for people.
 
+use std::time::Duration;
+
 use axum::{
-    Json,
+    Extension, Json,
     extract::{
         FromRequest, FromRequestParts, Request,
-        rejection::{JsonRejection, QueryRejection},
+        rejection::{JsonRejection, PathRejection, QueryRejection},
     },
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use kith_core::{engine::CommandError, store::StoreError};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::{driver::NodeError, home::HomeError};
 
-/// Why a request was refused.
+/// Time for the body of a request to come.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why a request was refused. A code that begins with `api_` tells that it was asked wrongly, and
+/// is counted.
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
 }
+
+/// On an answer that is a refusal: its code.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RefusedAs(pub(super) &'static str);
 
 /// The body of every refusal.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,7 +62,7 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = ErrorBody { error: ErrorDetail { code: self.code, message: self.message } };
-        (self.status, Json(body)).into_response()
+        (self.status, Extension(RefusedAs(self.code)), Json(body)).into_response()
     }
 }
 
@@ -94,13 +105,19 @@ impl From<HomeError> for ApiError {
 
 impl From<JsonRejection> for ApiError {
     fn from(rejection: JsonRejection) -> Self {
-        Self::new(rejection.status(), "bad_body", rejection.body_text())
+        Self::new(rejection.status(), "api_bad_body", rejection.body_text())
     }
 }
 
 impl From<QueryRejection> for ApiError {
     fn from(rejection: QueryRejection) -> Self {
-        Self::new(rejection.status(), "bad_query", rejection.body_text())
+        Self::new(rejection.status(), "api_bad_query", rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for ApiError {
+    fn from(rejection: PathRejection) -> Self {
+        Self::new(rejection.status(), "api_bad_path", rejection.body_text())
     }
 }
 
@@ -112,8 +129,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let Json(value) = Json::<T>::from_request(request, state).await?;
-        Ok(Self(value))
+        match timeout(BODY_TIMEOUT, Json::<T>::from_request(request, state)).await {
+            Ok(read) => Ok(Self(read?.0)),
+            Err(_) => {
+                let message = "the body of the request did not come in time: try again";
+                Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "api_bad_body", message))
+            }
+        }
     }
 }
 
@@ -128,5 +150,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let axum::extract::Query(value) =
             axum::extract::Query::<T>::from_request_parts(parts, state).await?;
         Ok(Self(value))
+    }
+}
+
+/// A part of the path, refused in our own shape.
+#[derive(Debug)]
+pub(crate) struct Path(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Path {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let axum::extract::Path(part) =
+            axum::extract::Path::<String>::from_request_parts(parts, state).await?;
+        Ok(Self(part))
     }
 }

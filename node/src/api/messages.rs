@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
 };
 use kith_core::engine::{Answer, Command};
 
 use super::{
     ApiError, ApiState, contacts,
-    error::{Body, Query},
+    error::{Body, Path, Query},
     types::{self, Done, HistoryQuery, Message, NewMessage, Sent, entry_id, hex},
 };
 
@@ -22,7 +22,7 @@ const PAGE: usize = 50;
     responses((status = 200, body = Vec<Message>)))]
 pub(super) async fn history(
     State(state): State<Arc<ApiState>>,
-    Path(contact): Path<String>,
+    Path(contact): Path,
     Query(query): Query<HistoryQuery>,
 ) -> Result<Json<Vec<Message>>, ApiError> {
     let with = contacts::find(&state, contact).await?;
@@ -46,7 +46,7 @@ pub(super) async fn history(
     responses((status = 200, body = Sent)))]
 pub(super) async fn send(
     State(state): State<Arc<ApiState>>,
-    Path(contact): Path<String>,
+    Path(contact): Path,
     Body(new): Body<NewMessage>,
 ) -> Result<Json<Sent>, ApiError> {
     let to = contacts::find(&state, contact).await?.account;
@@ -65,7 +65,7 @@ pub(super) async fn send(
     responses((status = 200, body = Done)))]
 pub(super) async fn mark_read(
     State(state): State<Arc<ApiState>>,
-    Path(contact): Path<String>,
+    Path(contact): Path,
 ) -> Result<Json<Done>, ApiError> {
     let account = contacts::find(&state, contact).await?.account;
     state.node.command(Command::MarkRead(account)).await??;

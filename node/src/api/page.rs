@@ -32,11 +32,10 @@ pub(crate) fn is_built() -> bool {
 pub(super) async fn serve(method: Method, uri: Uri) -> Response {
     let path = uri.path();
     if path.starts_with("/api/") {
-        let message = "there is no such path: see /api/openapi.json";
-        return ApiError::new(StatusCode::NOT_FOUND, "unknown_path", message).into_response();
+        return unknown_path("there is no such path: see /api/openapi.json");
     }
     if method != Method::GET && method != Method::HEAD {
-        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+        return wrong_method().await.into_response();
     }
     let name = if path == "/" { "index.html" } else { path.trim_start_matches('/') };
     match Page::get(name) {
@@ -52,8 +51,19 @@ pub(super) async fn serve(method: Method, uri: Uri) -> Response {
             (headers, Body::from(file.data)).into_response()
         }
         None if path == "/" && !is_built() => (StatusCode::NOT_FOUND, NOT_BUILT).into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
+        None => unknown_path("the page has no such file: open the address that `kith` printed"),
     }
+}
+
+fn unknown_path(message: &str) -> Response {
+    ApiError::new(StatusCode::NOT_FOUND, "api_unknown_path", message).into_response()
+}
+
+/// A path that is there, but not for this method.
+#[expect(clippy::unused_async, reason = "a handler is asynchronous")]
+pub(super) async fn wrong_method() -> ApiError {
+    let message = "this path does not take this method: see /api/openapi.json";
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "api_bad_method", message)
 }
 
 /// Headers that every answer carries.

@@ -61,7 +61,6 @@ impl Node {
         person: &Person,
         number: usize,
         device: usize,
-        _node: usize,
         rng: ChaCha8Rng,
     ) -> Self {
         let kind = ["phone", "tablet", "laptop", "watch"];

@@ -1,0 +1,378 @@
+//! Where does a corpus begin? With what honest devices say, so that a mutation is nearly right.
+
+use kith_common::{
+    account::{DeviceAdd, Genesis, TransportCert},
+    codec::{Reader, Writer},
+    entry::Text,
+    envelope::{Payload, Signed, sign},
+    frame::{ContactRequest, Frame},
+    ids::EntryId,
+    share::{ContactCard, SharedId},
+};
+use kith_core::store::{LogNumber, Store};
+
+use crate::{
+    cast::CAST,
+    cbor::Value,
+    engine::{
+        operation::{Edit, EntryPlan, MarkPlan, Operation},
+        setting::SETTING,
+    },
+    record,
+    source::Blob,
+};
+
+/// Inputs for the targets, by their names.
+pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    let alice = CAST.alice.account.proof();
+    let genesis = Signed::<Genesis>::decode(&alice[0]).expect("a genesis in front");
+    let add = Signed::<DeviceAdd>::decode(&alice[1]).expect("an addition behind it");
+    let acks = [genesis.claim().first_device.to_vec(), add.claim().device.to_vec()];
+    let cert = TransportCert {
+        transport: [1; 38].into(),
+        audience: [2; 38].into(),
+        not_after: 1_767_225_600_000,
+    };
+    let cert = sign(&CAST.bob.devices[0], cert).into_bytes().into_vec();
+    vec![
+        ("envelope_genesis", envelopes(&[alice[0].to_vec()])),
+        ("envelope_device_ack", envelopes(&acks)),
+        ("envelope_device_add", envelopes(&[alice[1].to_vec(), previous()])),
+        ("envelope_transport_cert", envelopes(&[cert])),
+        ("envelope_entry", envelopes(&entries())),
+        ("envelope_frontier", envelopes(&frontiers())),
+        ("envelope_contact_request", envelopes(&[request()])),
+        ("account_fold", accounts()),
+        ("codec", codec()),
+        ("frame", frames()),
+        ("text_body", texts()),
+        ("shared_string", strings()),
+        ("link", links()),
+        ("record", records()),
+        ("engine", runs()),
+    ]
+}
+
+/// Each whole, its payload alone, and its payload with an extension.
+fn envelopes(envelopes: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for envelope in envelopes {
+        seeds.push([&[0], envelope.as_slice()].concat());
+        let Some(Value::Tag(_, parts)) = Value::parse(envelope) else { continue };
+        let Value::Array(parts) = *parts else { continue };
+        let Some(Value::Bytes(payload)) = parts.get(2) else { continue };
+        seeds.push([&[1], payload.as_slice()].concat());
+        seeds.push([&[1], extended(payload).as_slice()].concat());
+    }
+    seeds
+}
+
+fn extended(map: &[u8]) -> Vec<u8> {
+    let Some(Value::Map(mut fields)) = Value::parse(map) else { return map.to_vec() };
+    let number = Value::Negative(300);
+    let list = Value::Array(vec![Value::Bool(true), Value::Text("later".to_owned()), number]);
+    fields.push((Value::Uint(128), list));
+    fields.push((Value::Uint(255), Value::Bytes(vec![1, 2, 3])));
+    Value::Map(fields).encode()
+}
+
+fn previous() -> Vec<u8> {
+    let add = Signed::<DeviceAdd>::decode(&CAST.bob.account.proof()[1]).expect("an addition");
+    let previous = [3, 5, 9].map(|n| EntryId::from_bytes([n; 32])).to_vec();
+    let add = DeviceAdd { previous, ..add.claim().clone() };
+    sign(&CAST.bob.authorities[0], add).into_bytes().into_vec()
+}
+
+fn entries() -> Vec<Vec<u8>> {
+    let rows = SETTING.alice.newest(LogNumber(1), None, 10).expect("memory can be read");
+    rows.into_iter().map(|row| row.envelope.into_vec()).collect()
+}
+
+fn frontiers() -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    for bytes in SETTING.genuine.iter().rev() {
+        if let Ok(Some(Frame::Frontiers { frontiers, .. })) = Frame::decode(bytes) {
+            found.extend(frontiers.into_iter().map(<[u8]>::into_vec));
+        }
+    }
+    found.truncate(3);
+    found
+}
+
+fn request() -> Vec<u8> {
+    let request = ContactRequest {
+        to_account: CAST.alice.id(),
+        to_device: CAST.alice.devices[0].device(),
+        transport: [1; 38].into(),
+        audience: [2; 38].into(),
+        proof: CAST.bob.account.proof().to_vec(),
+        name: "Bob".to_owned(),
+        greeting: "hello".to_owned(),
+        addresses: vec!["/ip4/127.0.0.1/udp/4001/quic-v1".to_owned()],
+    };
+    assert!(ContactRequest::ENVELOPE_BYTES_MAX > 2048, "room for a proof");
+    sign(&CAST.bob.devices[0], request).into_bytes().into_vec()
+}
+
+/// A chain of additions, one by the recovery key, doubled ones, wrong ones, and a real proof.
+fn accounts() -> Vec<Vec<u8>> {
+    let chain = [1, 2, 0, 1, 1, 0, 2, 1, 2, 2, 0, 2, 3, 3, 0];
+    let recovered = [1, 2, 24, 4, 4, 0, 2, 4, 5, 5, 0, 2, 4, 5, 6, 0x20];
+    let doubled = [1, 2, 0, 1, 1, 0, 2, 0, 1, 2, 0x40, 2, 2, 3, 3, 0, 1];
+    let wrong = [1, 2, 0, 1, 1, 1, 2, 0, 1, 1, 2, 2, 0, 1, 1, 4, 2, 0, 1, 1, 8, 2, 0, 1, 1, 16];
+    let mut real = Vec::new();
+    for envelope in CAST.alice.account.proof() {
+        real.push(0);
+        let length = u16::try_from(envelope.len()).expect("an envelope is short");
+        real.extend_from_slice(&length.to_be_bytes());
+        real.extend_from_slice(envelope);
+    }
+    vec![chain.to_vec(), recovered.to_vec(), doubled.to_vec(), wrong.to_vec(), real]
+}
+
+fn codec() -> Vec<Vec<u8>> {
+    let mut writer = Writer::new();
+    let steps = [0, 1, 2, 3, 4, 6, 9];
+    writer.uint(1000).int(-70_000).bool(true).bytes(&[7; 30]).text("tekst");
+    writer.array(3).uint(1).uint(1 << 40).uint(24).map(2).uint(0).uint(5).uint(1).int(-1);
+    let script = [&[2, 7], steps.as_slice(), &writer.finish()].concat();
+    let rest = [2, 3, 5, 7, 8, 0x44, 1, 2, 3, 4, 0x82, 0x18, 0x20, 0xf4, 0xd2, 0x19, 1, 0];
+    let map = extended(&[0xa0]);
+    let deep = [0x81, 0x81, 0x82, 0x01, 0x38, 0x63];
+    vec![script, rest.to_vec(), [&[0], map.as_slice()].concat(), [&[1], deep.as_slice()].concat()]
+}
+
+fn frames() -> Vec<Vec<u8>> {
+    let mut frames: Vec<Vec<u8>> =
+        SETTING.genuine.iter().chain(&SETTING.greeting).cloned().collect();
+    for bytes in &mut frames {
+        // One tag says as much as 64.
+        if let Ok(Some(Frame::Hello { tags })) = Frame::decode(bytes) {
+            *bytes = Frame::Hello { tags: tags.into_iter().take(2).collect() }.encode();
+        }
+    }
+    frames.push(vec![0x82, 0x18, 0xc8, 0xa0]);
+    frames.push(vec![0x82, 0x03, 0xa2, 0x00, 0x41, 0x01, 0x18, 0x80, 0xf5]);
+    frames
+}
+
+fn texts() -> Vec<Vec<u8>> {
+    let reply_to = Some(EntryId::from_bytes([3; 32]));
+    let plain = Text { text: "Grüezi".to_owned(), reply_to: None }.encode([1; 16]);
+    let answer = Text { text: "ok".to_owned(), reply_to }.encode([2; 16]);
+    let later = [&[3; 16], extended(&answer[16..]).as_slice()].concat();
+    vec![plain, answer, later]
+}
+
+fn strings() -> Vec<Vec<u8>> {
+    let text = SharedId::of(&CAST.alice.account).encode();
+    let symbols: Vec<u8> = text[5..84]
+        .bytes()
+        .map(|c| b"qpzry9x8gf2tvdw0s3jn54khce6mua7l".iter().position(|s| *s == c).unwrap_or(0))
+        .map(|symbol| u8::try_from(symbol).expect("five bits"))
+        .collect();
+    vec![
+        [&[0], text.as_bytes()].concat(),
+        [&[0], text.to_uppercase().as_bytes()].concat(),
+        [&[1], symbols.as_slice()].concat(),
+    ]
+}
+
+fn links() -> Vec<Vec<u8>> {
+    let card = ContactCard {
+        account: CAST.bob.account.clone(),
+        name: "Bob".to_owned(),
+        addresses: vec!["/ip4/127.0.0.1/tcp/4001".to_owned()],
+    };
+    let link = card.encode();
+    let (_, content) = link.split_once('#').expect("a link has two parts");
+    let content = data_encoding::BASE64URL_NOPAD.decode(content.as_bytes()).expect("base64url");
+    vec![
+        [&[0], link.as_bytes()].concat(),
+        [&[1], content.as_slice()].concat(),
+        [&[1], extended(&content).as_slice()].concat(),
+    ]
+}
+
+fn records() -> Vec<Vec<u8>> {
+    let kept = (0..4).filter_map(|number| {
+        let (kind, key) = record::place(number);
+        let value = SETTING.alice.record(kind, &key).expect("memory can be read")?;
+        assert!(Reader::new(&value).tag(1).is_err(), "no record is a tag");
+        Some([&[number], value.as_slice()].concat())
+    });
+    kept.collect()
+}
+
+fn runs() -> Vec<Vec<u8>> {
+    let runs = [honest(), forged(), meeting(), strangers(), floods(), broken()];
+    runs.iter()
+        .map(|run| {
+            let mut out = Vec::new();
+            run.iter().for_each(|operation| operation.write(&mut out));
+            out
+        })
+        .collect()
+}
+
+fn text(text: &str) -> Blob {
+    Blob(text.as_bytes().to_vec())
+}
+
+const fn plan() -> EntryPlan {
+    EntryPlan {
+        device: 0,
+        seq: 0,
+        prev: 0,
+        parents: 0,
+        depth: 0,
+        hlc: 0,
+        kind: 0,
+        body: 0,
+        flaws: 0,
+    }
+}
+
+const fn tick(ms: u16) -> Operation {
+    Operation::Tick { ms }
+}
+
+fn command(what: u8, person: u8, choice: u8, words: &str) -> Operation {
+    Operation::Command { what, person, choice, text: text(words) }
+}
+
+/// Alice and Bob talk, and Alice starts again.
+fn honest() -> Vec<Operation> {
+    vec![
+        Operation::Listening { count: 2 },
+        command(0, 0, 0, "how are you?"),
+        Operation::Peer { what: 0, text: text("fine") },
+        Operation::Carry { count: 31, fate: 0 },
+        tick(10),
+        Operation::Peer { what: 17, text: text("") },
+        Operation::Peer { what: 7, text: text("") },
+        Operation::Carry { count: 31, fate: 0 },
+        command(7, 0, 0, ""),
+        command(0, 0, 0x81, "an answer"),
+        Operation::Restart { backup: false },
+        Operation::Carry { count: 31, fate: 0x42 },
+        tick(5000),
+        Operation::Restart { backup: true },
+        Operation::Carry { count: 31, fate: 0 },
+    ]
+}
+
+/// Bob's devices and Alice's tablet write, in order and out of order, true and false.
+fn forged() -> Vec<Operation> {
+    let beside = EntryPlan { device: 1, parents: 0x11, body: 3, ..plan() };
+    let joined = EntryPlan { device: 2, parents: 0x13, ..plan() };
+    let entries = vec![plan(), beside.clone(), joined.clone(), plan()];
+    let ahead = EntryPlan { hlc: 0xde, ..plan() };
+    let doubtful = EntryPlan { flaws: 1, ..plan() };
+    let wrong = vec![
+        EntryPlan { depth: 0xc5, ..plan() },
+        EntryPlan { seq: 0xa0, body: 1, ..plan() },
+        EntryPlan { flaws: 2, ..plan() },
+        EntryPlan { flaws: 4, ..plan() },
+        EntryPlan { flaws: 32, ..plan() },
+        EntryPlan { parents: 0x41, device: 1, ..plan() },
+        EntryPlan { parents: 0x81, ..plan() },
+        EntryPlan { kind: 0xc8, device: 1, ..plan() },
+    ];
+    let true_mark = MarkPlan { entry: 0, flaws: 0 };
+    let marks = vec![true_mark.clone(), MarkPlan { entry: 9, flaws: 0 }];
+    let false_marks = vec![MarkPlan { entry: 3, flaws: 0xc0 }, MarkPlan { entry: 1, flaws: 0xe0 }];
+    let frontier = |manner, received: &[MarkPlan], read: &[MarkPlan]| Operation::Frontier {
+        link: 0,
+        device: 0,
+        manner,
+        received: received.to_vec(),
+        read: read.to_vec(),
+    };
+    vec![
+        Operation::Entries { link: 0, entries },
+        Operation::Again { link: 0, which: vec![3, 2, 1, 0], bare: true },
+        Operation::Entries { link: 0, entries: vec![doubtful, plan(), ahead] },
+        frontier(1, &marks, &[true_mark]),
+        frontier(0, &marks, &[]),
+        Operation::Entries { link: 0, entries: wrong },
+        frontier(0, &false_marks, &[]),
+        tick(200),
+        Operation::Clock { minutes: -2000 },
+        command(0, 0, 0, "back in time"),
+        Operation::Clock { minutes: 2000 },
+        Operation::Entries { link: 0, entries: vec![plan(), joined, beside] },
+    ]
+}
+
+/// Bob's tablet and Alice's tablet come on links of their own.
+fn meeting() -> Vec<Operation> {
+    let mut run = Vec::new();
+    for (link, device) in [(1, 1), (2, 2)] {
+        run.push(Operation::LinkUp { peer: device });
+        run.push(Operation::Hello { link, device, others: 3 });
+        run.push(Operation::Certificate { link, device, flaws: 0 });
+    }
+    let entry = EntryPlan { device: 1, parents: 1, ..plan() };
+    run.push(Operation::Entries { link: 1, entries: vec![entry] });
+    run.push(Operation::Frontier {
+        link: 1,
+        device: 1,
+        manner: 1,
+        received: vec![MarkPlan { entry: 0, flaws: 0 }],
+        read: Vec::new(),
+    });
+    run.push(Operation::Certificate { link: 1, device: 1, flaws: 1 });
+    run.push(Operation::LinkDown { link: 0 });
+    run.push(command(3, 0, 0, ""));
+    run.push(command(4, 0, 0, ""));
+    run.push(command(5, 0, 0, ""));
+    run.push(command(1, 0, 3, "Bob again"));
+    run
+}
+
+/// Mallory asks, is accepted, talks and lies; Alice asks Carol.
+fn strangers() -> Vec<Operation> {
+    let entry = |body, seq| EntryPlan { device: 3, seq, body, ..plan() };
+    vec![
+        Operation::LinkUp { peer: 3 },
+        Operation::Hello { link: 1, device: 3, others: 63 },
+        Operation::Request { link: 1, device: 3, flaws: 0, text: text("Mallory, a friend") },
+        Operation::Request { link: 1, device: 3, flaws: 0x10, text: text("again") },
+        command(2, 1, 0, ""),
+        Operation::Certificate { link: 1, device: 3, flaws: 0 },
+        Operation::Entries { link: 1, entries: vec![entry(0, 0), entry(0, 0), entry(8, 0xa0)] },
+        command(0, 1, 0, "what?"),
+        command(6, 1, 0, "Bob"),
+        command(1, 2, 1, "Carol"),
+        Operation::LinkUp { peer: 9 },
+        tick(3000),
+        tick(60_000),
+        command(3, 1, 0, ""),
+    ]
+}
+
+fn floods() -> Vec<Operation> {
+    let flood = |count, manner| Operation::Flood { link: 0, device: 0, count, manner };
+    vec![flood(40, 9), flood(60, 12), Operation::Restart { backup: false }]
+}
+
+/// Genuine frames come changed.
+fn broken() -> Vec<Operation> {
+    let change = |frame, what| Operation::Changed {
+        link: 1,
+        frame,
+        edits: vec![Edit { what, at: 50, byte: 0x20 }],
+    };
+    let connect = |peer| Operation::LinkUp { peer };
+    vec![
+        Operation::Changed { link: 0, frame: 4, edits: Vec::new() },
+        connect(8),
+        change(0, 0),
+        change(1, 0),
+        connect(9),
+        change(2, 1),
+        change(3, 2),
+        Operation::Raw { link: 0, bytes: Blob(vec![0x82, 0x18, 0xc8, 0xa0]) },
+    ]
+}
