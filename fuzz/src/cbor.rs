@@ -119,8 +119,9 @@ fn read(rest: &mut &[u8], depth: usize) -> Option<Value> {
 
 /// Keys ascend by their bytes, each once.
 fn pairs(count: u64, rest: &mut &[u8], depth: usize) -> Option<Vec<(Value, Value)>> {
-    let pairs: Vec<(Value, Value)> =
-        (0..count).map(|_| Some((read(rest, depth)?, read(rest, depth)?))).collect::<Option<_>>()?;
+    let pairs: Vec<(Value, Value)> = (0..count)
+        .map(|_| Some((read(rest, depth)?, read(rest, depth)?)))
+        .collect::<Option<_>>()?;
     pairs.is_sorted_by(|a, b| a.0.encode() < b.0.encode()).then_some(pairs)
 }
 

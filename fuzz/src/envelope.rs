@@ -12,11 +12,20 @@ use kith_common::{
 use crate::{cast::CAST, cbor::Value};
 
 const WHOLE: u8 = 0;
+const WITH_HEADER: u8 = 2;
 
-/// The first byte says whether a whole envelope follows, or a payload to be put into one.
+/// The first byte says whether a whole envelope follows, or a payload to be put into one, or an
+/// unprotected header with its length and a payload.
 pub(crate) fn envelope<T: Payload + Clone + PartialEq + Debug>(data: &[u8]) {
     match data.split_first() {
         Some((&WHOLE, bytes)) => check::<T>(bytes),
+        Some((&WITH_HEADER, rest)) => {
+            let Some((length, rest)) = rest.split_first() else { return };
+            let Some((header, payload)) = rest.split_at_checked(usize::from(*length)) else {
+                return;
+            };
+            check::<T>(&with_header(&wrapped::<T>(payload), header));
+        }
         Some((_, payload)) => check::<T>(&wrapped::<T>(payload)),
         None => {}
     }
@@ -26,6 +35,12 @@ pub(crate) fn envelope<T: Payload + Clone + PartialEq + Debug>(data: &[u8]) {
 fn wrapped<T: Payload>(payload: &[u8]) -> Vec<u8> {
     let signer = CAST.bob.devices[0].public();
     parts(&protected::<T>(signer), payload, &[7; SIGNATURE_BYTES]).encode()
+}
+
+/// The envelope with other bytes in place of its unprotected header.
+pub(crate) fn with_header(envelope: &[u8], header: &[u8]) -> Vec<u8> {
+    let (before, behind) = envelope.split_at(4 + usize::from(envelope[3]));
+    [before, header, &behind[1..]].concat()
 }
 
 /// An envelope with a signature that does not hold.

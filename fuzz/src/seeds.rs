@@ -53,7 +53,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     ]
 }
 
-/// Each whole, its payload alone, and its payload with an extension.
+/// Each whole, its payload alone, with an extension, and with extensions in the header.
 fn envelopes(envelopes: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for envelope in envelopes {
@@ -63,6 +63,8 @@ fn envelopes(envelopes: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let Some(Value::Bytes(payload)) = parts.get(2) else { continue };
         seeds.push([&[1], payload.as_slice()].concat());
         seeds.push([&[1], extended(payload).as_slice()].concat());
+        seeds.push([&[2, 1, 0xa0], payload.as_slice()].concat());
+        seeds.push([&[2, 4, 0xa1, 0x18, 0x80, 0x00], payload.as_slice()].concat());
     }
     seeds
 }

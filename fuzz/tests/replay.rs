@@ -2,13 +2,7 @@
 
 use std::{fs, path::Path};
 
-use kith_fuzz::{
-    TARGETS,
-    engine::operation::Operation,
-    run,
-    seeds::seeds,
-    source::Source,
-};
+use kith_fuzz::{TARGETS, engine::operation::Operation, run, seeds::seeds, source::Source};
 
 fn folder(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)

@@ -71,12 +71,13 @@ pub async fn run(
     if !fixed {
         remember_ports(folder, &listening);
     }
+    let stopped = stop_signal().context("Waiting for the signal to stop")?;
     let access = Access { address: address.to_string(), key: access_key };
     write_private(&folder.join(ACCESS_FILE), &serde_json::to_vec(&access)?)
         .context("Writing the key for local programs")?;
     let web = api::launch_address(&api.state());
     ready(&Ready { web, api: format!("http://{address}"), listening });
-    api.serve(stop_signal()).await;
+    api.serve(stopped).await;
     let _ = std::fs::remove_file(folder.join(ACCESS_FILE));
     node.stop().await;
     Ok(())
@@ -159,19 +160,26 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::rename(new, path)
 }
 
-async fn stop_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
+/// Notices from now on whether the program is asked to end.
+#[cfg(unix)]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-    }
-    let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }
 
 /// Our own lines only: what libraries write may name addresses.

@@ -33,7 +33,7 @@ fn ticks(alice: &Person, bob: &Person) -> serde_json::Value {
     let mut taken = Vec::new();
     for number in 0..MESSAGES {
         let start = Instant::now();
-        let id = api.send("Bob", &format!("message {number}"), None);
+        let id = api.send("Bob", &format!("message {number}"), None).expect("taken");
         events.wait_state(&id, "delivered_all");
         taken.push(start.elapsed());
     }

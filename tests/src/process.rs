@@ -321,6 +321,11 @@ impl Person {
         &self.node().api
     }
 
+    /// The process of the running node.
+    pub fn process_id(&self) -> u32 {
+        self.node().id()
+    }
+
     /// Everything that this person's nodes have written to standard error.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()

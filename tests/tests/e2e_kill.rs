@@ -78,15 +78,19 @@ fn write_all(access: &Access, writer: &str, to: &str, written: &AtomicUsize) -> 
 fn kill_one(people: [&mut Person; 2], access: [&Access; 2], rng: &mut ChaCha8Rng) {
     let [alice, bob] = people;
     let (victim, other, access) =
-        if rng.next_u32() % 2 == 0 { (alice, bob, access[0]) } else { (bob, alice, access[1]) };
+        if coin(rng) { (alice, bob, access[0]) } else { (bob, alice, access[1]) };
     // Every other time while the two are certainly connected, so that catching up is cut short.
-    if rng.next_u32() % 2 == 0 {
+    if coin(rng) {
         victim.sees(other, "online", true);
     }
     std::thread::sleep(Duration::from_micros(u64::from(rng.next_u32() % 25_000)));
     victim.kill();
     victim.up();
     access.renew(victim);
+}
+
+fn coin(rng: &mut ChaCha8Rng) -> bool {
+    rng.next_u32().is_multiple_of(2)
 }
 
 fn exchange(alice: &mut Person, bob: &mut Person, rng: &mut ChaCha8Rng) -> [Vec<Outcome>; 2] {

@@ -1,12 +1,12 @@
 //! What can those sign who have a key? Entries, frontiers, greetings: true ones and false ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
     account::TransportCert,
     crypto,
     entry::{Entry, EntryKind, Mark, Text, hash_body},
-    envelope::sign,
+    envelope::{Signed, sign},
     frame::{CarriedEntry, ContactRequest, Frame, TAG_BYTES},
     frontier::Frontier,
     ids::{AccountId, DeviceId, EntryId, LogId},
@@ -19,7 +19,7 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use super::operation::{EntryPlan, MarkPlan};
 use crate::{
     cast::{CAST, Person},
-    envelope::unsigned,
+    envelope::{unsigned, with_header},
 };
 
 const MINUTE_MS: u64 = 60_000;
@@ -72,6 +72,8 @@ pub(super) struct Known {
 #[derive(Debug, Default)]
 pub(super) struct Forge {
     pub(super) known: Vec<Known>,
+    /// Envelopes of floods.
+    flooded: Vec<Box<[u8]>>,
 }
 
 impl Forge {
@@ -80,9 +82,10 @@ impl Forge {
     }
 
     fn at(&self, log: LogId, device: DeviceId, seq: u64) -> Option<&Known> {
-        self.known.iter().rev().find(|known| {
-            known.log == log && known.mark.device == device && known.mark.seq == seq
-        })
+        self.known
+            .iter()
+            .rev()
+            .find(|known| known.log == log && known.mark.device == device && known.mark.seq == seq)
     }
 
     /// Signs an entry.
@@ -125,7 +128,7 @@ impl Forge {
             *envelope.last_mut().expect("an envelope is not empty") ^= 1;
         }
         if flawed(8) {
-            loosen(&mut envelope);
+            envelope = with_header(&envelope, &[0xa1, 0x18, 0x80, 0x00]);
         }
         let id = EntryId::of(&envelope);
         let body = (!flawed(16)).then(|| body.into());
@@ -135,13 +138,7 @@ impl Forge {
         (log, carried)
     }
 
-    fn before(
-        &self,
-        log: LogId,
-        device: DeviceId,
-        seq: u64,
-        plan: u8,
-    ) -> (Option<EntryId>, u64) {
+    fn before(&self, log: LogId, device: DeviceId, seq: u64, plan: u8) -> (Option<EntryId>, u64) {
         let before = seq.checked_sub(1).and_then(|seq| self.at(log, device, seq));
         let depth = before.map_or(0, |known| known.depth);
         let id = match plan {
@@ -188,6 +185,29 @@ impl Forge {
         }
     }
 
+    /// Entries that are certain by their own signature or by an entry that is (spec 03 R4).
+    pub(super) fn authentic(&self) -> BTreeSet<EntryId> {
+        let all = self.known.iter().map(|known| &known.carried.envelope).chain(&self.flooded);
+        let all: BTreeMap<EntryId, Signed<Entry>> = all
+            .filter_map(|envelope| Signed::decode(envelope).ok())
+            .map(|signed| (signed.id(), signed))
+            .collect();
+        let mut authentic = BTreeSet::new();
+        let signed = all.iter().filter(|(_, entry)| entry.signature_holds());
+        let mut rest: Vec<EntryId> = signed.map(|(id, _)| *id).collect();
+        while let Some(id) = rest.pop() {
+            let Some(entry) = all.get(&id).filter(|_| authentic.insert(id)) else { continue };
+            let (device, log) = (entry.signer(), entry.claim().log);
+            let named = entry.claim().prev.and_then(|prev| Some((prev, all.get(&prev)?)));
+            rest.extend(
+                named
+                    .filter(|(_, prev)| prev.signer() == device && prev.claim().log == log)
+                    .map(|(prev, _)| prev),
+            );
+        }
+        authentic
+    }
+
     /// Any entry that exists.
     pub(super) fn pick(&self, number: u8) -> Option<&Known> {
         let index = usize::from(number).checked_rem(self.known.len())?;
@@ -196,13 +216,19 @@ impl Forge {
 
     /// A chain behind what a device has written; only the last entry may be signed. The first one
     /// is kept back.
-    pub(super) fn flood(&self, number: u8, count: u16, signed: bool) -> (LogId, Vec<CarriedEntry>) {
+    pub(super) fn flood(
+        &mut self,
+        number: u8,
+        count: u16,
+        signed: bool,
+    ) -> (LogId, Vec<CarriedEntry>) {
         let Device { person, key } = device(number);
         let mallorys = person.id() == CAST.mallory.id();
         let log = log_with(if mallorys { &CAST.mallory } else { &CAST.bob });
         let last = self.last(log, key.device());
         let first = last.map_or(0, |known| known.mark.seq) + 1;
         let mut prev = last.map(|known| known.mark.id);
+        let below = last.map_or(0, |known| known.depth);
         let mut entries = Vec::new();
         for seq in first..first + u64::from(count) + 1 {
             let entry = Entry {
@@ -211,7 +237,7 @@ impl Forge {
                 seq,
                 prev: prev.filter(|_| seq > 1),
                 parents: Vec::new(),
-                depth: last.map_or(0, |known| known.depth) + 1 + (seq - first),
+                depth: below + 1 + (seq - first),
                 hlc: Hlc::ZERO,
                 account_head: person.account.head(),
                 kind: EntryKind::TEXT,
@@ -224,6 +250,7 @@ impl Forge {
                 unsigned(key.public(), &entry).into()
             };
             prev = Some(EntryId::of(&envelope));
+            self.flooded.push(envelope.clone());
             entries.push(CarriedEntry { envelope, body: None });
         }
         (log, entries)
@@ -244,8 +271,7 @@ impl Forge {
         } else {
             LogId::from_bytes([manner; 32])
         };
-        let frontier =
-            Frontier { log, received: self.marks(received), read: self.marks(read) };
+        let frontier = Frontier { log, received: self.marks(received), read: self.marks(read) };
         let envelope = sign(key, frontier).into_bytes();
         let frontiers = vec![envelope; 1 + usize::from(manner >> 6)];
         Frame::Frontiers { ask: manner & 1 != 0, frontiers }
@@ -276,14 +302,6 @@ fn clock(plan: u8, now: Timestamp) -> Hlc {
         0xa0..=0xbf => Hlc::at(Timestamp::from_millis(now.millis() - some * MINUTE_MS)),
         0xc0..=0xdf => Hlc::at(now.plus_millis(some * HOUR_MS)),
         _ => Hlc::from_bits(u64::MAX >> (2 * some)),
-    }
-}
-
-/// Puts an extension where no signature covers it: into the unprotected header.
-fn loosen(envelope: &mut Vec<u8>) {
-    let at = 4 + usize::from(envelope[3]);
-    if envelope[at] == 0xa0 {
-        envelope.splice(at..=at, [0xa1, 0x18, 0x80, 0x00]);
     }
 }
 

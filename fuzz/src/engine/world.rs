@@ -129,7 +129,10 @@ impl World {
         for output in out {
             match output {
                 Output::Send { link, bytes } => {
-                    assert!(self.links.contains_key(&link), "nothing is sent on a link that is down");
+                    assert!(
+                        self.links.contains_key(&link),
+                        "nothing is sent on a link that is down"
+                    );
                     if link == self.bobs_link() && self.to_bob.len() < WAITING_MAX {
                         self.to_bob.push_back(bytes);
                     }
@@ -434,7 +437,7 @@ impl World {
     fn check(&mut self) {
         checks::delivery(&self.node, &mut self.states);
         checks::history(&self.node);
-        checks::logs(&self.node.store);
+        checks::logs(&self.node.store, &self.forge.authentic());
         for (_, evidence) in
             self.node.store.records(kith_core::store::RecordKind::Evidence).expect("memory is read")
         {
@@ -446,9 +449,6 @@ impl World {
 
     pub(super) fn finish(mut self) {
         self.check();
-        if let Some(bob) = &self.bob {
-            checks::logs(&bob.store);
-        }
     }
 }
 

@@ -37,6 +37,11 @@ pub const FRONTIER_ASK_MS: u64 = 3_000;
 
 /// First wait before a hello is repeated on a link whose other end is not yet known.
 pub const HELLO_MS_MIN: u64 = 2_000;
+/// Hellos and requests that are looked at on one link, for each costs a multiplication on the
+/// curve for every contact: an honest node says hello six times in the minute that a link without
+/// a session lasts, and once more, with at most [`REQUESTS_PER_LINK_MAX`] requests, whenever its
+/// list changes.
+pub const INTRODUCTIONS_PER_LINK_MAX: u32 = 200;
 /// Time after which a link without a session is closed.
 pub const UNKNOWN_LINK_MS_MAX: u64 = 60_000;
 /// Lifetime of a transport certificate.

@@ -4,12 +4,14 @@
 //! accepted when it is authentic, continues its device's chain, and everything it names is there;
 //! what comes too early waits in [`pending`], within bounds.
 
+mod candidate;
 mod pending;
 mod record;
+mod rules;
 
 use kith_common::{
     entry::{self, Entry, EntryKind, Mark},
-    envelope::{Signed, Verified, sign},
+    envelope::{Signed, sign},
     frame::CarriedEntry,
     frontier::Frontier,
     ids::{AccountId, DeviceId, EntryId, LogId},
@@ -18,10 +20,15 @@ use kith_common::{
     time::{Hlc, Timestamp},
 };
 
-use self::pending::Pending;
+pub(crate) use self::candidate::{Candidate, Envelope};
+use self::{
+    candidate::{authenticate, candidate_bytes},
+    pending::Pending,
+    rules::{Decision, Entering},
+};
 use crate::{
     delivery::Reached,
-    limits::{AUTHORS_MAX, CLOCK_AHEAD_MS_MAX, LATE_MS_MIN},
+    limits::{CLOCK_AHEAD_MS_MAX, LATE_MS_MIN},
     refusal::Refusal,
     store::{AuthorNumber, EntryRow, LogNumber, Place, Position, RecordKind, Store, StoreError},
 };
@@ -57,40 +64,6 @@ pub struct Log {
     changed: bool,
 }
 
-/// An entry that a peer sent: well-formed, its body checked, its author not yet certain.
-#[derive(Debug)]
-pub(crate) struct Candidate {
-    pub(crate) id: EntryId,
-    pub(crate) device: DeviceId,
-    pub(crate) envelope: Envelope,
-    /// Whether its own signature was tried and does not hold.
-    pub(crate) doubted: bool,
-    pub(crate) body: Option<Box<[u8]>>,
-}
-
-#[derive(Debug)]
-pub(crate) enum Envelope {
-    Authentic(Verified<Entry>),
-    Doubtful(Signed<Entry>),
-}
-
-impl Candidate {
-    pub(crate) const fn entry(&self) -> &Entry {
-        match &self.envelope {
-            Envelope::Authentic(verified) => verified.value(),
-            Envelope::Doubtful(signed) => signed.claim(),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        let envelope = match &self.envelope {
-            Envelope::Authentic(verified) => verified.bytes().len(),
-            Envelope::Doubtful(signed) => signed.bytes().len(),
-        };
-        envelope + self.body.as_ref().map_or(0, |body| body.len())
-    }
-}
-
 /// What came of entries that a peer sent.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
@@ -107,22 +80,6 @@ pub(crate) struct Received {
 /// Why a device is not to be trusted: envelopes that together prove it.
 #[derive(Debug)]
 pub(crate) struct Evidence(pub(crate) Vec<Box<[u8]>>);
-
-/// What to do with a candidate.
-enum Decision {
-    Accept(Entering),
-    Wait,
-    Refuse(Refusal),
-    /// It is there already.
-    Known,
-    Fork(Box<[u8]>),
-}
-
-/// Where an entry goes.
-struct Entering {
-    place: Place,
-    position: Position,
-}
 
 /// What an entry would add to the log, whatever it says.
 #[derive(Debug)]
@@ -459,98 +416,6 @@ impl Log {
         Ok(())
     }
 
-    /// What the rules say of a candidate (spec 03 R3–R7).
-    fn decide(
-        &self,
-        candidate: &Candidate,
-        now: Timestamp,
-        store: &dyn Store,
-    ) -> Result<Decision, StoreError> {
-        let entry = candidate.entry();
-        let author = self.author(candidate.device);
-        let head = author.map(|(_, author)| author.head);
-        let last = head.map_or(0, |head| head.seq);
-        if entry.seq <= last {
-            return self.decide_known(candidate, store);
-        }
-        if entry.seq > last + 1 || matches!(candidate.envelope, Envelope::Doubtful(_)) {
-            return Ok(Decision::Wait);
-        }
-        if entry.prev != head.map(|head| head.position.id) {
-            let rival = self.stored(candidate.device, last, store)?;
-            return Ok(rival.map_or(Decision::Wait, |row| Decision::Fork(row.envelope)));
-        }
-        let Some(parents) = self.parents(entry, store)? else { return Ok(Decision::Wait) };
-        let below = head.into_iter().chain(parents);
-        let (eff, depth) = below.fold((entry.hlc.bits(), 1), |(eff, depth), head| {
-            (eff.max(head.position.eff.saturating_add(1)), depth.max(head.depth + 1))
-        });
-        if entry.depth != depth {
-            return Ok(Decision::Refuse(Refusal::Place));
-        }
-        if entry.hlc.time() > now.plus_millis(CLOCK_AHEAD_MS_MAX) {
-            return Ok(Decision::Refuse(Refusal::AheadOfClock));
-        }
-        let number = match author {
-            Some((number, _)) => number,
-            None if self.authors.len() >= AUTHORS_MAX => {
-                return Ok(Decision::Refuse(Refusal::AuthorsFull));
-            }
-            None => AuthorNumber(u16::try_from(self.authors.len()).unwrap_or(u16::MAX)),
-        };
-        let place = Place { log: self.number, author: number, seq: entry.seq };
-        let position = Position { eff, id: candidate.id };
-        Ok(Decision::Accept(Entering { place, position }))
-    }
-
-    fn decide_known(
-        &self,
-        candidate: &Candidate,
-        store: &dyn Store,
-    ) -> Result<Decision, StoreError> {
-        let Some(row) = self.stored(candidate.device, candidate.entry().seq, store)? else {
-            return Ok(Decision::Wait);
-        };
-        if row.position.id == candidate.id {
-            return Ok(Decision::Known);
-        }
-        Ok(match &candidate.envelope {
-            Envelope::Authentic(_) => Decision::Fork(row.envelope),
-            Envelope::Doubtful(_) => Decision::Refuse(Refusal::Signature),
-        })
-    }
-
-    fn stored(
-        &self,
-        device: DeviceId,
-        seq: u64,
-        store: &dyn Store,
-    ) -> Result<Option<EntryRow>, StoreError> {
-        match self.author(device) {
-            Some((author, _)) => store.entry(Place { log: self.number, author, seq }),
-            None => Ok(None),
-        }
-    }
-
-    /// The parents as stored; `None` if one is not there.
-    fn parents(&self, entry: &Entry, store: &dyn Store) -> Result<Option<Vec<Head>>, StoreError> {
-        let mut parents = Vec::with_capacity(entry.parents.len());
-        for mark in &entry.parents {
-            let Some((author, known)) = self.author(mark.device) else { return Ok(None) };
-            let head = if mark.seq == known.head.seq {
-                Some(known.head)
-            } else {
-                let row = store.entry(Place { log: self.number, author, seq: mark.seq })?;
-                row.map(|row| Head { seq: mark.seq, position: row.position, depth: row.depth })
-            };
-            match head.filter(|head| head.position.id == mark.id) {
-                Some(head) => parents.push(head),
-                None => return Ok(None),
-            }
-        }
-        Ok(Some(parents))
-    }
-
     fn accept(
         &mut self,
         candidate: Candidate,
@@ -591,52 +456,6 @@ impl Log {
             envelope: verified.into_bytes(),
             body: candidate.body,
         })
-    }
-}
-
-/// One signature check for each chain in the batch: the newest entry is verified singly, and each
-/// older one is authentic because the one behind it names it (spec 03 R4).
-fn authenticate(candidates: Vec<Candidate>) -> Vec<Candidate> {
-    let mut done: Vec<Candidate> = Vec::with_capacity(candidates.len());
-    // Position in `done` of the newest authentic entry of each device in the batch.
-    let mut newest: Vec<(DeviceId, usize)> = Vec::new();
-    for mut candidate in candidates.into_iter().rev() {
-        if let Envelope::Doubtful(signed) = candidate.envelope {
-            let at = newest.iter().position(|(device, _)| *device == candidate.device);
-            let successor = at.and_then(|at| newest.get(at)).and_then(|(_, at)| done.get(*at));
-            candidate.envelope = authenticate_one(signed, candidate.id, successor);
-            candidate.doubted = matches!(candidate.envelope, Envelope::Doubtful(_));
-            if matches!(candidate.envelope, Envelope::Authentic(_)) {
-                match at.and_then(|at| newest.get_mut(at)) {
-                    Some(slot) => slot.1 = done.len(),
-                    None => newest.push((candidate.device, done.len())),
-                }
-            }
-        }
-        done.push(candidate);
-    }
-    done.reverse();
-    done
-}
-
-fn authenticate_one(signed: Signed<Entry>, id: EntryId, successor: Option<&Candidate>) -> Envelope {
-    let signed = match successor.map(|candidate| &candidate.envelope) {
-        Some(Envelope::Authentic(successor)) => match entry::vouched(signed, id, successor) {
-            Ok(verified) => return Envelope::Authentic(verified),
-            Err(signed) => signed,
-        },
-        _ => signed,
-    };
-    match signed.verify() {
-        Ok(verified) => Envelope::Authentic(verified),
-        Err((_, signed)) => Envelope::Doubtful(signed),
-    }
-}
-
-fn candidate_bytes(candidate: &Candidate) -> Box<[u8]> {
-    match &candidate.envelope {
-        Envelope::Authentic(verified) => verified.bytes().into(),
-        Envelope::Doubtful(signed) => signed.bytes().into(),
     }
 }
 

@@ -51,6 +51,9 @@ pub enum Refusal {
     /// A contact request that is not for this device or this link.
     #[error("a contact request for somebody else")]
     RequestNotForUs,
+    /// More hellos and requests on one link than an honest node has reason for.
+    #[error("too many hellos and requests on one link")]
+    TooManyIntroductions,
     /// Too many requests wait for an answer.
     #[error("too many contact requests wait for an answer")]
     RequestsFull,
@@ -77,6 +80,7 @@ impl Refusal {
             Self::PendingFull => "pending_full",
             Self::AuthorsFull => "authors_full",
             Self::RequestNotForUs => "request_not_for_us",
+            Self::TooManyIntroductions => "too_many_introductions",
             Self::RequestsFull => "requests_full",
             Self::LinksFull => "links_full",
         }

@@ -18,7 +18,10 @@ use kith_common::{
 use rand_core::CryptoRng;
 
 use crate::{
-    limits::{CERTIFICATE_MS, CERTIFICATE_SKEW_MS, HELLO_MS_MIN, UNKNOWN_LINK_MS_MAX},
+    limits::{
+        CERTIFICATE_MS, CERTIFICATE_SKEW_MS, HELLO_MS_MIN, INTRODUCTIONS_PER_LINK_MAX,
+        UNKNOWN_LINK_MS_MAX,
+    },
     refusal::Refusal,
     sync::Outgoing,
 };
@@ -45,6 +48,7 @@ pub(crate) struct Link {
     pub(crate) session: Option<Session>,
     pub(crate) requests_sent: bool,
     pub(crate) refusals: u32,
+    introductions: u32,
     pub(crate) outgoing: BTreeMap<LogId, Outgoing>,
 }
 
@@ -76,6 +80,7 @@ impl Link {
             session: None,
             requests_sent: false,
             refusals: 0,
+            introductions: 0,
             outgoing: BTreeMap::new(),
         }
     }
@@ -127,6 +132,12 @@ impl Link {
         });
         tags.sort_unstable();
         Frame::Hello { tags }
+    }
+
+    /// Counts a hello or request. Returns whether it is to be looked at.
+    pub(crate) fn may_introduce(&mut self) -> bool {
+        self.introductions = self.introductions.saturating_add(1);
+        self.introductions <= INTRODUCTIONS_PER_LINK_MAX
     }
 
     pub(crate) fn keep_tags(&mut self, tags: Vec<[u8; TAG_BYTES]>) {

@@ -60,7 +60,6 @@ fn unknown_path(message: &str) -> Response {
 }
 
 /// A path that is there, but not for this method.
-#[expect(clippy::unused_async, reason = "a handler is asynchronous")]
 pub(super) async fn wrong_method() -> ApiError {
     let message = "this path does not take this method: see /api/openapi.json";
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "api_bad_method", message)

@@ -89,7 +89,7 @@ impl Node {
     }
 
     /// The device's key, for those who misuse it.
-    pub(crate) fn key(&self) -> SigningKey {
+    pub fn key(&self) -> SigningKey {
         key(self.seed, self.person, Role::Device(self.number))
     }
 
@@ -107,11 +107,15 @@ impl Node {
     }
 
     /// What the device takes for the time.
-    pub(crate) const fn clock(&self, now_ms: u64) -> Timestamp {
+    pub const fn clock(&self, now_ms: u64) -> Timestamp {
         Timestamp::from_millis((BEGIN_MS + now_ms).saturating_add_signed(self.skew_ms))
     }
 
-    pub(crate) fn start(&mut self, now_ms: u64) {
+    /// Opens the engine from what survived.
+    ///
+    /// # Panics
+    /// If the store cannot be read.
+    pub fn start(&mut self, now_ms: u64) {
         self.started_ms = now_ms;
         self.wake_at_ms = None;
         let me = Identity { account: self.proven.clone(), device: self.key() };

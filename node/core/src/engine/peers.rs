@@ -28,16 +28,15 @@ impl Engine {
         id: LinkId,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
-        if !self.links.contains_key(&id) {
-            return Ok(());
-        }
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         match Frame::decode(bytes) {
             Err(error) => self.refuse(cx, id, error.into()),
             Ok(None) => {}
+            Ok(Some(Frame::Hello { .. } | Frame::Request { .. })) if !link.may_introduce() => {
+                self.refuse(cx, id, Refusal::TooManyIntroductions);
+            }
             Ok(Some(Frame::Hello { tags })) => {
-                if let Some(link) = self.links.get_mut(&id) {
-                    link.keep_tags(tags);
-                }
+                link.keep_tags(tags);
                 self.identify(cx, id);
             }
             Ok(Some(Frame::Certificate { cert, proof, addresses })) => {
@@ -279,7 +278,9 @@ impl Engine {
             return Ok(Err(Refusal::NotEntitled));
         }
         for mark in frontier.value().received.iter().chain(&frontier.value().read) {
-            if conversation.log.contradicts(mark, cx.store)? {
+            let unwritten = mark.device == self.me.device.device()
+                && mark.seq > conversation.log.last_seq(mark.device);
+            if unwritten || conversation.log.contradicts(mark, cx.store)? {
                 return self.contradiction(cx, log, device, mark, envelope);
             }
         }
@@ -291,7 +292,8 @@ impl Engine {
         Ok(Ok(()))
     }
 
-    /// A frontier names another entry than the one that is stored. If its signer speaks of its own
+    /// A frontier names another entry than the one that is stored, or one of ours that was never
+    /// written: no tick may follow from it. If its signer speaks of its own
     /// chain, it has signed two entries with one number: proof enough.
     fn contradiction(
         &mut self,

@@ -26,6 +26,11 @@ struct Waiting {
 }
 
 impl Waiting {
+    fn has_room(&self, bytes: usize) -> bool {
+        self.entries.len() < PENDING_ENTRIES_MAX
+            && self.bytes.saturating_add(bytes) <= PENDING_BYTES_MAX
+    }
+
     /// Makes room for an authentic entry: a doubtful one may be anybody's.
     fn evict_doubtful(&mut self) -> bool {
         let doubtful = |candidate: &Candidate| matches!(candidate.envelope, Envelope::Doubtful(_));
@@ -55,12 +60,11 @@ impl Pending {
     pub(super) fn add(&mut self, candidate: Candidate) -> Result<(), Refusal> {
         let waiting = self.waiting.entry(candidate.device).or_default();
         let key = (candidate.entry().seq, candidate.id);
-        let bytes = waiting.bytes.saturating_add(candidate.bytes());
         if waiting.entries.contains_key(&key) {
             return Ok(());
         }
-        if waiting.entries.len() >= PENDING_ENTRIES_MAX || bytes > PENDING_BYTES_MAX {
-            let authentic = matches!(candidate.envelope, Envelope::Authentic(_));
+        let authentic = matches!(candidate.envelope, Envelope::Authentic(_));
+        while !waiting.has_room(candidate.bytes()) {
             if !authentic || !waiting.evict_doubtful() {
                 return Err(Refusal::PendingFull);
             }
