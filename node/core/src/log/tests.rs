@@ -15,7 +15,7 @@ use kith_common::{
 
 use super::*;
 use crate::{
-    limits::{PENDING_BYTES_MAX, PENDING_ENTRIES_MAX},
+    limits::{AUTHORS_MAX, PENDING_BYTES_MAX, PENDING_ENTRIES_MAX},
     store::memory::MemoryStore,
 };
 
