@@ -13,7 +13,7 @@ for target; do
         *) length=2100 ;;
     esac
     echo "== $target"
-    nice -n 10 cargo +nightly fuzz run --features libfuzzer "$target" -- \
+    nice -n 10 cargo +nightly fuzz run --sanitizer none --features libfuzzer "$target" -- \
         -jobs=0 -max_total_time="$seconds" -max_len="$length" -timeout=20 \
         -print_final_stats=1 2>&1 | tail -n "${TAIL:-25}"
 done

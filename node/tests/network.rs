@@ -510,12 +510,15 @@ async fn rotates(transport: &str) {
     alice.down(at_alice.link).await;
     bob.down(at_bob.link).await;
     // The engine's part: dial again what was linked. Same address, another identity.
-    let again = loop {
-        bob.network.dial(vec![alice.address()]);
-        if let Ok(up) = timeout(Duration::from_millis(100), bob.up()).await {
-            break up;
+    let redial = async {
+        loop {
+            bob.network.dial(vec![alice.address()]);
+            if let Ok(up) = timeout(Duration::from_millis(100), bob.up()).await {
+                break up;
+            }
         }
     };
+    let again = timeout(PATIENCE, redial).await.expect("a link to the same address");
     let anew = alice.up().await;
     assert_eq!((&again.peer, &again.own), (&anew.own, &anew.peer));
     assert_ne!(again.peer, at_bob.peer, "alice has another identity");
@@ -538,13 +541,20 @@ async fn a_taken_port_is_an_error_without_the_address() {
 }
 
 #[tokio::test]
-async fn shutting_down_needs_nobody_to_take_events() {
-    let (alice, _, mut bob, at_bob) = linked(TCP).await;
-    for _ in 0..100 {
-        bob.network.send(at_bob.link, vec![0; 1000]).unwrap();
+async fn shutting_down_delivers_what_was_queued_and_needs_nobody_to_take_events() {
+    for transport in [TCP, QUIC] {
+        let (alice, at_alice, mut bob, at_bob) = linked(transport).await;
+        for number in 0..100 {
+            // Nobody takes what Bob says: Alice's channel is full.
+            bob.network.send(at_bob.link, vec![0; 1000]).unwrap();
+            alice.network.send(at_alice.link, vec![number; 1000]).unwrap();
+        }
+        timeout(PATIENCE, alice.network.shutdown()).await.expect("an end in time");
+        for number in 0..100 {
+            assert_eq!(bob.frame(at_bob.link).await, vec![number; 1000]);
+        }
+        bob.down(at_bob.link).await;
     }
-    timeout(PATIENCE, alice.network.shutdown()).await.expect("an end in time");
-    bob.down(at_bob.link).await;
 }
 
 #[tokio::test]

@@ -33,11 +33,12 @@ use kith_core::engine::{Answer, Command, CommandId, Input, Output};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use rand_core::Rng;
 
+pub use self::people::address;
 use self::{
     book::Book,
     network::{Weather, Wire},
     node::Node,
-    people::Person,
+    people::{Person, Role, key_seed},
 };
 
 /// 2026-01-01T00:00:00Z in milliseconds: when every simulation begins.
@@ -206,7 +207,9 @@ impl World {
         self.commands += 1;
         let id = CommandId(self.commands);
         self.tell(node, || format!("is told to {command:?}"));
-        if let Command::Send { text, .. } = &command {
+        if let Command::Send { to, text, .. } = &command {
+            let Node { account, device, .. } = self.nodes[node];
+            self.book.tell(device, LogId::direct(account, *to), text);
             self.asked.insert((node, id.0), text.clone());
         }
         self.input(node, Input::Command { id, command });
@@ -371,7 +374,7 @@ impl World {
         self.tell(node, || "starts".to_owned());
         self.nodes[node].start(self.now_ms);
         self.committed(node, &[]);
-        let addresses = vec![people::address(node)];
+        let addresses = vec![address(node)];
         self.input(node, Input::Listening { addresses });
         self.set_alarm(node);
     }
@@ -406,6 +409,13 @@ impl World {
             self.book.read(node, LogId::direct(own, *with));
         }
     }
+}
+
+/// The seeds of all keys of a person: what nobody may ever see.
+pub fn secrets(world: &World, person: usize) -> Vec<[u8; 32]> {
+    let devices = 0..world.people[person].nodes.len();
+    let roles = devices.flat_map(|device| [Role::Device(device), Role::Authority(device)]);
+    roles.chain([Role::Recovery]).map(|role| key_seed(world.seed, person, role)).collect()
 }
 
 const fn read_by(input: &Input) -> Option<AccountId> {

@@ -1,5 +1,7 @@
 //! The command line as others may rely on it: shapes of answers, exit codes, sentences.
 
+#![expect(clippy::panic, reason = "tests and their helpers fail by panicking")]
+
 use std::process::Stdio;
 
 use kith_tests::process::{Events, Message, PATIENCE, Person, Setup, bare_command, run, until};

@@ -1,5 +1,7 @@
 //! Two people become contacts and talk, each with a home and a node of their own.
 
+#![expect(clippy::expect_used, reason = "tests and their helpers fail by panicking")]
+
 use std::{
     net::{Ipv4Addr, UdpSocket},
     time::Duration,

@@ -1,5 +1,11 @@
 //! Whatever knocks at the local API without being its owner is refused by name, and counted.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests and their helpers fail by panicking"
+)]
+
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpStream},

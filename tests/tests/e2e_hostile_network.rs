@@ -1,5 +1,12 @@
 //! Garbage on the sockets for other nodes: the node lives, delivers, stays small, and counts it.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests and their helpers fail by panicking"
+)]
+
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, TcpStream, UdpSocket},

@@ -2,6 +2,13 @@
 //!
 //! Seed: `KITH_SEED`, or a new one; it is printed.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests and their helpers fail by panicking"
+)]
+
 use std::{
     sync::{
         Mutex, PoisonError,

@@ -4,6 +4,12 @@
 //! et al., "A Large-Scale Corpus for Conversation Disentanglement", ACL 2019, CC BY 4.0). A few
 //! days are replayed; `KITH_REPLAY=all` replays every one.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests and their helpers fail by panicking"
+)]
+
 use std::{
     collections::{BTreeMap, VecDeque},
     path::PathBuf,

@@ -1,5 +1,11 @@
 //! What was said, by whom and with which keys stands neither in a log nor readable in a home.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests and their helpers fail by panicking"
+)]
+
 use std::path::{Path, PathBuf};
 
 use kith::home::{self, Passphrase};

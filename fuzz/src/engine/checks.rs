@@ -183,7 +183,8 @@ pub(super) fn same(before: &Node, after: &Node) {
         contacts
     };
     assert_eq!(shown(before), shown(after));
-    assert_eq!(before.engine.profile(), after.engine.profile());
+    let (profile, again) = (before.engine.profile(), after.engine.profile());
+    assert_eq!((&profile.name, profile.read_receipts), (&again.name, again.read_receipts));
     for number in 0..4 {
         let account = person(number).id();
         let read = |node: &Node| {

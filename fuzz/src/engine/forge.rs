@@ -68,12 +68,20 @@ pub(super) struct Known {
     pub(super) carried: CarriedEntry,
 }
 
+/// Who an entry claims to be by, and whether that is certain.
+#[derive(Debug, Clone)]
+struct Claim {
+    log: LogId,
+    device: DeviceId,
+    prev: Option<EntryId>,
+    holds: bool,
+}
+
 /// Everything that was signed.
 #[derive(Debug, Default)]
 pub(super) struct Forge {
     pub(super) known: Vec<Known>,
-    /// Envelopes of floods.
-    flooded: Vec<Box<[u8]>>,
+    claims: BTreeMap<EntryId, Claim>,
 }
 
 impl Forge {
@@ -123,6 +131,7 @@ impl Forge {
             body_bytes: body.len() as u64,
         };
         let depth = entry.depth;
+        let log_signed = entry.log;
         let mut envelope = sign(key, entry).into_bytes().into_vec();
         if flawed(1) {
             *envelope.last_mut().expect("an envelope is not empty") ^= 1;
@@ -134,7 +143,8 @@ impl Forge {
         let body = (!flawed(16)).then(|| body.into());
         let carried = CarriedEntry { envelope: envelope.into(), body };
         let mark = Mark { device: key.device(), seq, id };
-        self.known.push(Known { log, mark, depth, carried: carried.clone() });
+        let known = Known { log: log_signed, mark, depth, carried: carried.clone() };
+        self.keep(known, prev, !flawed(1));
         (log, carried)
     }
 
@@ -185,25 +195,37 @@ impl Forge {
         }
     }
 
+    /// An entry that was not made here exists.
+    pub(super) fn learn(&mut self, known: Known) {
+        if self.claims.contains_key(&known.mark.id) {
+            self.known.push(known);
+            return;
+        }
+        let signed = Signed::<Entry>::decode(&known.carried.envelope);
+        let signed = signed.expect("what is stored is well-formed");
+        let (prev, holds) = (signed.claim().prev, signed.signature_holds());
+        self.keep(known, prev, holds);
+    }
+
+    fn keep(&mut self, known: Known, prev: Option<EntryId>, holds: bool) {
+        let claim = Claim { log: known.log, device: known.mark.device, prev, holds };
+        self.claims.insert(known.mark.id, claim);
+        self.known.push(known);
+    }
+
     /// Entries that are certain by their own signature or by an entry that is (spec 03 R4).
     pub(super) fn authentic(&self) -> BTreeSet<EntryId> {
-        let all = self.known.iter().map(|known| &known.carried.envelope).chain(&self.flooded);
-        let all: BTreeMap<EntryId, Signed<Entry>> = all
-            .filter_map(|envelope| Signed::decode(envelope).ok())
-            .map(|signed| (signed.id(), signed))
-            .collect();
+        let holds = self.claims.iter().filter(|(_, claim)| claim.holds);
+        let mut rest: Vec<EntryId> = holds.map(|(id, _)| *id).collect();
         let mut authentic = BTreeSet::new();
-        let signed = all.iter().filter(|(_, entry)| entry.signature_holds());
-        let mut rest: Vec<EntryId> = signed.map(|(id, _)| *id).collect();
         while let Some(id) = rest.pop() {
-            let Some(entry) = all.get(&id).filter(|_| authentic.insert(id)) else { continue };
-            let (device, log) = (entry.signer(), entry.claim().log);
-            let named = entry.claim().prev.and_then(|prev| Some((prev, all.get(&prev)?)));
-            rest.extend(
-                named
-                    .filter(|(_, prev)| prev.signer() == device && prev.claim().log == log)
-                    .map(|(prev, _)| prev),
-            );
+            let Some(claim) = self.claims.get(&id).filter(|_| authentic.insert(id)) else {
+                continue;
+            };
+            let named = claim.prev.and_then(|prev| Some((prev, self.claims.get(&prev)?)));
+            let own =
+                named.filter(|(_, named)| (named.device, named.log) == (claim.device, claim.log));
+            rest.extend(own.map(|(prev, _)| prev));
         }
         authentic
     }
@@ -244,13 +266,16 @@ impl Forge {
                 body_hash: [0; 32],
                 body_bytes: 0,
             };
-            let envelope: Box<[u8]> = if signed && seq == first + u64::from(count) {
+            let holds = signed && seq == first + u64::from(count);
+            let claim = Claim { log, device: key.device(), prev: entry.prev, holds };
+            let envelope: Box<[u8]> = if holds {
                 sign(key, entry).into_bytes()
             } else {
                 unsigned(key.public(), &entry).into()
             };
-            prev = Some(EntryId::of(&envelope));
-            self.flooded.push(envelope.clone());
+            let id = EntryId::of(&envelope);
+            self.claims.insert(id, claim);
+            prev = Some(id);
             entries.push(CarriedEntry { envelope, body: None });
         }
         (log, entries)
@@ -332,7 +357,8 @@ pub(super) fn certificate(number: u8, flaws: u8, ends: &Ends, now: Timestamp) ->
     };
     let mut cert = sign(key, cert).into_bytes();
     if flawed(8) {
-        cert[usize::from(flaws)] ^= 1;
+        let at = usize::from(flaws) % cert.len();
+        cert[at] ^= 1;
     }
     Frame::Certificate { cert, proof: proof(person, flaws), addresses: addresses(flaws >> 4) }
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use kith_common::{
+    codec::{Reader, Writer},
     envelope::Signed,
     frontier::Frontier,
     ids::{AccountId, DeviceId, LogId},
+    limits::FRONTIER_ENVELOPE_BYTES_MAX,
     time::Uptime,
 };
 
@@ -38,10 +40,10 @@ impl Conversation {
         let mut receipts = BTreeMap::new();
         for device in devices {
             if let Some(bytes) = store.record(RecordKind::Frontier, &receipt_key(id, device))? {
-                let frontier = Signed::<Frontier>::decode(&bytes)
-                    .map_err(|error| StoreError::new("Reading a stored frontier", error))?;
                 let mut receipt = Receipt::default();
-                receipt.advance(frontier.claim());
+                for frontier in read_frontiers(&bytes)? {
+                    receipt.advance(frontier.claim());
+                }
                 receipts.insert(device, receipt);
             }
         }
@@ -60,11 +62,28 @@ impl Conversation {
         frontier: &Frontier,
         envelope: &[u8],
     ) -> Result<bool, StoreError> {
-        let advanced = self.receipts.entry(device).or_default().advance(frontier);
-        if advanced {
-            store.put_record(RecordKind::Frontier, &receipt_key(frontier.log, device), envelope)?;
+        let receipt = self.receipts.entry(device).or_default();
+        if !receipt.advance(frontier) {
+            return Ok(false);
         }
-        Ok(advanced)
+        let key = receipt_key(frontier.log, device);
+        let mut kept = Vec::new();
+        // Its person shares no longer what was read: the frontier that proved it stays beside.
+        if !receipt.has_read(frontier)
+            && let Some(bytes) = store.record(RecordKind::Frontier, &key)?
+        {
+            kept = read_frontiers(&bytes)?;
+            kept.retain(|older| receipt.has_read(older.claim()));
+            kept.truncate(1);
+        }
+        let mut writer = Writer::new();
+        writer.array(kept.len() + 1);
+        for older in kept {
+            writer.bytes(older.bytes());
+        }
+        writer.bytes(envelope);
+        store.put_record(RecordKind::Frontier, &key, &writer.finish())?;
+        Ok(true)
     }
 
     /// We owe the others our frontier: at once, unless one has just gone out.
@@ -86,6 +105,15 @@ impl Conversation {
         }
         due
     }
+}
+
+/// Frontiers of one device, the older one first.
+fn read_frontiers(bytes: &[u8]) -> Result<Vec<Signed<Frontier>>, StoreError> {
+    let envelope = |reader: &mut Reader<'_>| {
+        Signed::decode(reader.bytes("frontier", FRONTIER_ENVELOPE_BYTES_MAX)?)
+    };
+    Reader::all(bytes, |reader| reader.list("frontiers", 2, envelope))
+        .map_err(|error| StoreError::new("Reading a stored frontier", error))
 }
 
 fn receipt_key(log: LogId, device: DeviceId) -> [u8; 64] {

@@ -53,6 +53,11 @@ impl Receipt {
         true
     }
 
+    /// Whether everything known to be read follows from this frontier.
+    pub(crate) fn has_read(&self, frontier: &Frontier) -> bool {
+        self.read == reached(&frontier.read)
+    }
+
     /// How far a chain was received.
     pub fn received(&self, author: DeviceId) -> u64 {
         self.received.get(&author).copied().unwrap_or(0)

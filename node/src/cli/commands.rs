@@ -35,6 +35,7 @@ fn init(global: &Global, arguments: &InitArguments) -> Result<(), CliError> {
         return Err(home::HomeError::Exists(folder).into());
     }
     let passphrase = global.new_passphrase()?;
+    show::working(global.json, "Making your keys");
     let made = home::create(&folder, &passphrase, PasswordCost::MODERATE, &arguments.name)?;
     let account = SharedId::of(&made.keys.account).encode();
     let device = hex(made.keys.device.device().as_bytes());
@@ -60,6 +61,7 @@ fn start(global: &Global, arguments: RunArguments) -> Result<(), CliError> {
         .build()
         .map_err(anyhow::Error::from)?;
     let json = global.json;
+    show::working(json, "Unlocking your keys and starting the node");
     runtime.block_on(run::run(&folder, &passphrase, arguments, |ready| {
         show::ready(json, ready);
     }))?;

@@ -1,6 +1,6 @@
 //! How is an answer shown? JSON for programs, lines for people.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use serde_json::{Value, json};
 
@@ -12,6 +12,14 @@ pub(super) fn line(text: &str) {
     let mut out = std::io::stdout().lock();
     if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
+    }
+}
+
+/// Says what takes a second, to a person at a terminal only.
+pub(super) fn working(json: bool, what: &str) {
+    let mut out = std::io::stderr();
+    if !json && out.is_terminal() {
+        let _ = writeln!(out, "{what} …");
     }
 }
 

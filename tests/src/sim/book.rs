@@ -62,11 +62,18 @@ pub struct Book {
     pub(crate) liars: BTreeSet<DeviceId>,
     chains: BTreeMap<(LogId, DeviceId, u64), EntryId>,
     texts: BTreeMap<String, EntryId>,
+    /// How often each device was told to write something that it has not yet written.
+    told: BTreeMap<(DeviceId, LogId, String), u64>,
     /// Entries of each log by honest devices.
     counts: BTreeMap<LogId, usize>,
 }
 
 impl Book {
+    /// A device is told to write something.
+    pub(crate) fn tell(&mut self, device: DeviceId, log: LogId, text: &str) {
+        *self.told.entry((device, log, text.to_owned())).or_default() += 1;
+    }
+
     /// Takes down what a node has committed, and checks that it stands where it must.
     pub(crate) fn commit(&mut self, node: usize, honest: bool, row: &EntryRow) {
         let id = row.position.id;
@@ -116,8 +123,9 @@ impl Book {
             let rival = self.chains.insert((entry.log, device, entry.seq), id);
             assert_eq!(rival, None, "an honest device wrote two entries with one number");
             let text = text.clone().expect("an honest device's entries have their bodies");
-            let doubled = self.texts.insert(text, id);
-            assert_eq!(doubled, None, "one command made two messages");
+            self.texts.insert(text.clone(), id);
+            let told = self.told.get_mut(&(device, entry.log, text)).filter(|times| **times > 0);
+            *told.expect("one command made two messages") -= 1;
         }
         *self.counts.entry(entry.log).or_default() += usize::from(honest);
         let known = Known {
@@ -151,7 +159,7 @@ impl Book {
         self.counts.get(&log).copied().unwrap_or(0)
     }
 
-    /// The entry with a text.
+    /// The newest entry with a text.
     pub fn find(&self, text: &str) -> Option<EntryId> {
         self.texts.get(text).copied()
     }

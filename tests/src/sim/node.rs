@@ -106,6 +106,11 @@ impl Node {
         self.engine.as_ref().expect("the node runs")
     }
 
+    /// How many links the node has had.
+    pub const fn next_link_number(&self) -> u64 {
+        self.next_link
+    }
+
     /// What the device takes for the time.
     pub const fn clock(&self, now_ms: u64) -> Timestamp {
         Timestamp::from_millis((BEGIN_MS + now_ms).saturating_add_signed(self.skew_ms))

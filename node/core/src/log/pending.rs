@@ -52,6 +52,18 @@ impl Pending {
         self.waiting.values().map(|waiting| waiting.entries.len()).sum()
     }
 
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        let entries = self.waiting.values().flat_map(|waiting| waiting.entries.values());
+        entries.map(Candidate::bytes).sum()
+    }
+
+    #[cfg(test)]
+    pub(super) fn authentic_count(&self) -> usize {
+        let entries = self.waiting.values().flat_map(|waiting| waiting.entries.values());
+        entries.filter(|entry| matches!(entry.envelope, Envelope::Authentic(_))).count()
+    }
+
     pub(super) fn devices(&self) -> Vec<DeviceId> {
         self.waiting.keys().copied().collect()
     }

@@ -511,28 +511,40 @@ fn what_waits_is_bounded_in_number() {
 
 /// ```text
 /// (a1) ─► a2 ─► a3 ─► …   a1 is withheld, each body is as large as may be
+///      ╲─► a2′, a2″, …    small, with broken signatures
 /// ```
 #[test]
 fn what_waits_is_bounded_in_bytes() {
     let mut dag = Dag::default();
+    dag.write("a1", "");
     let body: Box<[u8]> = vec![1; BODY_BYTES_MAX].into();
     let hash = hash_body(&body);
     let fit = PENDING_BYTES_MAX / BODY_BYTES_MAX;
-    let mut holder = Holder::new();
-    dag.write("a1", "");
-    for seq in 2..=fit as u64 + 5 {
-        let name = format!("a{seq}");
-        dag.write_with(&name, "", |entry| {
-            entry.body_hash = hash;
-            entry.body_bytes = body.len() as u64;
-        });
-        let mut carried = dag.made[&name].carried.clone();
-        carried.body = Some(body.clone());
-        holder.receive(vec![carried], at(HOUR_MS));
+    for doubtful in [0, PENDING_ENTRIES_MAX] {
+        let mut holder = Holder::new();
+        for number in 0..doubtful as u64 {
+            let name = format!("a2{}", "'".repeat(1 + usize::try_from(number).unwrap()));
+            dag.write_with(&name, "", |entry| entry.hlc = Hlc::from_bits(number)).spoil(&name);
+            holder.get(&dag, &name, at(HOUR_MS));
+        }
+        assert_eq!(holder.log.pending_count(), doubtful);
+        for seq in 2..=fit as u64 + 5 {
+            let name = format!("a{seq}");
+            dag.write_with(&name, "", |entry| {
+                entry.body_hash = hash;
+                entry.body_bytes = body.len() as u64;
+            });
+            let mut carried = dag.made[&name].carried.clone();
+            carried.body = Some(body.clone());
+            holder.receive(vec![carried], at(HOUR_MS));
+        }
+        // What is authentic has pushed out what is not; the bound stands.
+        let large = holder.log.pending.authentic_count();
+        assert!((fit - 3..=fit).contains(&large), "{large} of {fit}");
+        assert!(holder.log.pending_count() <= PENDING_ENTRIES_MAX);
+        assert!(holder.log.pending.bytes() <= PENDING_BYTES_MAX);
+        assert!(holder.refused.iter().all(|refusal| *refusal == Refusal::PendingFull));
     }
-    assert!(holder.log.pending_count() <= fit);
-    assert!(holder.log.pending_count() > fit - 3);
-    assert!(holder.refused.iter().all(|refusal| *refusal == Refusal::PendingFull));
 }
 
 /// ```text
