@@ -1,4 +1,5 @@
 //! placeholder
 pub mod pair;
 pub mod process;
+pub mod sim;
 pub mod store_conformance;

@@ -4,13 +4,7 @@
 use data_encoding::{BASE32_NOPAD, BASE64, BASE64URL_NOPAD, HEXLOWER};
 use kith_common::share::SharedId;
 use kith_core::engine::Command;
-use kith_tests::sim::{
-    World, address,
-    logs::Everything,
-    malice::Trick,
-    network::Weather,
-    secrets,
-};
+use kith_tests::sim::{World, address, logs::Everything, malice::Trick, network::Weather, secrets};
 
 /// All the ways in which bytes might be printed.
 fn printed(bytes: &[u8]) -> Vec<String> {

@@ -13,8 +13,8 @@ use kith_core::{
     delivery::DeliveryState,
     engine::{Answer, Command, Output},
     limits::{
-        CERTIFICATE_MS, CONTACTS_MAX, LINK_REFUSALS_MAX, LINKS_MAX, PENDING_CONTACTS_MAX, PENDING_ENTRIES_MAX,
-        UNKNOWN_LINK_MS_MAX,
+        CERTIFICATE_MS, CONTACTS_MAX, LINK_REFUSALS_MAX, LINKS_MAX, PENDING_CONTACTS_MAX,
+        PENDING_ENTRIES_MAX, UNKNOWN_LINK_MS_MAX,
     },
 };
 use kith_tests::sim::{
@@ -161,10 +161,8 @@ fn clocks_of_the_future_are_held_and_of_the_past_are_late() {
     let (mut victim, mallory) = pair();
     let now = victim.node.clock(victim.now_ms);
     let day_ms = 24 * 60 * 60 * 1000;
-    let future = Entry {
-        hlc: Hlc::at(now.plus_millis(day_ms + 60_000)),
-        ..mallory.entry(&victim, None)
-    };
+    let future =
+        Entry { hlc: Hlc::at(now.plus_millis(day_ms + 60_000)), ..mallory.entry(&victim, None) };
     let future = mallory.signed(future, "from tomorrow");
     victim.hear(1, mallory.entries(&victim, vec![future.clone()]));
     refused_once(&victim, "ahead_of_clock");
@@ -365,7 +363,10 @@ fn a_certificate_serves_on_its_link_only() {
     };
     let other = Puppet::new(2);
     for wrong in [
-        mallory.certificate_of(TransportCert { not_after: 5, ..fine.clone() }, &mallory.person.account),
+        mallory.certificate_of(
+            TransportCert { not_after: 5, ..fine.clone() },
+            &mallory.person.account,
+        ),
         mallory.certificate_of(
             TransportCert { transport: [1; 38].into(), ..fine.clone() },
             &mallory.person.account,

@@ -29,7 +29,7 @@ fn states(world: &World, node: usize, with: usize) -> Vec<DeliveryState> {
 
 fn status(world: &World, node: usize, with: usize) -> Option<Status> {
     let account: AccountId = world.account(with);
-    world.nodes[node].engine().contact(account).map(|contact| contact.status)
+    world.nodes.get(node)?.engine().contact(account).map(|contact| contact.status)
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn who_was_removed_gets_nothing_and_may_come_back() {
 fn reading_is_told_only_if_one_wants() {
     let (mut world, alice, bob) = alice_and_bob("reading_is_told");
     let with_alice = world.account(alice);
-    let mut read = |world: &mut World, text: &str, tells: Option<bool>| {
+    let read = |world: &mut World, text: &str, tells: Option<bool>| {
         if let Some(on) = tells {
             world.command(bob, Command::SetReadReceipts(on));
         }

@@ -85,10 +85,8 @@ async fn connection(
             connection.await
         }
     };
-    match ended {
-        Err(error) if error.is_parse() => state.count_refusal("api_malformed"),
-        Err(error) if error.is_timeout() => state.count_refusal("api_head_timeout"),
-        // The other end went away.
-        Err(_) | Ok(()) => {}
+    // Other errors are no fault: the other end went away, or said nothing more for long enough.
+    if ended.is_err_and(|error| error.is_parse()) {
+        state.count_refusal("api_malformed");
     }
 }

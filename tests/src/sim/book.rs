@@ -117,8 +117,7 @@ impl Book {
             eff.max(below.position.eff + 1)
         });
         let body = row.body.as_deref().and_then(|body| Text::decode(body).ok());
-        let (text, reply_to) =
-            body.map_or((None, None), |body| (Some(body.text), body.reply_to));
+        let (text, reply_to) = body.map_or((None, None), |body| (Some(body.text), body.reply_to));
         if honest {
             let rival = self.chains.insert((entry.log, device, entry.seq), id);
             assert_eq!(rival, None, "an honest device wrote two entries with one number");

@@ -151,11 +151,7 @@ fn come_and_go(world: &mut World) {
 }
 
 /// The answered message, once whoever answers has it; `None` if it stands in another conversation.
-fn target(
-    world: &mut World,
-    said: &Said<'_>,
-    written: &BTreeMap<u64, EntryId>,
-) -> Option<EntryId> {
+fn target(world: &mut World, said: &Said<'_>, written: &BTreeMap<u64, EntryId>) -> Option<EntryId> {
     let answered = *written.get(&said.line.reply_to?)?;
     let known = &world.book.entries[&answered];
     if known.log != world.log(said.from, said.to) {

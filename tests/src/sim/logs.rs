@@ -19,7 +19,8 @@ pub(crate) fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // A test may have a subscriber of its own; then that one watches.
-        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Errors));
+        let _ =
+            tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Errors));
     });
 }
 

@@ -204,8 +204,9 @@ impl World {
     }
 
     pub(crate) fn cut_wires(&mut self, which: impl Fn(&Wire) -> bool) {
-        let cut: Vec<usize> =
-            (0..self.wires.len()).filter(|w| self.wires[*w].is_up && which(&self.wires[*w])).collect();
+        let cut: Vec<usize> = (0..self.wires.len())
+            .filter(|w| self.wires[*w].is_up && which(&self.wires[*w]))
+            .collect();
         for wire in cut {
             self.cut(wire);
         }

@@ -57,12 +57,7 @@ pub struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(
-        person: &Person,
-        number: usize,
-        device: usize,
-        rng: ChaCha8Rng,
-    ) -> Self {
+    pub(crate) fn new(person: &Person, number: usize, device: usize, rng: ChaCha8Rng) -> Self {
         let kind = ["phone", "tablet", "laptop", "watch"];
         Self {
             name: format!("{}.{}", person.name, kind[device % kind.len()]),
