@@ -34,6 +34,9 @@ pub enum ShareError {
     /// Not a link of the form `kith:kith1…#…`.
     #[error("this is not a whole Kith link: copy it again, from “kith:” to its end")]
     NotALink,
+    /// An id alone, which says who but not where.
+    #[error("this is an id: it tells people apart but cannot be reached; ask for the whole link")]
+    IdAlone,
     /// What the link holds is not well-formed.
     #[error("the link is damaged ({0}): ask for a new one")]
     Card(#[from] DecodeError),
@@ -143,6 +146,10 @@ impl ContactCard {
         let link = link.trim();
         if link.len() > LINK_CHARS_MAX {
             return Err(ShareError::NotALink);
+        }
+        let rest = link.strip_prefix(LINK_PREFIX).unwrap_or(link);
+        if SharedId::decode(rest).is_ok() {
+            return Err(ShareError::IdAlone);
         }
         let rest = link.strip_prefix(LINK_PREFIX).ok_or(ShareError::NotALink)?;
         let (shared, card) = rest.split_once('#').ok_or(ShareError::NotALink)?;

@@ -75,6 +75,7 @@ enum Command {
         /// Name of the contact, or (the beginning of) its id.
         contact: String,
         /// What to say; `-` reads it from standard input.
+        #[arg(allow_hyphen_values = true)]
         text: String,
         /// Id of the message to answer.
         #[arg(long, value_name = "ID")]
@@ -183,13 +184,17 @@ enum ContactCommand {
     },
 }
 
+/// Arguments can be seen by other programs: never all of the words.
+const MAX_WORDS_IN_ARGUMENTS: usize = 6;
+
 #[derive(Debug, Subcommand)]
 enum RecoveryCommand {
     /// Show the words again, as long as you have not confirmed them.
     Show,
     /// Confirm that you wrote the words down; they are erased from this device.
     Confirm {
-        /// All 24 words, or at least three as POSITION=WORD.
+        /// At least three words as POSITION=WORD; without any they are asked for.
+        #[arg(num_args = 0..=MAX_WORDS_IN_ARGUMENTS)]
         words: Vec<String>,
     },
 }

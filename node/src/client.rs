@@ -51,6 +51,7 @@ impl Client {
             .http_status_as_error(false)
             .proxy(None)
             .timeout_connect(Some(Duration::from_secs(5)))
+            .timeout_recv_response(Some(Duration::from_secs(60)))
             .build()
             .into();
         Ok(Self { access, agent })
@@ -127,13 +128,18 @@ impl Client {
         response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<Value, ClientError> {
         let response = response.map_err(|_| ClientError::NotRunning)?;
-        if response.status().is_success() { Ok(document(response)) } else { Err(refusal(response)) }
+        if !response.status().is_success() {
+            return Err(refusal(response));
+        }
+        // Another program that took the port of a node that is gone.
+        document(response).ok_or(ClientError::NotRunning)
     }
 }
 
-fn document(mut response: ureq::http::Response<ureq::Body>) -> Value {
+/// What the node says; `None` if it is nothing that a node would say.
+fn document(mut response: ureq::http::Response<ureq::Body>) -> Option<Value> {
     let reader = response.body_mut().with_config().limit(512 << 20).reader();
-    serde_json::from_reader(reader).unwrap_or(Value::Null)
+    serde_json::from_reader(reader).ok()
 }
 
 fn refusal(response: ureq::http::Response<ureq::Body>) -> ClientError {
@@ -143,7 +149,7 @@ fn refusal(response: ureq::http::Response<ureq::Body>) -> ClientError {
         return ClientError::NotRunning;
     }
     let value = document(response);
-    let message = value.pointer("/error/message").and_then(Value::as_str);
+    let message = value.as_ref().and_then(|value| value.pointer("/error/message")?.as_str());
     ClientError::Refused(
         message.map_or_else(|| format!("the node refused this ({status})"), str::to_owned),
     )

@@ -274,7 +274,7 @@ impl Driver {
             let stop = batch.iter().any(|work| matches!(work, Work::Stop));
             engine = match self.turn(engine, batch) {
                 Ok(engine) => engine,
-                Err(error) => match self.recover(&error).await {
+                Err(error) => match self.recover(&error, &mut inbox).await {
                     Some(engine) => engine,
                     None => return,
                 },
@@ -424,7 +424,12 @@ impl Driver {
     }
 
     /// After a failure of the store: nothing of the batch counts, and the engine starts over.
-    async fn recover(&mut self, error: &StoreError) -> Option<Engine> {
+    /// Until the engine is open again, whoever asks is told why nothing is done.
+    async fn recover(
+        &mut self,
+        error: &StoreError,
+        inbox: &mut mpsc::Receiver<Work>,
+    ) -> Option<Engine> {
         tracing::error!(%error, "the store failed; opening it again");
         for (_, reply) in std::mem::take(&mut self.waiting) {
             let _ = reply.send(Err(NodeError::Storage(error.to_string())));
@@ -433,14 +438,22 @@ impl Driver {
             self.network.close(network::LinkId(link.0));
         }
         loop {
-            match self.store.rollback().and_then(|()| self.open()) {
+            let failure = match self.store.rollback().and_then(|()| self.open()) {
                 Ok(engine) => return Some(engine),
-                Err(error) => tracing::error!(%error, "the store still fails"),
+                Err(error) => error.to_string(),
+            };
+            tracing::error!(failure, "the store still fails");
+            let again = tokio::time::Instant::now() + RETRY;
+            while let Ok(work) = tokio::time::timeout_at(again, inbox.recv()).await {
+                match work {
+                    None | Some(Work::Stop) => return None,
+                    Some(Work::Command(_, reply)) => {
+                        let _ = reply.send(Err(NodeError::Storage(failure.clone())));
+                    }
+                    Some(Work::Network(event)) => drop(self.network_input(event)),
+                    Some(Work::Question(_)) => {}
+                }
             }
-            if self.notices.receiver_count() == 0 && Arc::strong_count(&self.network) == 1 {
-                return None;
-            }
-            tokio::time::sleep(RETRY).await;
         }
     }
 

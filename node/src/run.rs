@@ -25,7 +25,7 @@ const API_PORT: u16 = 7474;
 const PORTS_FILE: &str = "ports";
 
 /// What a node says once it runs.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "holds the token of the page")]
 pub struct Ready {
     /// Opens the page once.
     pub web: String,

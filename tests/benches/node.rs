@@ -2,6 +2,13 @@
 //!
 //! Two true nodes on loopback. Beside them, in the same run, the least that such a message needs on
 //! this machine: two durable appends, one after the other, and two crossings of loopback.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a benchmark stops where its set-up fails, and prints"
+)]
 
 use std::{
     fs::{File, OpenOptions},

@@ -1,5 +1,7 @@
 //! How do two engines talk in a test that wants nothing else? A pair with a perfect link.
 
+#![expect(clippy::expect_used, reason = "a harness tells what failed by panicking")]
+
 use kith_common::{
     account::Account,
     frame::{CarriedEntry, Frame},

@@ -1,4 +1,5 @@
 //! Does the tree keep its own rules? What no compiler and no linter checks.
+#![expect(clippy::unwrap_used, reason = "a test says where it fails")]
 
 use std::{
     collections::BTreeSet,
@@ -47,7 +48,7 @@ fn every_source_file_says_which_question_it_answers() {
 }
 
 #[test]
-fn nothing_is_left_to_do_and_nobody_sleeps() {
+fn nothing_is_left_to_do() {
     for path in tracked(&[".rs"]) {
         let text = std::fs::read_to_string(&path).unwrap();
         for word in [concat!("todo", "!("), concat!("unimpl", "emented!("), concat!("FIX", "ME")] {

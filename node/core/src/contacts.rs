@@ -8,6 +8,7 @@ use kith_common::{
     ids::{AccountId, DeviceId},
     limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, GREETING_BYTES_MAX, NAME_BYTES_MAX},
 };
+use unicode_normalization::UnicodeNormalization;
 
 use crate::store::{RecordKind, Store, StoreError};
 
@@ -227,7 +228,8 @@ impl Contacts {
     /// A name like the wanted one that nobody else has: names tell people apart.
     pub(crate) fn free_name(&self, wanted: &str, for_account: AccountId) -> String {
         let taken = |name: &str| {
-            self.iter().any(|c| c.account.id() != for_account && c.name.eq_ignore_ascii_case(name))
+            let folded = fold_name(name);
+            self.iter().any(|c| c.account.id() != for_account && fold_name(&c.name) == folded)
         };
         let wanted = tidy_name(wanted);
         if !taken(&wanted) {
@@ -246,14 +248,39 @@ impl Contacts {
 
 /// A name as it may be shown: no control characters, no leading or trailing space, not too long.
 pub fn tidy_name(name: &str) -> String {
-    let clean: String = name.chars().filter(|c| !c.is_control() && !is_direction(*c)).collect();
+    let clean: String = name.nfc().filter(|c| !c.is_control() && !is_invisible(*c)).collect();
     let clean = cut(clean.trim(), NAME_BYTES_MAX).trim().to_owned();
-    if clean.is_empty() { "Unnamed".to_owned() } else { clean }
+    // A name that looks like an id would be taken for one.
+    let like_an_id = fold_name(&clean).starts_with("kith1");
+    if clean.is_empty() || like_an_id { "Unnamed".to_owned() } else { clean }
 }
 
-/// Characters that turn the direction of text around and could make one name look like another.
-const fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// What two names have in common if a person may take one for the other: compatibility forms, case
+/// and characters that cannot be seen do not count.
+pub fn fold_name(name: &str) -> String {
+    let folded = name.nfkc().filter(|c| !is_invisible(*c)).flat_map(char::to_lowercase);
+    folded.nfkc().collect::<String>().trim().to_owned()
+}
+
+/// Characters that are not seen or turn the direction of text around, and could make one name look
+/// like another.
+const fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 /// The longest start of a text that has at most `bytes` bytes.
@@ -307,12 +334,18 @@ mod tests {
         assert_eq!(contacts.free_name("Bobby", other), "Bobby");
         let own = contact(1, "x").account.id();
         assert_eq!(contacts.free_name("Bob", own), "Bob");
+        for look_alike in ["BO\u{200b}B", "Ｂｏｂ", "b\u{ad}ob\u{feff}"] {
+            assert!(contacts.free_name(look_alike, other).ends_with(" 2"), "{look_alike:?}");
+        }
+        contacts.keep(&mut store, contact(20, "Zoë")).unwrap();
+        assert_eq!(contacts.free_name("ZOE\u{308}", other), "ZOË 2");
     }
 
     #[test]
     fn names_cannot_play_tricks() {
         assert_eq!(tidy_name("  A\u{202e}li\nce\u{7} "), "Alice");
         assert_eq!(tidy_name("\u{200e}\t"), "Unnamed");
+        assert_eq!(tidy_name("kith1qysgelc"), "Unnamed");
         assert_eq!(tidy_name(&"ä".repeat(40)).len(), 64);
     }
 }

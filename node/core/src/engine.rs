@@ -34,7 +34,7 @@ use crate::{
     log::Evidence,
     profile::Profile,
     refusal::{Refusal, Refusals},
-    session::{Link, LinkWants},
+    session::{Link, LinkWants, Recognition},
     store::{AuthorNumber, Place, RecordKind, Store, StoreError},
     sync::{Outgoing, Overdue},
 };
@@ -175,6 +175,9 @@ pub enum CommandError {
     /// The list is full.
     #[error("the contact list is full ({0}): remove somebody first")]
     TooManyContacts(usize),
+    /// A name without a character.
+    #[error("the name is empty: write what to call them")]
+    EmptyName,
     /// A message without text.
     #[error("the message is empty: write something")]
     EmptyText,
@@ -256,6 +259,7 @@ pub struct Engine {
     me: Identity,
     profile: Profile,
     contacts: Contacts,
+    recognition: Recognition,
     conversations: BTreeMap<LogId, Conversation>,
     links: BTreeMap<LinkId, Link>,
     dialers: BTreeMap<AccountId, Dialer>,
@@ -273,13 +277,17 @@ impl Engine {
     pub fn open(me: Identity, name: &str, cx: &mut Context<'_>) -> Result<Self, StoreError> {
         let profile = match Profile::load(cx.store)? {
             Some(profile) => profile,
-            None => Profile::new(tidy_name(name)),
+            None => {
+                let profile = Profile::new(tidy_name(name));
+                profile.save(cx.store)?;
+                profile
+            }
         };
-        profile.save(cx.store)?;
         let mut engine = Self {
             me,
             profile,
             contacts: Contacts::load(cx.store)?,
+            recognition: Recognition::default(),
             conversations: BTreeMap::new(),
             links: BTreeMap::new(),
             dialers: BTreeMap::new(),
@@ -287,6 +295,7 @@ impl Engine {
             refusals: Refusals::default(),
             touched: BTreeSet::new(),
         };
+        engine.refresh_recognition();
         let people: Vec<AccountId> =
             engine.contacts.iter().map(|contact| contact.account.id()).collect();
         for account in people {
@@ -374,7 +383,10 @@ impl Engine {
     fn settle(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
         for log in std::mem::take(&mut self.touched) {
             let Some(conversation) = self.conversations.get_mut(&log) else { continue };
-            conversation.log.save(cx.store)?;
+            if conversation.log.save(cx.store)? {
+                // The first time: the number of the log is taken for good.
+                self.profile.save(cx.store)?;
+            }
             for (id, link) in &mut self.links {
                 let Some(outgoing) = link.outgoing.get_mut(&log) else { continue };
                 loop {
@@ -436,9 +448,7 @@ impl Engine {
         let number = if cx.store.record(RecordKind::Log, id.as_bytes())?.is_some() {
             crate::store::LogNumber(0)
         } else {
-            let number = self.profile.take_log_number();
-            self.profile.save(cx.store)?;
-            number
+            self.profile.take_log_number()
         };
         let conversation = Conversation::load(cx.store, id, number, with, devices.into_iter())?;
         self.conversations.insert(id, conversation);
@@ -459,8 +469,10 @@ impl Engine {
         self.links.values().any(|link| link.session.is_some_and(|s| s.account == account))
     }
 
-    fn known_devices(contacts: &Contacts) -> impl Iterator<Item = DeviceId> {
-        contacts.known().flat_map(|contact| contact.account.devices())
+    /// Whom we recognise on a link follows from whom we know.
+    fn refresh_recognition(&mut self) {
+        let known = self.contacts.known().flat_map(|contact| contact.account.devices());
+        self.recognition.refresh(&self.me.device, known);
     }
 
     fn refuse(&mut self, cx: &mut Context<'_>, link: LinkId, refusal: Refusal) {
@@ -509,7 +521,7 @@ impl Engine {
 
     fn say_hello(&mut self, cx: &mut Context<'_>, id: LinkId) {
         let Some(link) = self.links.get(&id) else { return };
-        let hello = link.hello(&self.me.device, Self::known_devices(&self.contacts), cx.rng);
+        let hello = link.hello(&self.recognition, cx.rng);
         cx.out.push(Output::Send { link: id, bytes: hello.encode() });
     }
 
@@ -531,6 +543,7 @@ impl Engine {
     fn keep_contact(&mut self, cx: &mut Context<'_>, contact: Contact) -> Result<(), StoreError> {
         let account = contact.account.id();
         self.contacts.keep(cx.store, contact)?;
+        self.refresh_recognition();
         cx.out.push(Output::Event(Event::Contact(account)));
         Ok(())
     }

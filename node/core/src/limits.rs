@@ -6,7 +6,7 @@ pub const CONTACTS_MAX: usize = 1000;
 /// Contact requests that wait for an answer; more are dropped until some are answered.
 pub const PENDING_CONTACTS_MAX: usize = 100;
 /// Contact requests of ours that one unrecognised link is offered.
-pub const REQUESTS_PER_LINK_MAX: usize = 16;
+pub const REQUESTS_PER_LINK_MAX: usize = 64;
 /// Devices that may write in one log: two accounts of 32.
 pub const AUTHORS_MAX: usize = 64;
 
@@ -20,8 +20,8 @@ pub const CLOCK_AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// at the same time.
 pub const LATE_MS_MIN: u64 = 60 * 1000;
 
-/// Bytes of entries in one frame when catching up.
-pub const SYNC_FRAME_BYTES: usize = 256 * 1024;
+/// Bytes of entries in one frame when catching up: a second and a half on a line of 400 kbit/s.
+pub const SYNC_FRAME_BYTES: usize = 64 * 1024;
 /// Bytes sent on a link for one log and not yet covered by the receiver's frontier.
 pub const SYNC_WINDOW_BYTES: usize = 1 << 20;
 /// Rows read from the store at once while catching up.
@@ -30,6 +30,8 @@ pub const SYNC_ROWS: usize = 256;
 pub const RESEND_MS_MIN: u64 = 3_000;
 /// Longest wait for progress before sending again.
 pub const RESEND_MS_MAX: u64 = 60_000;
+/// The slowest line that is waited for: 128 kbit/s.
+pub const SLOW_LINE_BYTES_PER_MS: u64 = 16;
 /// Shortest time between two of our frontiers for one log: a flood costs 200 signatures a second.
 pub const FRONTIER_MS_MIN: u64 = 5;
 /// Time after which an established link is asked again for a frontier that never came.

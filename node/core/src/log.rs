@@ -62,6 +62,7 @@ pub struct Log {
     clock: Hlc,
     pending: Pending,
     changed: bool,
+    is_new: bool,
 }
 
 /// What came of entries that a peer sent.
@@ -113,15 +114,18 @@ impl Log {
             clock: Hlc::ZERO,
             pending: Pending::default(),
             changed: false,
+            is_new: true,
         }
     }
 
     /// Writes the state of the log if it changed; part of the same transaction as the entries.
-    pub(crate) fn save(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+    /// Returns whether it was written for the first time.
+    pub(crate) fn save(&mut self, store: &mut dyn Store) -> Result<bool, StoreError> {
         if std::mem::take(&mut self.changed) {
             store.put_record(RecordKind::Log, self.id.as_bytes(), &record::encode(self))?;
+            return Ok(std::mem::take(&mut self.is_new));
         }
-        Ok(())
+        Ok(false)
     }
 
     /// The number of the log in the store.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
     account::{Account, TransportCert},
-    crypto,
+    crypto::{self, PairKeys},
     envelope::{Signed, sign},
     frame::{ContactRequest, Frame, TAG_BYTES},
     ids::{AccountId, DeviceId, LogId},
@@ -33,6 +33,26 @@ pub struct Identity {
     pub account: Account,
     /// The key of this device.
     pub device: SigningKey,
+}
+
+/// The keys shared with every device that we know. Each takes two X25519 operations, so they are
+/// made once: a stranger's hello costs hashes only.
+#[derive(Debug, Default)]
+pub(crate) struct Recognition {
+    keys: BTreeMap<DeviceId, PairKeys>,
+}
+
+impl Recognition {
+    /// Whom we know has changed.
+    pub(crate) fn refresh(&mut self, me: &SigningKey, known: impl Iterator<Item = DeviceId>) {
+        let mut before = std::mem::take(&mut self.keys);
+        self.keys = known
+            .filter_map(|device| {
+                let keys = before.remove(&device).or_else(|| me.pair_keys(device).ok())?;
+                Some((device, keys))
+            })
+            .collect();
+    }
 }
 
 /// A connection to another node, from the first byte to the last.
@@ -113,17 +133,10 @@ impl Link {
     }
 
     /// Whom we know, as tags, padded so that their number says little.
-    pub(crate) fn hello(
-        &self,
-        me: &SigningKey,
-        known: impl Iterator<Item = DeviceId>,
-        rng: &mut dyn CryptoRng,
-    ) -> Frame {
-        let mut tags: Vec<[u8; TAG_BYTES]> = known
-            .take(HELLO_TAGS_MAX)
-            .filter_map(|device| me.pair_keys(device).ok())
-            .map(|keys| tag(&keys.send, &self.own, &self.peer))
-            .collect();
+    pub(crate) fn hello(&self, known: &Recognition, rng: &mut dyn CryptoRng) -> Frame {
+        let keys = known.keys.values().take(HELLO_TAGS_MAX);
+        let mut tags: Vec<[u8; TAG_BYTES]> =
+            keys.map(|keys| tag(&keys.send, &self.own, &self.peer)).collect();
         let padded = tags.len().max(1).next_multiple_of(HELLO_TAGS_STEP);
         tags.resize_with(padded, || {
             let mut random = [0; TAG_BYTES];
@@ -145,17 +158,11 @@ impl Link {
     }
 
     /// The first known device whose tag the other end has sent.
-    pub(crate) fn recognise(
-        &mut self,
-        me: &SigningKey,
-        mut known: impl Iterator<Item = DeviceId>,
-    ) -> Option<DeviceId> {
+    pub(crate) fn recognise(&mut self, known: &Recognition) -> Option<DeviceId> {
         if self.recognised.is_none() && !self.tags.is_empty() {
-            self.recognised = known.find(|device| {
-                me.pair_keys(*device).is_ok_and(|keys| {
-                    self.tags.contains(&tag(&keys.receive, &self.peer, &self.own))
-                })
-            });
+            let ours = |keys: &PairKeys| tag(&keys.receive, &self.peer, &self.own);
+            let found = known.keys.iter().find(|(_, keys)| self.tags.contains(&ours(keys)));
+            self.recognised = found.map(|(device, _)| *device);
         }
         self.recognised
     }

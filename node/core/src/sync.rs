@@ -10,8 +10,8 @@ use kith_common::{frame::CarriedEntry, ids::DeviceId, limits::FRAME_ENTRIES_MAX,
 use crate::{
     delivery::Reached,
     limits::{
-        FRONTIER_ASK_MS, RESEND_MS_MAX, RESEND_MS_MIN, SYNC_FRAME_BYTES, SYNC_ROWS,
-        SYNC_WINDOW_BYTES,
+        FRONTIER_ASK_MS, RESEND_MS_MAX, RESEND_MS_MIN, SLOW_LINE_BYTES_PER_MS, SYNC_FRAME_BYTES,
+        SYNC_ROWS, SYNC_WINDOW_BYTES,
     },
     log::Log,
     store::{AuthorNumber, EntryRow, Place, Store, StoreError},
@@ -79,8 +79,14 @@ impl Outgoing {
         self.land();
         if self.flying_bytes < before || self.flying.is_empty() {
             self.wait_ms = RESEND_MS_MIN;
-            self.wake_at = uptime.plus_millis(self.wait_ms);
+            self.wake_later(uptime);
         }
+    }
+
+    /// A slow line needs its time for what is on its way: to send it again would only add to it.
+    fn wake_later(&mut self, uptime: Uptime) {
+        let crossing_ms = self.flying_bytes as u64 / SLOW_LINE_BYTES_PER_MS;
+        self.wake_at = uptime.plus_millis(self.wait_ms + crossing_ms);
     }
 
     fn land(&mut self) {
@@ -138,9 +144,11 @@ impl Outgoing {
             batch.push(carried);
         }
         self.flying_bytes += bytes;
-        if was_idle && !batch.is_empty() {
+        if was_idle {
             self.wait_ms = RESEND_MS_MIN;
-            self.wake_at = uptime.plus_millis(self.wait_ms);
+        }
+        if !batch.is_empty() {
+            self.wake_later(uptime);
         }
         Ok(batch)
     }

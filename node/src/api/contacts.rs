@@ -13,6 +13,7 @@ use kith_common::{
     share::{ContactCard, SharedId},
 };
 use kith_core::{
+    contacts::fold_name,
     engine::{Answer, Command, Engine},
     store::{Store, StoreError},
     view::ContactView,
@@ -190,24 +191,22 @@ pub(super) async fn find(state: &ApiState, wanted: String) -> Result<ContactView
 
 fn pick(contacts: Vec<ContactView>, wanted: &str) -> Result<ContactView, ApiError> {
     let wanted = wanted.trim();
-    let exact = |contact: &&ContactView| {
-        contact.shared.eq_ignore_ascii_case(wanted)
-            || contact.name.to_lowercase() == wanted.to_lowercase()
+    let folded = fold_name(wanted);
+    let by_id = folded.starts_with("kith1") && folded.len() >= "kith1".len() + 4;
+    let meant = |contact: &&ContactView| {
+        if by_id { contact.shared.starts_with(&folded) } else { fold_name(&contact.name) == folded }
     };
-    if let Some(found) = contacts.iter().find(exact) {
-        return Ok(found.clone());
-    }
-    let lower = wanted.to_lowercase();
-    let long_enough = lower.len() >= "kith1".len() + 4;
-    let mut begins = contacts.into_iter().filter(|c| long_enough && c.shared.starts_with(&lower));
-    match (begins.next(), begins.next()) {
-        (Some(found), None) => Ok(found),
-        (Some(_), Some(_)) => Err(ApiError::new(
+    // Names that differ in case only are told apart by their exact spelling.
+    let exact = contacts.iter().find(|contact| contact.name == wanted && !by_id);
+    let mut found = contacts.iter().filter(meant);
+    match (exact, found.next(), found.next()) {
+        (Some(contact), ..) | (None, Some(contact), None) => Ok(contact.clone()),
+        (None, Some(_), Some(_)) => Err(ApiError::new(
             StatusCode::CONFLICT,
             "ambiguous_contact",
-            "more than one contact begins like this: write more of the id",
+            "more than one contact is called like this: write the name exactly, or more of the id",
         )),
-        _ => Err(unknown()),
+        (None, None, _) => Err(unknown()),
     }
 }
 

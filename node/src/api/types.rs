@@ -15,14 +15,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 /// A one-time token from the address that the node printed.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct OpenSession {
     /// The part behind `#t=`.
     pub token: String,
 }
 
 /// A session of the page.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
+#[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct SessionInfo {
     /// To be sent as `X-CSRF` with everything but GET.
     pub csrf: String,
@@ -33,7 +35,8 @@ pub struct SessionInfo {
 }
 
 /// A fresh address of the page.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
+#[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct Launch {
     /// Opens the page once, within ten minutes.
     pub web: String,
@@ -78,7 +81,8 @@ pub struct Settings {
 }
 
 /// What unlocks the keys.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct Unlock {
     /// Empty for a node that is kept without one.
     #[serde(default)]
@@ -86,14 +90,16 @@ pub struct Unlock {
 }
 
 /// The recovery words.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
+#[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct RecoveryWords {
     /// 24 words, in order.
     pub words: Vec<String>,
 }
 
 /// Proof that the recovery words were written down.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct ConfirmRecovery {
     /// Empty for a node that is kept without one.
     #[serde(default)]

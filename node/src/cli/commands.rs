@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read},
+    path::Path,
 };
 
 use kith_common::{crypto::PasswordCost, share::SharedId};
@@ -15,13 +16,15 @@ use super::{
 use crate::{
     api::types::hex,
     client::{Client, escape},
-    home, run,
+    home::{self, Passphrase},
+    run,
 };
 
 pub(super) fn carry_out(global: Global, command: Option<Command>) -> Result<(), CliError> {
     match command.unwrap_or_else(|| Command::Run(RunArguments::default())) {
         Command::Init(arguments) => init(&global, &arguments),
         Command::Run(arguments) => start(&global, arguments),
+        Command::Recovery(command) => recovery(&global, command),
         command => {
             let client = Client::open(&global.home()?)?;
             request(&global, &client, command)
@@ -34,9 +37,17 @@ fn init(global: &Global, arguments: &InitArguments) -> Result<(), CliError> {
     if home::exists(&folder) {
         return Err(home::HomeError::Exists(folder).into());
     }
-    let passphrase = global.new_passphrase()?;
+    init_with(global, &folder, &global.new_passphrase()?, arguments)
+}
+
+fn init_with(
+    global: &Global,
+    folder: &Path,
+    passphrase: &Passphrase,
+    arguments: &InitArguments,
+) -> Result<(), CliError> {
     show::working(global.json, "Making your keys");
-    let made = home::create(&folder, &passphrase, PasswordCost::MODERATE, &arguments.name)?;
+    let made = home::create(folder, passphrase, PasswordCost::MODERATE, &arguments.name)?;
     let account = SharedId::of(&made.keys.account).encode();
     let device = hex(made.keys.device.device().as_bytes());
     let words: Vec<&str> = made.recovery_words.iter().map(String::as_str).collect();
@@ -50,11 +61,14 @@ fn init(global: &Global, arguments: &InitArguments) -> Result<(), CliError> {
 
 fn start(global: &Global, arguments: RunArguments) -> Result<(), CliError> {
     let folder = global.home()?;
-    if !home::exists(&folder) {
+    let passphrase = if home::exists(&folder) {
+        global.passphrase()?
+    } else {
         let name = ask("What do you call yourself? ")?;
-        init(global, &InitArguments { name })?;
-    }
-    let passphrase = global.passphrase()?;
+        let passphrase = global.new_passphrase()?;
+        init_with(global, &folder, &passphrase, &InitArguments { name })?;
+        passphrase
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -71,7 +85,7 @@ fn start(global: &Global, arguments: RunArguments) -> Result<(), CliError> {
 fn request(global: &Global, client: &Client, command: Command) -> Result<(), CliError> {
     let json = global.json;
     match command {
-        Command::Init(_) | Command::Run(_) => {}
+        Command::Init(_) | Command::Run(_) | Command::Recovery(_) => {}
         Command::Status => show::answer(json, &client.get("/api/status")?, show::status),
         Command::Stop => {
             client.post("/api/stop", &json!({}))?;
@@ -106,7 +120,6 @@ fn request(global: &Global, client: &Client, command: Command) -> Result<(), Cli
             };
             show::answer(json, &answer, show::status);
         }
-        Command::Recovery(command) => recovery(global, client, command)?,
     }
     Ok(())
 }
@@ -191,40 +204,46 @@ fn watch(json: bool, client: &Client) -> Result<(), CliError> {
     Ok(())
 }
 
-fn recovery(global: &Global, client: &Client, command: RecoveryCommand) -> Result<(), CliError> {
-    let passphrase = match global.passphrase()? {
-        home::Passphrase::Given(text) => text,
-        _ => zeroize::Zeroizing::default(),
-    };
+/// Done here and not by the node: the passphrase stays in this process.
+fn recovery(global: &Global, command: RecoveryCommand) -> Result<(), CliError> {
+    let folder = global.home()?;
+    let passphrase = global.passphrase()?;
     match command {
         RecoveryCommand::Show => {
-            let body = json!({ "passphrase": *passphrase });
-            let answer = client.post("/api/recovery/show", &body)?;
-            show::answer(global.json, &answer, |answer| {
-                let words = answer.get("words").and_then(Value::as_array);
-                let words: Vec<&str> =
-                    words.into_iter().flatten().filter_map(Value::as_str).collect();
-                show::recovery_words(&words);
-            });
+            let words = home::recovery_words(&folder, &passphrase)?
+                .ok_or(home::HomeError::AlreadyConfirmed)?;
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            show::answer(global.json, &json!({ "words": words }), |_| show::recovery_words(&words));
         }
         RecoveryCommand::Confirm { words } => {
-            let words: BTreeMap<String, String> = words
-                .iter()
-                .flat_map(|argument| argument.split_whitespace())
-                .zip(1..)
-                .map(|(word, position)| match word.split_once('=') {
-                    Some((position, word)) => (position.to_owned(), word.to_owned()),
-                    None => (position.to_string(), word.to_owned()),
-                })
-                .collect();
-            let body = json!({ "passphrase": *passphrase, "words": words });
-            let answer = client.post("/api/recovery/confirm", &body)?;
-            show::answer(global.json, &answer, |_| {
+            let given = if words.is_empty() { ask_words()? } else { read_words(&words)? };
+            home::confirm_recovery(&folder, &passphrase, &given)?;
+            show::answer(global.json, &json!({}), |_| {
                 show::line("Confirmed. The recovery key is no longer on this device.");
             });
         }
     }
     Ok(())
+}
+
+fn read_words(words: &[String]) -> Result<BTreeMap<u8, String>, CliError> {
+    let pair = |argument: &String| {
+        let (position, word) = argument.split_once('=')?;
+        Some((position.parse().ok()?, word.to_owned()))
+    };
+    words
+        .iter()
+        .map(pair)
+        .collect::<Option<_>>()
+        .ok_or_else(|| CliError::Refused("give words as POSITION=WORD, such as 3=apple".to_owned()))
+}
+
+fn ask_words() -> Result<BTreeMap<u8, String>, CliError> {
+    let mut given = BTreeMap::new();
+    for position in [3, 11, 20] {
+        given.insert(position, ask(&format!("Word number {position}: "))?);
+    }
+    Ok(given)
 }
 
 fn standard_input() -> Result<String, CliError> {

@@ -154,6 +154,7 @@ impl Engine {
         let shared = SharedId::of(&contact.account);
         self.cut_off(cx, account);
         self.contacts.forget(cx.store, account)?;
+        self.refresh_recognition();
         self.conversations.remove(&LogId::direct(self.me.account.id(), account));
         cx.out.push(Output::Event(Event::ContactRemoved(shared)));
         Ok(Ok(Answer::Done))
@@ -163,6 +164,9 @@ impl Engine {
         let Some(contact) = self.contacts.find(account) else {
             return Ok(Err(CommandError::UnknownContact));
         };
+        if name.trim().is_empty() {
+            return Ok(Err(CommandError::EmptyName));
+        }
         let name = self.contacts.free_name(&tidy_name(name), account);
         let contact = Contact { name, ..contact.clone() };
         self.keep_contact(cx, contact)?;

@@ -55,7 +55,7 @@ impl Engine {
     /// contact we want to be.
     pub(super) fn identify(&mut self, cx: &mut Context<'_>, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        if link.recognise(&self.me.device, Self::known_devices(&self.contacts)).is_some() {
+        if link.recognise(&self.recognition).is_some() {
             let certificate = link.certificate(&self.me, &self.addresses, cx.now);
             cx.out.push(Output::Send { link: id, bytes: certificate.encode() });
         } else if !link.requests_sent {
@@ -69,7 +69,11 @@ impl Engine {
         let wanted = self.contacts.iter().filter(|contact| contact.status == Status::Requested);
         let to = wanted
             .flat_map(|contact| contact.account.devices().map(move |device| (contact, device)));
-        for (contact, device) in to.take(REQUESTS_PER_LINK_MAX) {
+        let mut to: Vec<_> = to.collect();
+        // More than one link may carry: each begins somewhere else, so that all get their turn.
+        let begin = usize::try_from(cx.rng.next_u32()).unwrap_or(0) % to.len().max(1);
+        to.rotate_left(begin);
+        for (contact, device) in to.into_iter().take(REQUESTS_PER_LINK_MAX) {
             let introduction = Introduction {
                 name: self.profile.name.clone(),
                 greeting: contact.greeting.clone(),

@@ -123,14 +123,18 @@ impl Engine {
         };
         let limit = limit.clamp(1, HISTORY_MAX);
         let mut messages = Vec::new();
+        let mut rows_read = 1;
         while messages.len() < limit {
-            let rows = store.newest(number, below, limit - messages.len())?;
+            // Entries that are not shown must not cost a query each.
+            let rows = store.newest(number, below, (limit - messages.len()).max(rows_read))?;
+            rows_read = HISTORY_MAX;
             let Some(last) = rows.last() else { break };
             below = Some(last.position);
             for row in rows {
                 messages.extend(self.view_message(with, row)?);
             }
         }
+        messages.truncate(limit);
         messages.reverse();
         Ok(Ok(messages))
     }

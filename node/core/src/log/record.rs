@@ -47,6 +47,7 @@ pub(super) fn decode(id: LogId, bytes: &[u8]) -> Result<Log, DecodeError> {
                 authors,
                 pending: Pending::default(),
                 changed: false,
+                is_new: false,
             })
         })
     })
