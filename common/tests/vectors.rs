@@ -250,6 +250,7 @@ fn share_reason(error: &ShareError) -> &'static str {
     match error {
         ShareError::Checksum => "checksum",
         ShareError::Version => "version",
+        ShareError::IdAlone => "id-alone",
         ShareError::NotALink => "not-a-link",
         ShareError::Card(_) => "card",
         ShareError::Account(_) => "account",

@@ -356,7 +356,7 @@ fn strangers() -> Vec<Operation> {
 
 fn floods() -> Vec<Operation> {
     let flood = |count, manner| Operation::Flood { link: 0, device: 0, count, manner };
-    vec![flood(40, 9), flood(60, 12), Operation::Restart { backup: false }]
+    vec![flood(30, 9), flood(0xffff, 8), Operation::Restart { backup: false }]
 }
 
 /// Genuine frames come changed.

@@ -482,12 +482,22 @@ async fn a_connection_that_carried_much_is_renewed() {
     let (mut alice, mut bob) = (Node::with(short).await, Node::start(&[TCP]).await);
     alice.network.dial(vec![bob.address()]);
     let (old_at_alice, old_at_bob) = (alice.up().await, bob.up().await);
-    for _ in 0..4 {
-        let frame = vec![0; FRAME_BYTES_MAX];
+    let frame = vec![0; FRAME_BYTES_MAX];
+    for _ in 0..3 {
         passes(&alice, old_at_alice.link, &mut bob, old_at_bob.link, &frame).await;
     }
+    // The last one crosses the limit: it and the new link come in either order.
+    alice.network.send(old_at_alice.link, frame.clone()).unwrap();
     alice.up().await;
-    bob.up().await;
+    let mut seen = [false; 2];
+    for _ in 0..2 {
+        match bob.link_event().await {
+            NetworkEvent::Frame { bytes, .. } => seen[0] = bytes == frame,
+            NetworkEvent::LinkUp { .. } => seen[1] = true,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(seen, [true; 2], "the frame and the new link");
     alice.down(old_at_alice.link).await;
     bob.down(old_at_bob.link).await;
 }

@@ -5,8 +5,7 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    missing_docs,
-    reason = "a benchmark stops where its set-up fails; criterion's macro makes a public item"
+    reason = "a benchmark stops where its set-up fails"
 )]
 
 use std::{

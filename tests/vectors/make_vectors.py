@@ -424,7 +424,7 @@ def links():
     }
     wrong = [
         ("no prefix", "not-a-link", text.removeprefix("kith:")),
-        ("no card", "not-a-link", text.split("#")[0]),
+        ("no card", "id-alone", text.split("#")[0]),
         ("padded base64", "not-a-link", text + "="),
         ("another account in front", "mismatch", link(other, ALICE_PROOF, "Alice", [])),
         ("card of version 2", "card", link(shared, ALICE_PROOF, "Alice", [], version=2)),

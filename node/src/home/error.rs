@@ -95,7 +95,7 @@ pub enum HomeError {
         given: usize,
     },
     /// The recovery words were confirmed and erased before.
-    #[error("the recovery words were confirmed before and are on this device no more")]
+    #[error("you confirmed having the recovery words; they are no longer on this device")]
     AlreadyConfirmed,
     /// The disk refused.
     #[error("{doing} {}: {cause}; check the disk and your rights to it", .path.display())]

@@ -8,7 +8,7 @@ use std::{
 
 use super::{HomeError, database};
 
-/// Largest key file in bytes: an account proof of 16 KiB and sealed keys, with room to grow.
+/// Largest key file in bytes: an account proof of 32 KiB and sealed keys, with room to grow.
 const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
 
 pub(super) fn key_file(dir: &Path) -> PathBuf {

@@ -1,3 +1,5 @@
+//! Do keys stay where they belong? A home is made, opened, changed, damaged and stolen.
+
 use std::fs;
 
 use kith_common::crypto::hash;
