@@ -585,18 +585,3 @@ fn what_is_there_is_not_taken_again() {
     assert!(again.accepted.is_empty());
     assert_eq!(again.sender_has, Reached::from([(key(b'a').device(), 2)]));
 }
-
-/// ```text
-/// a1 ─► a2
-/// ```
-/// One sender has only a2, another only a1.
-#[test]
-fn a_sender_has_what_it_sent_and_not_what_others_sent() {
-    let mut dag = Dag::default();
-    dag.write("a1", "").write("a2", "");
-    let mut holder = Holder::new();
-    holder.get(&dag, "a2", at(HOUR_MS));
-    let second = holder.get(&dag, "a1", at(HOUR_MS));
-    assert_eq!(second.accepted.len(), 2);
-    assert_eq!(second.sender_has, Reached::from([(key(b'a').device(), 1)]));
-}

@@ -2,6 +2,21 @@
 
 use super::*;
 
+/// ```text
+/// a1 ─► a2
+/// ```
+/// One sender has only a2, another only a1.
+#[test]
+fn a_sender_has_what_it_sent_and_not_what_others_sent() {
+    let mut dag = Dag::default();
+    dag.write("a1", "").write("a2", "");
+    let mut holder = Holder::new();
+    holder.get(&dag, "a2", at(HOUR_MS));
+    let second = holder.get(&dag, "a1", at(HOUR_MS));
+    assert_eq!(second.accepted.len(), 2);
+    assert_eq!(second.sender_has, Reached::from([(key(b'a').device(), 1)]));
+}
+
 #[test]
 fn a_log_has_a_bounded_number_of_writers() {
     let mut holder = Holder::new();
