@@ -28,7 +28,7 @@ use self::{
 };
 use crate::{
     delivery::Reached,
-    limits::{CLOCK_AHEAD_MS_MAX, LATE_MS_MIN},
+    limits::LATE_MS_MIN,
     refusal::Refusal,
     store::{AuthorNumber, EntryRow, LogNumber, Place, Position, RecordKind, Store, StoreError},
 };
@@ -59,7 +59,6 @@ pub struct Log {
     number: LogNumber,
     authors: Vec<Author>,
     highest: Option<Position>,
-    clock: Hlc,
     pending: Pending,
     changed: bool,
     is_new: bool,
@@ -111,7 +110,6 @@ impl Log {
             number,
             authors: Vec::new(),
             highest: None,
-            clock: Hlc::ZERO,
             pending: Pending::default(),
             changed: false,
             is_new: true,
@@ -236,7 +234,7 @@ impl Log {
             prev: own.map(|head| head.position.id),
             parents: parents.into_iter().map(|(mark, _)| mark).collect(),
             depth: depth.map_or(1, |depth| depth + 1),
-            hlc: self.reading(now),
+            hlc: Hlc::at(now),
             account_head: draft.account_head,
             kind: draft.kind,
             body_hash: entry::hash_body(&draft.body),
@@ -259,14 +257,6 @@ impl Log {
             }
             _ => Err(StoreError::new("Writing a message", "the log's own state is inconsistent")),
         }
-    }
-
-    /// The clock of an entry written now. If our own clock has gone back by so much that others
-    /// would hold the entry, only its place in the DAG keeps it behind what came before.
-    fn reading(&self, now: Timestamp) -> Hlc {
-        let next = self.clock.next();
-        let held = next.time() > now.plus_millis(CLOCK_AHEAD_MS_MAX);
-        if held { Hlc::at(now) } else { next.max(Hlc::at(now)) }
     }
 
     /// Heads of other devices that no entry names, the newest [`PARENTS_MAX`], with their depths.
@@ -449,7 +439,6 @@ impl Log {
             }
         }
         self.highest = self.highest.max(Some(position));
-        self.clock = self.clock.max(hlc);
         self.changed = true;
         store.add_entry(&EntryRow {
             place,

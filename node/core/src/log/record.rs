@@ -3,7 +3,6 @@
 use kith_common::{
     codec::{DecodeError, Reader, Writer},
     ids::{DeviceId, EntryId, LogId},
-    time::Hlc,
 };
 
 use super::{Author, Head, Log, Pending};
@@ -16,10 +15,9 @@ const VERSION: u64 = 1;
 
 pub(super) fn encode(log: &Log) -> Vec<u8> {
     let mut writer = Writer::new();
-    writer.map(4).uint(0).uint(VERSION);
+    writer.map(3).uint(0).uint(VERSION);
     writer.uint(1).uint(u64::from(log.number.0));
-    writer.uint(2).uint(log.clock.bits());
-    writer.uint(3).array(log.authors.len());
+    writer.uint(2).array(log.authors.len());
     for author in &log.authors {
         let Head { seq, position, depth } = author.head;
         writer.array(7).bytes(author.device.as_bytes());
@@ -37,13 +35,11 @@ pub(super) fn decode(id: LogId, bytes: &[u8]) -> Result<Log, DecodeError> {
             }
             let number = m.required(1)?.uint_max("log number", u64::from(u32::MAX))?;
             let number = u32::try_from(number).map_err(|_| DecodeError::Value("log number"))?;
-            let clock = Hlc::from_bits(m.required(2)?.uint()?);
-            let authors = m.required(3)?.list("authors", AUTHORS_MAX, read_author)?;
+            let authors = m.required(2)?.list("authors", AUTHORS_MAX, read_author)?;
             Ok(Log {
                 id,
                 number: LogNumber(number),
                 highest: authors.iter().map(|author| author.head.position).max(),
-                clock,
                 authors,
                 pending: Pending::default(),
                 changed: false,
