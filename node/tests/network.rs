@@ -8,141 +8,27 @@
 )]
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::BTreeSet,
     io::Write,
     net::{Ipv4Addr, TcpStream, UdpSocket},
     sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
-use kith::network::{LinkId, Network, NetworkConfig, NetworkError, NetworkEvent, SendError};
+use kith::network::{Network, NetworkError, NetworkEvent, SendError};
 use kith_common::limits::FRAME_BYTES_MAX;
-use tokio::{
-    sync::mpsc,
-    time::{interval, timeout},
-};
+use tokio::{sync::mpsc, time::timeout};
 
+#[path = "network/node.rs"]
+mod node;
 #[path = "network/raw.rs"]
 mod raw;
+
+use node::{Node, config, linked, passes};
 
 const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A network and what it tells.
-struct Node {
-    network: Network,
-    events: mpsc::Receiver<NetworkEvent>,
-    /// Events that came before the first `Listening`.
-    early: VecDeque<NetworkEvent>,
-    addresses: Vec<String>,
-}
-
-/// What `LinkUp` says.
-#[derive(Clone, Debug)]
-struct Up {
-    link: LinkId,
-    own: Box<[u8]>,
-    peer: Box<[u8]>,
-    address: String,
-}
-
-fn config(listen: &[&str]) -> NetworkConfig {
-    LazyLock::force(&LOG);
-    NetworkConfig::new(listen.iter().map(|address| address.parse().unwrap()).collect())
-}
-
-impl Node {
-    async fn start(listen: &[&str]) -> Self {
-        Self::with(config(listen)).await
-    }
-
-    async fn with(config: NetworkConfig) -> Self {
-        let (sender, events) = mpsc::channel(16);
-        let network = Network::start(config, sender).await.unwrap();
-        let mut node = Self { network, events, early: VecDeque::new(), addresses: Vec::new() };
-        while node.addresses.is_empty() {
-            match node.next().await {
-                NetworkEvent::Listening { addresses } => node.addresses = addresses,
-                other => node.early.push_back(other),
-            }
-        }
-        node
-    }
-
-    async fn next(&mut self) -> NetworkEvent {
-        timeout(PATIENCE, self.events.recv()).await.expect("an event in time").expect("an event")
-    }
-
-    /// The next event of a link.
-    async fn link_event(&mut self) -> NetworkEvent {
-        loop {
-            let event = match self.early.pop_front() {
-                Some(event) => event,
-                None => self.next().await,
-            };
-            match event {
-                NetworkEvent::Listening { addresses } => self.addresses = addresses,
-                NetworkEvent::Discovered { .. } => {}
-                event => return event,
-            }
-        }
-    }
-
-    async fn up(&mut self) -> Up {
-        match self.link_event().await {
-            NetworkEvent::LinkUp { link, own_transport, peer_transport, address } => {
-                Up { link, own: own_transport, peer: peer_transport, address }
-            }
-            other => panic!("{other:?} instead of LinkUp"),
-        }
-    }
-
-    async fn frame(&mut self, on: LinkId) -> Vec<u8> {
-        match self.link_event().await {
-            NetworkEvent::Frame { link, bytes } if link == on => bytes,
-            other => panic!("{other:?} instead of Frame({on:?})"),
-        }
-    }
-
-    async fn down(&mut self, on: LinkId) {
-        assert_eq!(self.link_event().await, NetworkEvent::LinkDown { link: on });
-    }
-
-    fn address(&self) -> String {
-        self.addresses.first().unwrap().clone()
-    }
-
-    fn count(&self, counter: &str) -> u64 {
-        *self.network.counters().get(counter).unwrap_or_else(|| panic!("no counter {counter}"))
-    }
-
-    /// Counters have no event of their own.
-    async fn counted(&self, counter: &str, at_least: u64) {
-        let reached = async {
-            let mut tick = interval(Duration::from_millis(5));
-            while self.count(counter) < at_least {
-                tick.tick().await;
-            }
-        };
-        let late = timeout(PATIENCE, reached).await.is_err();
-        assert!(!late, "{counter} below {at_least}: {:?}", self.network.counters());
-    }
-}
-
-/// Two nodes and the link between them; the first one dialled.
-async fn linked(transport: &str) -> (Node, Up, Node, Up) {
-    let (mut alice, mut bob) = (Node::start(&[transport]).await, Node::start(&[transport]).await);
-    alice.network.dial(vec![bob.address()]);
-    let (at_alice, at_bob) = (alice.up().await, bob.up().await);
-    (alice, at_alice, bob, at_bob)
-}
-
-/// Sends a frame from one end to the other.
-async fn passes(from: &Node, on: LinkId, to: &mut Node, at: LinkId, frame: &[u8]) {
-    from.network.send(on, frame.to_vec()).unwrap();
-    assert_eq!(to.frame(at).await, frame);
-}
 
 #[tokio::test]
 async fn frames_pass_both_ways() {

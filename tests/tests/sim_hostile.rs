@@ -362,6 +362,7 @@ fn a_certificate_serves_on_its_link_only() {
         not_after: BEGIN_MS + CERTIFICATE_MS,
     };
     let other = Puppet::new(2);
+    victim.add(&other);
     for wrong in [
         mallory.certificate_of(
             TransportCert { not_after: 5, ..fine.clone() },

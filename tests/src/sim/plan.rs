@@ -145,7 +145,8 @@ impl Plan {
             88..90 => self.turn_away(world, node),
             90..92 => world.run_ms(90_000),
             _ => {
-                if let Some(mallory) = self.mallory {
+                let Some(mallory) = self.mallory else { return };
+                for _ in 0..=self.below(4) {
                     let trick = self.pick(&Trick::ALL);
                     world.misbehave(world.people[mallory].nodes.start, trick);
                 }

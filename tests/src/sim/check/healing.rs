@@ -36,6 +36,8 @@ impl World {
     /// If it does not come right in ten minutes.
     pub fn settle(&mut self) {
         self.heal();
+        // What people have just asked for is carried out first.
+        self.run_ms(100);
         self.settle_within(HEALING_MS);
     }
 
