@@ -8,7 +8,7 @@ shift
 [ $# -gt 0 ] || set -- $(ls fuzz_targets | sed 's/\.rs$//')
 for target; do
     case $target in
-        engine) length=1500 ;;
+        engine) length=1000 ;;
         envelope_frontier | envelope_contact_request | frame | link) length=6000 ;;
         *) length=2100 ;;
     esac

@@ -12,7 +12,7 @@ use crate::source::Source;
 use self::{operation::Operation, world::World};
 
 /// Operations in one run.
-const OPERATIONS_MAX: usize = 32;
+const OPERATIONS_MAX: usize = 24;
 
 /// Runs a list of operations and checks the rules after each.
 pub fn engine(data: &[u8]) {

@@ -92,14 +92,14 @@ impl Form for Blob {
     }
 }
 
-/// At most 31 forms, with their number in one byte.
+/// At most 15 forms, with their number in one byte.
 impl<T: Form> Form for Vec<T> {
     fn read(source: &mut Source<'_>) -> Self {
-        (0..u8::read(source) % 32).map(|_| T::read(source)).collect()
+        (0..u8::read(source) % 16).map(|_| T::read(source)).collect()
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        let count = self.len().min(31);
+        let count = self.len().min(15);
         out.push(u8::try_from(count).unwrap_or(0));
         self.iter().take(count).for_each(|form| form.write(out));
     }

@@ -19,6 +19,9 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 /// 2026-01-01T00:00:00Z in milliseconds.
 const START: u64 = 1_767_225_600_000;
 
+/// Ten thousand inputs a second: about what a busy engine handles.
+const INPUTS_PER_MS: u64 = 10;
+
 /// A store that takes transactions; both implementations do.
 pub trait Transactions: Store {
     /// Begins a transaction.
@@ -54,6 +57,7 @@ pub struct Side<S> {
     pub store: S,
     rng: ChaCha8Rng,
     now: u64,
+    handled: u64,
 }
 
 /// A person whose keys come from one letter.
@@ -77,7 +81,7 @@ impl<S: Transactions> Side<S> {
         };
         let engine = Engine::open(identity(name), "name", &mut cx).expect("a new store opens");
         store.commit_transaction();
-        Self { engine, store, rng, now: START }
+        Self { engine, store, rng, now: START, handled: 0 }
     }
 
     /// Handles one input in its own transaction.
@@ -90,7 +94,8 @@ impl<S: Transactions> Side<S> {
 
     /// Handles one input in a transaction that somebody else opened.
     pub fn handle_open(&mut self, input: Input) -> Vec<Output> {
-        self.now += 1;
+        self.handled += 1;
+        self.now += u64::from(self.handled.is_multiple_of(INPUTS_PER_MS));
         let mut out = Vec::new();
         let mut cx = Context {
             now: Timestamp::from_millis(self.now),
@@ -149,6 +154,9 @@ pub fn talk<A: Transactions, B: Transactions>(
         for bytes in std::mem::take(to_b) {
             to_a.extend(frames(b.handle(Input::Frame { link, bytes })));
         }
+        // What is owed after a pause goes out too.
+        a.now += 10;
+        b.now += 10;
         to_a.extend(frames(b.handle(Input::Tick)));
         for bytes in std::mem::take(to_a) {
             to_b.extend(frames(a.handle(Input::Frame { link, bytes })));

@@ -219,8 +219,10 @@ fn reading_is_told_only_if_one_wants() {
     assert_eq!(read(&mut world, "one", None), [all]);
     assert_eq!(read(&mut world, "two", Some(true)), [read_all, read_all]);
     assert_eq!(read(&mut world, "three", Some(false)), [read_all, read_all, all]);
+    // What is said about the fourth tells nothing about the third.
+    assert_eq!(read(&mut world, "four", None), [read_all, read_all, all, all]);
     world.restart_all();
-    assert_eq!(states(&world, alice, bob), [read_all, read_all, all]);
+    assert_eq!(states(&world, alice, bob), [read_all, read_all, all, all]);
 }
 
 #[test]
@@ -325,6 +327,24 @@ fn crashes_neither_lose_nor_double() {
         assert!((5..120).contains(&shown.len()), "{} of 120 were committed", shown.len());
         world.restart_all();
         assert_eq!(texts(&world, bob, alice), shown);
+    }
+}
+
+#[test]
+fn what_is_lost_on_a_link_that_stands_is_said_again() {
+    for seed in 0..20 {
+        let mut world = World::new(seed, "what_is_lost_on_a_link");
+        let (alice, bob) = (world.person("alice", 1), world.person("bob", 1));
+        world.weather = Weather { loss_per_mille: 500, ..Weather::default() };
+        world.run_ms(100);
+        world.befriend(alice, bob);
+        for number in 0..10 {
+            world.say(alice, bob, &format!("number {number}"));
+            world.run_ms(700);
+        }
+        // Half of everything is still lost.
+        world.settle_within(15 * MINUTE_MS);
+        assert_eq!(texts(&world, bob, alice).len(), 10);
     }
 }
 

@@ -32,8 +32,8 @@ pub const RESEND_MS_MIN: u64 = 3_000;
 pub const RESEND_MS_MAX: u64 = 60_000;
 /// The slowest line that is waited for: 128 kbit/s.
 pub const SLOW_LINE_BYTES_PER_MS: u64 = 16;
-/// Shortest time between two of our frontiers for one log: a flood costs 200 signatures a second.
-pub const FRONTIER_MS_MIN: u64 = 5;
+/// Shortest time between two of our frontiers for one log: a flood costs 500 signatures a second.
+pub const FRONTIER_MS_MIN: u64 = 2;
 /// Time after which an established link is asked again for a frontier that never came.
 pub const FRONTIER_ASK_MS: u64 = 3_000;
 

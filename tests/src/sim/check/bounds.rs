@@ -6,7 +6,7 @@ use crate::sim::World;
 
 /// Bytes that may be on their way on one wire: a window for one log, frames that were sent again
 /// and what else is said.
-const FLYING_BYTES_MAX: usize = 8 << 20;
+const FLYING_BYTES_MAX: usize = 4 << 20;
 /// Devices that may write in one log of the simulation.
 const AUTHORS: usize = 6;
 
