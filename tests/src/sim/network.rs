@@ -183,6 +183,7 @@ impl World {
             target.newest_ms = at_ms;
         }
         target.flying_bytes += bytes.len();
+        self.check_flying(wire, end);
         self.at(at_ms + extra - now_ms, Happening::Frame { wire, end, bytes });
     }
 
