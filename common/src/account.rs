@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::{
     codec::{DecodeError, Reader, Writer},
     crypto,
-    envelope::{self, Payload, Signed, Verified, sign},
+    envelope::{Payload, Signed, Verified, sign},
     ids::{AccountId, DeviceId, EntryId},
     keys::SigningKey,
     limits::{
@@ -368,11 +368,6 @@ impl Payload for TransportCert {
         writer.uint(1).bytes(&self.audience);
         writer.uint(2).uint(self.not_after);
     }
-}
-
-/// Whether an envelope may stand in an account proof behind the genesis.
-pub fn is_operation(bytes: &[u8]) -> bool {
-    envelope::kind(bytes).is_ok_and(|kind| kind == DeviceAdd::KIND)
 }
 
 #[cfg(test)]

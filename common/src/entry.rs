@@ -85,6 +85,25 @@ pub struct EntryKind(pub u8);
 impl EntryKind {
     /// A text message.
     pub const TEXT: Self = Self(1);
+    /// How far a former device's chain is believed (spec 02 R18).
+    pub const CUT: Self = Self(2);
+    /// Self log: something about a contact (spec 07).
+    pub const CONTACT: Self = Self(64);
+    /// Self log: how far a log was read.
+    pub const READ: Self = Self(65);
+    /// Self log: what is deleted.
+    pub const DELETE: Self = Self(66);
+    /// Self log: a setting.
+    pub const SETTING: Self = Self(67);
+    /// Self log: what is being written.
+    pub const DRAFT: Self = Self(68);
+    /// Self log: the name of a device.
+    pub const DEVICE: Self = Self(69);
+
+    /// Whether this version shows such entries; others are kept and handed on (spec 03 R11).
+    pub const fn is_shown(self) -> bool {
+        self.0 == Self::TEXT.0
+    }
 }
 
 /// The signed header of a log entry.

@@ -1,6 +1,7 @@
 //! What may local programs ask? The HTTP API on loopback, for the page, the command line and bots.
 //!
-//! Every path is guarded by [`auth`]: exact host, own origin, and a session or key. The OpenAPI
+//! Every path is guarded by [`auth`]: exact host, own origin, and a session or key (but for the
+//! node's own proof, which comes before the key). The OpenAPI
 //! document at `/api/openapi.json` is made from the handlers themselves.
 
 mod auth;
@@ -28,7 +29,10 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use self::{auth::Sessions, error::ApiError};
-pub(crate) use self::{auth::launch_address, contacts::qr_code};
+pub(crate) use self::{
+    auth::{launch_address, secret},
+    contacts::qr_code,
+};
 use crate::driver::NodeHandle;
 
 /// Largest request body in bytes: a text of 60,000 bytes, every character escaped in JSON.
@@ -60,7 +64,7 @@ impl ApiState {
 #[derive(OpenApi)]
 #[openapi(info(
     title = "Kith local API",
-    description = "Speaks for one node, on loopback only. Programs send the key from `api.json` in the home folder as a bearer token; the page uses a session cookie and the `X-CSRF` header."
+    description = "Speaks for one node, on loopback only. Programs send the key from `api.json` in the home folder as a bearer token, once `/api/proof` has shown that this is the node of that folder; the page uses a session cookie and the `X-CSRF` header."
 ))]
 struct Document;
 
@@ -135,6 +139,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(auth::open_session, auth::session))
         .routes(routes!(auth::launch))
+        .routes(routes!(auth::prove))
         .routes(routes!(node::status))
         .routes(routes!(node::stop))
         .routes(routes!(node::settings, node::change_settings))

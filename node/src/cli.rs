@@ -1,4 +1,5 @@
-//! What can a person type? The command line: everything but `init` and `run` asks the running node.
+//! What can a person type? The command line: most commands ask the running node; those that need
+//! the passphrase work on the home folder.
 
 mod commands;
 mod show;
@@ -6,11 +7,11 @@ mod show;
 use std::{
     io::{IsTerminal, Write},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 use libp2p::Multiaddr;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -42,9 +43,10 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Read the passphrase from the first line of this file.
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "no_passphrase")]
+    #[arg(long, global = true, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
-    /// Keep keys without a passphrase: whoever has the disk has them.
+    /// Keep keys without a passphrase (`kith passphrase`: from now on): whoever has the disk has
+    /// them.
     #[arg(long, global = true)]
     no_passphrase: bool,
 }
@@ -104,6 +106,13 @@ enum Command {
         /// Let contacts see what you have read: on or off.
         #[arg(long, value_name = "on|off", value_parser = on_off)]
         read_receipts: Option<bool>,
+    },
+    /// Choose another passphrase for this device, or go without from now on by --no-passphrase.
+    /// The node may run meanwhile.
+    Passphrase {
+        /// Read the new passphrase from the first line of this file.
+        #[arg(long, value_name = "FILE", conflicts_with = "no_passphrase")]
+        new_passphrase_file: Option<PathBuf>,
     },
     /// The words that restore your account when every device is lost.
     #[command(subcommand)]
@@ -243,6 +252,10 @@ impl CliError {
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.contradict() {
+        let message = "--passphrase-file cannot be used with --no-passphrase";
+        Arguments::command().error(ErrorKind::ArgumentConflict, message).exit();
+    }
     let json = arguments.global.json;
     match commands::carry_out(arguments.global, arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
@@ -250,6 +263,15 @@ pub fn main() -> ExitCode {
             show::error(json, &error);
             ExitCode::from(error.exit_code())
         }
+    }
+}
+
+impl Arguments {
+    /// Whether a passphrase was both given and denied. Where one is changed, the first is the old
+    /// one and the second says what is to come.
+    const fn contradict(&self) -> bool {
+        let changes = matches!(self.command, Some(Command::Passphrase { .. }));
+        !changes && self.global.no_passphrase && self.global.passphrase_file.is_some()
     }
 }
 
@@ -268,58 +290,90 @@ impl Global {
         if self.no_passphrase {
             return Ok(Some(Passphrase::None));
         }
-        if let Some(file) = &self.passphrase_file {
-            let text = std::fs::read_to_string(file).map(Zeroizing::new).map_err(|error| {
-                CliError::Refused(format!("cannot read {}: {error}", file.display()))
-            })?;
-            let line = text.lines().next().unwrap_or_default().to_owned();
-            return Ok(Some(Passphrase::Given(Zeroizing::new(line))));
+        self.old_passphrase()
+    }
+
+    /// The same where `--no-passphrase` speaks of the passphrase to come.
+    fn old_passphrase(&self) -> Result<Option<Passphrase>, CliError> {
+        match &self.passphrase_file {
+            Some(file) => first_line(file).map(Some),
+            None => {
+                Ok(std::env::var("KITH_PASSPHRASE").ok().map(Zeroizing::new).map(Passphrase::Given))
+            }
         }
-        Ok(std::env::var("KITH_PASSPHRASE").ok().map(Zeroizing::new).map(Passphrase::Given))
     }
 
     /// The passphrase of an existing home.
     pub(crate) fn passphrase(&self) -> Result<Passphrase, CliError> {
+        self.unlocks(self.given_passphrase()?, "Passphrase: ")
+    }
+
+    /// The passphrase of an existing home, and the one that it is to have.
+    fn passphrases(&self, new_file: Option<&Path>) -> Result<(Passphrase, Passphrase), CliError> {
+        let old = self.unlocks(self.old_passphrase()?, "The passphrase so far: ")?;
+        let new = match new_file {
+            _ if self.no_passphrase => Passphrase::None,
+            Some(file) => first_line(file)?,
+            None => ask_twice("--new-passphrase-file")?,
+        };
+        Ok((old, not_empty(new)?))
+    }
+
+    fn unlocks(&self, given: Option<Passphrase>, prompt: &str) -> Result<Passphrase, CliError> {
         if !crate::home::needs_passphrase(&self.home()?)? {
             return Ok(Passphrase::None);
         }
-        match self.given_passphrase()? {
+        match given {
             Some(given) => Ok(given),
-            None => ask_secretly("Passphrase: ").map(Passphrase::Given),
+            None => ask_secretly(prompt, GIVE).map(Passphrase::Given),
         }
     }
 
     /// The passphrase for a new home, asked twice.
     fn new_passphrase(&self) -> Result<Passphrase, CliError> {
-        if let Some(given) = self.given_passphrase()? {
-            return match &given {
-                Passphrase::Given(text) if text.is_empty() => Err(CliError::Refused(
-                    "the passphrase is empty: choose one, or say --no-passphrase".into(),
-                )),
-                _ => Ok(given),
-            };
-        }
-        let first = ask_secretly("Choose a passphrase for this device: ")?;
-        if first.is_empty() {
-            return Err(CliError::Refused(
-                "the passphrase is empty: choose one, or say --no-passphrase".into(),
-            ));
-        }
-        if ask_secretly("The same again: ")? == first {
-            Ok(Passphrase::Given(first))
-        } else {
-            Err(CliError::Refused("the two passphrases differ: try again".into()))
+        match self.given_passphrase()? {
+            Some(given) => not_empty(given),
+            None => ask_twice(GIVE),
         }
     }
 }
 
-fn ask_secretly(prompt: &str) -> Result<Zeroizing<String>, CliError> {
+/// How to give a passphrase where nobody can be asked.
+const GIVE: &str = "--passphrase-file or KITH_PASSPHRASE";
+
+fn first_line(file: &Path) -> Result<Passphrase, CliError> {
+    let text = std::fs::read_to_string(file)
+        .map(Zeroizing::new)
+        .map_err(|error| CliError::Refused(format!("cannot read {}: {error}", file.display())))?;
+    let line = text.lines().next().unwrap_or_default().to_owned();
+    Ok(Passphrase::Given(Zeroizing::new(line)))
+}
+
+fn not_empty(passphrase: Passphrase) -> Result<Passphrase, CliError> {
+    match &passphrase {
+        Passphrase::Given(text) if text.is_empty() => Err(CliError::Refused(
+            "the passphrase is empty: choose one, or say --no-passphrase".into(),
+        )),
+        _ => Ok(passphrase),
+    }
+}
+
+fn ask_twice(otherwise: &str) -> Result<Passphrase, CliError> {
+    let first = ask_secretly("Choose a passphrase for this device: ", otherwise)?;
+    let first = not_empty(Passphrase::Given(first))?;
+    let again = Passphrase::Given(ask_secretly("The same again: ", otherwise)?);
+    match (&first, &again) {
+        (Passphrase::Given(one), Passphrase::Given(other)) if one == other => Ok(first),
+        _ => Err(CliError::Refused("the two passphrases differ: try again".into())),
+    }
+}
+
+/// Asks at the terminal; elsewhere it is refused with the other way to say it.
+fn ask_secretly(prompt: &str, otherwise: &str) -> Result<Zeroizing<String>, CliError> {
     if !std::io::stdin().is_terminal() {
-        return Err(CliError::Refused(
-            "a passphrase is needed: give it with --passphrase-file or KITH_PASSPHRASE, \
-             or go without by --no-passphrase"
-                .into(),
-        ));
+        return Err(CliError::Refused(format!(
+            "a passphrase is needed: give it with {otherwise}, or go without by --no-passphrase"
+        )));
     }
     rpassword::prompt_password(prompt)
         .map(Zeroizing::new)

@@ -2,12 +2,29 @@
 
 use std::{io::Read, path::Path, time::Duration};
 
+use data_encoding::HEXLOWER;
+use kith_common::keys::Secret;
+use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::{
+    api::{
+        secret,
+        types::{Proof, hex},
+    },
+    proof::{self, NONCE_BYTES},
+    random::OsRandom,
+};
+
 /// File in the home folder that says where the node listens and holds the programs' key.
 pub const ACCESS_FILE: &str = "api.json";
+
+/// How long a node may take to show that it is ours: it asks nobody for that.
+const PROOF_TIMEOUT: Duration = Duration::from_secs(5);
+/// A proof is far below this, in bytes.
+const PROOF_BYTES_MAX: u64 = 1024;
 
 /// How to reach the running node; the file is readable by its owner only.
 #[derive(Serialize, Deserialize)]
@@ -23,7 +40,7 @@ pub struct Access {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// Nothing listens.
+    /// Nothing listens, or nothing that knows this home.
     #[error("the node is not running")]
     NotRunning,
     /// The node said no, and why.
@@ -39,22 +56,39 @@ pub struct Client {
 }
 
 impl Client {
-    /// Finds the node of a home folder.
+    /// Finds the node of a home folder and has it show that it is the one. What a killed node left
+    /// behind may lead to another program: nothing is sent to who cannot show it.
     ///
     /// # Errors
-    /// [`ClientError::NotRunning`] if none has been started there.
+    /// [`ClientError::NotRunning`] if none has been started there, or another program answers.
     pub fn open(home: &Path) -> Result<Self, ClientError> {
         let text =
             std::fs::read_to_string(home.join(ACCESS_FILE)).map_err(|_| ClientError::NotRunning)?;
-        let access = serde_json::from_str(&text).map_err(|_| ClientError::NotRunning)?;
+        let access: Access = serde_json::from_str(&text).map_err(|_| ClientError::NotRunning)?;
+        let key = secret(&access.key).ok_or(ClientError::NotRunning)?;
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
+            .max_redirects(0)
             .timeout_connect(Some(Duration::from_secs(5)))
             .timeout_recv_response(Some(Duration::from_secs(60)))
             .build()
             .into();
-        Ok(Self { access, agent })
+        let client = Self { access, agent };
+        if client.shows_that_it_knows(&key) { Ok(client) } else { Err(ClientError::NotRunning) }
+    }
+
+    fn shows_that_it_knows(&self, key: &Secret<32>) -> bool {
+        let mut nonce = [0; NONCE_BYTES];
+        OsRandom::new().fill_bytes(&mut nonce);
+        let question = self.agent.get(self.url(&format!("/api/proof?nonce={}", hex(&nonce))));
+        let question = question.config().timeout_global(Some(PROOF_TIMEOUT)).build();
+        let answer = question.call().ok().and_then(|mut answer| {
+            let reader = answer.body_mut().with_config().limit(PROOF_BYTES_MAX).reader();
+            serde_json::from_reader::<_, Proof>(reader).ok()
+        });
+        let given = answer.and_then(|given| HEXLOWER.decode(given.proof.as_bytes()).ok());
+        given.is_some_and(|given| proof::holds(key, &nonce, &given))
     }
 
     /// Reads.
@@ -131,7 +165,6 @@ impl Client {
         if !response.status().is_success() {
             return Err(refusal(response));
         }
-        // Another program that took the port of a node that is gone.
         document(response).ok_or(ClientError::NotRunning)
     }
 }

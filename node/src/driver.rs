@@ -346,7 +346,6 @@ impl Driver {
                 self.addresses.clone_from(&addresses);
                 Some(Input::Listening { addresses })
             }
-            NetworkEvent::Discovered { .. } => None,
         }
     }
 

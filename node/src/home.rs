@@ -189,6 +189,8 @@ pub fn confirm_recovery(
     if given.len() < CONFIRMED_WORDS_MIN {
         return Err(HomeError::WordsTooFew { given: given.len() });
     }
+    must_be_there(dir)?;
+    let _lock = folder::lock(dir)?;
     let mut keys = read(dir)?;
     let seed = open_recovery(&keys, passphrase)?.ok_or(HomeError::AlreadyConfirmed)?;
     words::check(&seed, given)?;
@@ -196,7 +198,8 @@ pub fn confirm_recovery(
     write(dir, &keys)
 }
 
-/// Seals the keys under another passphrase. Copies of the home made before still open with the old
+/// Seals the keys under another passphrase, in one step: after a crash either the old one or the new
+/// one opens them all. A running node goes on. Copies of the home made before still open with the old
 /// one.
 ///
 /// # Errors
@@ -207,6 +210,8 @@ pub fn change_passphrase(
     new: &Passphrase,
     cost: PasswordCost,
 ) -> Result<(), HomeError> {
+    must_be_there(dir)?;
+    let _lock = folder::lock(dir)?;
     let mut keys = read(dir)?;
     let old_kek = passphrase::key(old, keys.kdf())?;
     let (kdf, kek) = passphrase::choose(new, cost, &mut OsRandom::new())?;
@@ -225,6 +230,10 @@ fn open_recovery(keys: &KeyFile, passphrase: &Passphrase) -> Result<Option<Secre
     let kek = passphrase::key(passphrase, keys.kdf())?;
     keys.open(Part::Master, &kek)?;
     keys.has(Part::Recovery).then(|| keys.open(Part::Recovery, &kek)).transpose()
+}
+
+fn must_be_there(dir: &Path) -> Result<(), HomeError> {
+    if exists(dir) { Ok(()) } else { Err(HomeError::Missing(dir.into())) }
 }
 
 fn read(dir: &Path) -> Result<KeyFile, HomeError> {

@@ -9,6 +9,7 @@
 //! | `api` | what may local programs ask? |
 //! | `cli` | what can a person type? |
 //! | `client` | how does the command line talk to the node? |
+//! | `proof` | how does the node show that it is the one of this home? |
 //! | `run` | how does a node start and stop? |
 //! | `random` | where does randomness come from? |
 
@@ -18,6 +19,7 @@ pub mod client;
 pub mod driver;
 pub mod home;
 pub mod network;
+pub mod proof;
 pub mod random;
 pub mod run;
 pub mod sqlite;

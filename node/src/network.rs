@@ -179,11 +179,6 @@ pub enum NetworkEvent {
         /// Addresses to dial, without peer ids, in order.
         addresses: Vec<String>,
     },
-    /// A node was announced in the local network. The network dials it by itself.
-    Discovered {
-        /// Its address.
-        address: String,
-    },
 }
 
 impl fmt::Debug for NetworkEvent {
@@ -193,7 +188,6 @@ impl fmt::Debug for NetworkEvent {
             Self::Frame { link, bytes } => write!(f, "Frame({}, {} bytes)", link.0, bytes.len()),
             Self::LinkDown { link } => write!(f, "LinkDown({})", link.0),
             Self::Listening { addresses } => write!(f, "Listening({} addresses)", addresses.len()),
-            Self::Discovered { .. } => f.write_str("Discovered"),
         }
     }
 }

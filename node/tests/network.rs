@@ -467,7 +467,7 @@ async fn logs_tell_links_and_reasons_only() {
     for secret in ["127.0.0.1", "/ip4", "12D3Koo", "the-contents", &port, &peer] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
-    let events = format!("{:?}", NetworkEvent::Discovered { address: bob.address() });
+    let events = format!("{:?}", NetworkEvent::Listening { addresses: vec![bob.address()] });
     assert!(!events.contains(&port));
 }
 

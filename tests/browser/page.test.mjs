@@ -125,9 +125,13 @@ describe("two people", { concurrency: false }, () => {
   test("unread messages are counted in the list and in the title", async () => {
     await bob.page.goBack();
     await bob.page.getByText("Choose a conversation.").waitFor();
+    const questions = [];
+    bob.page.on("request", (request) => questions.push(new URL(request.url()).pathname));
     await write(alice.page, "are you there?");
     await bob.page.waitForFunction(() => document.title === "(1) Kith");
     await row(bob.page, "Alice").getByText("1 unread message").waitFor();
+    await row(bob.page, "Alice").getByText("are you there?").waitFor();
+    assert.ok(!questions.includes("/api/contacts"), "the event says enough");
     await row(bob.page, "Alice").click();
     await bob.page.waitForFunction(() => document.title === "Kith");
   });
@@ -173,6 +177,20 @@ describe("two people", { concurrency: false }, () => {
     await button(carol.page, "Unblock Alice").waitFor();
     assert.equal(await carol.page.locator(".request").count(), 0);
     assert.deepEqual(carol.problems, []);
+  });
+
+  test("who wrote last stands first in the list", async () => {
+    const { page } = alice;
+    const first = (name) => page.waitForFunction((name) => document.querySelector(".contact").textContent.includes(name), name);
+    await row(page, "Carol").click();
+    await write(page, "are you Carol?");
+    await first("Carol");
+    await write(bob.page, "it is me again");
+    await first("Bob");
+    await row(page, "Bob").getByText("1 unread message").waitFor();
+    await row(page, "Bob").click();
+    await row(page, "Bob").getByText("unread message").waitFor({ state: "detached" });
+    await row(page, "Carol").click();
   });
 
   test("everything can be done with the keyboard alone", async () => {

@@ -31,7 +31,8 @@ fn has_shape(object: &Value, fields: &str) {
     }
 }
 
-const CONTACT: &str = "name account status validity devices:texts online:bool unread:number";
+const CONTACT: &str =
+    "name account status validity devices:texts online:bool unread:number warning:maybe";
 const MESSAGE: &str = "id author:object text reply_to:maybe sent_at received_at state:maybe \
     late:bool parents:texts";
 
@@ -162,6 +163,7 @@ fn wrong_usage_exits_with_two() {
     let alice = Person::start("Alice");
     for command in [
         &["frobnicate"][..],
+        &["passphrase", "the new one"],
         &["send", "Bob"],
         &["contact"],
         &["history", "Bob", "--limit", "many"],
@@ -204,7 +206,7 @@ fn answers_have_the_shapes_that_programs_rely_on() {
     let status = alice.kith(&["status"]).json();
     has_shape(&status, "name account device version listening:texts peers:number links:number");
     has_shape(&status, "pending_entries:number recovery_confirmed:bool read_receipts:bool");
-    has_shape(&status, "page_built:bool uptime_seconds:number refusals:object");
+    has_shape(&status, "page_built:bool uptime_seconds:number warnings:texts refusals:object");
     assert_eq!((&status["name"], &status["peers"]), (&json!("Alice"), &json!(1)));
     assert_eq!(status["account"], alice.init["account"]);
     assert_eq!(status["device"], alice.init["device"]);
@@ -326,7 +328,7 @@ fn recovery_words_are_shown_until_they_are_confirmed() {
     let words = alice.init["recovery_words"].clone();
     assert_eq!(alice.kith(&["recovery", "show"]).json(), json!({ "words": words }));
     let word = |position: usize| format!("{position}={}", words[position - 1].as_str().unwrap());
-    let wrong = alice.kith(&["recovery", "confirm", &word(3), &word(11), "20=wrong"]);
+    let wrong = alice.kith(&["recovery", "confirm", &word(3), &word(11), "20=none-such"]);
     assert!(wrong.refusal(REFUSED).contains("word 20"));
     let few = alice.kith(&["recovery", "confirm", &word(3), &word(11)]);
     assert!(few.refusal(REFUSED).contains("at least 3"));
@@ -335,6 +337,45 @@ fn recovery_words_are_shown_until_they_are_confirmed() {
     assert_eq!(confirmed.json(), json!({}));
     assert_eq!(alice.kith(&["status"]).json()["recovery_confirmed"], true);
     assert!(alice.kith(&["recovery", "show"]).refusal(REFUSED).contains("no longer"));
+}
+
+#[test]
+fn a_passphrase_is_changed_while_the_node_runs_and_taken_away() {
+    let old = Setup { passphrase: Some("the old one".to_owned()), ..Setup::default() };
+    let mut alice = Person::start_with("Alice", old);
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (new, wrong) = (file("new", "the new one\nelse\n"), file("wrong", "a guess"));
+    let change = &["passphrase", "--new-passphrase-file", &new];
+    let refused = alice.kith(&[&change[..], &["--passphrase-file", &wrong]].concat());
+    assert!(refused.refusal(REFUSED).contains("the passphrase is wrong"));
+    let empty = ["passphrase", "--new-passphrase-file", &file("empty", "\n")];
+    assert!(alice.kith(&empty).refusal(REFUSED).contains("is empty"));
+    let unsaid = alice.kith(&["passphrase"]).refusal(REFUSED);
+    assert!(unsaid.contains("--new-passphrase-file"), "{unsaid}");
+    assert_eq!(alice.kith(&[&change[..], &["--no-passphrase"]].concat()).code, USAGE);
+    assert!(alice.kith(&["recovery", "show"]).code == DONE, "nothing has changed so far");
+
+    assert_eq!(alice.kith(change).json(), json!({}));
+    assert_eq!(alice.kith(&["status"]).code, DONE, "the node has not noticed");
+    let refused = alice.kith(&["recovery", "show"]).refusal(REFUSED);
+    assert!(refused.contains("the passphrase is wrong"), "{refused}");
+    alice.down();
+    let refused = run(alice.run_command(), "").refusal(REFUSED);
+    assert!(refused.contains("the passphrase is wrong"), "{refused}");
+    alice.unlock_by_file(std::path::Path::new(&new));
+    alice.up();
+    alice.down();
+
+    let shown = |alice: &Person| alice.kith(&["recovery", "show", "--no-passphrase"]);
+    assert!(shown(&alice).refusal(REFUSED).contains("has a passphrase"));
+    let without = ["passphrase", "--passphrase-file", &new, "--no-passphrase"];
+    assert_eq!(alice.kith(&without).json(), json!({}));
+    assert_eq!(shown(&alice).json()["words"], alice.init["recovery_words"]);
 }
 
 #[test]

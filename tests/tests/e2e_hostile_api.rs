@@ -11,6 +11,9 @@ use std::{
     net::{Shutdown, TcpStream},
 };
 
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use kith::proof;
+use kith_common::keys::Secret;
 use kith_tests::process::{PATIENCE, Person, Reply, until};
 use serde_json::json;
 
@@ -196,6 +199,35 @@ fn other_hosts_and_pages_are_refused_even_with_the_key() {
     }
     let ours = door.own("GET /api/status").header(format!("Origin: http://{}", door.address));
     assert_eq!(door.ask(&ours.header("Sec-Fetch-Site: same-origin")).status, 200);
+}
+
+#[test]
+fn the_proof_comes_before_the_key_but_not_before_the_host() {
+    let door = Door::new();
+    let nonce = [7; 32];
+    let path = format!("GET /api/proof?nonce={}", "07".repeat(32));
+    let ask = |line: &str| Request::new(line).header(&door.host);
+    let given = door.ask(&ask(&path));
+    let key = BASE64URL_NOPAD.decode(door.alice.api().key.as_bytes()).unwrap();
+    let key = Secret::from_slice(&key).unwrap();
+    assert_eq!(given.status, 200);
+    assert_eq!(given.body, json!({ "proof": HEXLOWER.encode(&proof::of(&key, &nonce)) }));
+    assert!(!given.body.to_string().contains(&door.alice.api().key));
+
+    door.refuses(&Request::new(&path), 421, "api_foreign_host");
+    door.refuses(&Request::new(&path).header("Host: evil.example"), 421, "api_foreign_host");
+    let foreign = ask(&path).header("Origin: http://evil.example");
+    door.refuses(&foreign, 403, "api_foreign_origin");
+    let foreign = ask(&path).header("Sec-Fetch-Site: cross-site");
+    door.refuses(&foreign, 403, "api_foreign_origin");
+    let bad = ["", "?nonce=", "?nonce=07", &format!("?nonce={}", "0g".repeat(32))];
+    let long = format!("?nonce={}", "07".repeat(33));
+    for query in bad.into_iter().chain([long.as_str()]) {
+        let line = format!("GET /api/proof{query}");
+        door.refuses(&ask(&line), 400, "api_bad_query");
+    }
+    door.refuses(&ask("POST /api/proof"), 401, "api_no_session");
+    door.refuses(&ask("GET /api/proof/"), 401, "api_no_session");
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! Real talk through real nodes: days of an IRC channel, their authors split over two ends.
 //!
-//! Input: `KITH_IRC`, or `../shared/data/ubuntu-irc.jsonl` beside the workspace (J. K. Kummerfeld
-//! et al., "A Large-Scale Corpus for Conversation Disentanglement", ACL 2019, CC BY 4.0). A few
-//! days are replayed; `KITH_REPLAY=all` replays every one.
+//! The day in `tests/data`, or every day of the file that `KITH_CHAT` names.
 
 #![expect(
     clippy::expect_used,
@@ -12,41 +10,23 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
-use kith_tests::process::{Message, PATIENCE, Person, until};
-use serde::Deserialize;
+use kith_tests::{
+    chat::{self, Line},
+    process::{Message, PATIENCE, Person, until},
+};
 
-/// Days of a normal run.
-const DAYS: usize = 3;
 /// Messages in a row while both ends are there.
 const TOGETHER: usize = 60;
 /// Messages in a row of one end while the other is away.
 const ALONE: usize = 25;
 const LONG: Duration = Duration::from_secs(60);
 
-#[derive(Debug, Clone, Deserialize)]
-struct Line {
-    day: String,
-    line: u64,
-    author: String,
-    text: String,
-    #[serde(default)]
-    reply_to: Vec<u64>,
-}
-
-impl Line {
-    /// The line that this one answers; a message answers one, so of several the last counts.
-    fn answers(&self) -> Option<u64> {
-        self.reply_to.iter().copied().max()
-    }
-
-    /// Which end the author sits at.
-    fn side(&self) -> usize {
-        self.author.bytes().map(usize::from).sum::<usize>() % 2
-    }
+/// Which end the author of a line sits at.
+fn side_of(line: &Line) -> usize {
+    line.author.bytes().map(usize::from).sum::<usize>() % 2
 }
 
 /// One end: who sits there and what they will still write.
@@ -71,7 +51,7 @@ impl Replay {
         let (alice, bob) = (Person::start("Alice"), Person::start("Bob"));
         alice.befriends(&bob);
         let end = |side: usize, person: Person, to: &'static str| {
-            let mine = day.iter().filter(|line| line.side() == side).cloned();
+            let mine = day.iter().filter(|line| side_of(line) == side).cloned();
             End { person, to, waiting: mine.collect(), away: false }
         };
         let ends = [end(0, alice, "Bob"), end(1, bob, "Alice")];
@@ -170,7 +150,7 @@ fn check(day: &[Line], replay: &Replay, histories: &[Vec<Message>; 2]) {
             if let Some(answered) = line.answers() {
                 assert!(place_of(answered) < place, "line {} stands above its question", line.line);
             }
-            let before = last[line.side()].replace(place);
+            let before = last[side_of(line)].replace(place);
             assert!(before < Some(place), "line {} stands above an earlier one", line.line);
         }
     }
@@ -191,29 +171,9 @@ fn replay_day(day: &[Line]) {
     );
 }
 
-fn days() -> Option<Vec<Vec<Line>>> {
-    let beside =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/ubuntu-irc.jsonl");
-    let path = std::env::var_os("KITH_IRC").map_or(beside, PathBuf::from);
-    let text = std::fs::read_to_string(path).ok()?;
-    let mut days: BTreeMap<String, Vec<Line>> = BTreeMap::new();
-    for line in text.lines() {
-        let line: Line = serde_json::from_str(line).expect("a line of the data set");
-        days.entry(line.day.clone()).or_default().push(line);
-    }
-    Some(days.into_values().collect())
-}
-
 #[test]
 fn a_day_of_real_talk_is_the_same_at_both_ends() {
-    let Some(days) = days() else {
-        println!("SKIPPED: the data set is not there; name it with KITH_IRC");
-        return;
-    };
-    let all = std::env::var("KITH_REPLAY").is_ok_and(|wanted| wanted == "all");
-    let wanted = if all { days.len() } else { DAYS };
-    assert!(days.len() >= wanted);
-    for day in days.iter().take(wanted) {
-        replay_day(day);
+    for day in chat::days() {
+        replay_day(&day);
     }
 }

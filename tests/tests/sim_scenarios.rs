@@ -1,7 +1,9 @@
 //! Do the stories that people will live come out right? Each in a small world of its own.
 
 use kith_common::ids::AccountId;
-use kith_core::{contacts::Status, delivery::DeliveryState, engine::Command};
+use kith_core::{
+    contacts::Status, delivery::DeliveryState, engine::Command, limits::PENDING_ENTRIES_MAX,
+};
 use kith_tests::sim::{World, network::Weather, plan};
 
 const MINUTE_MS: u64 = 60 * 1000;
@@ -248,18 +250,64 @@ fn a_clock_a_day_ahead_holds_up_its_own_messages_only() {
     assert_eq!(states(&world, bob, alice), [DeliveryState::DeliveredAll]);
     assert_eq!(texts(&world, carol, bob), ["also on time"]);
     assert_eq!(world.nodes[bob].next_link_number(), links, "the link stands meanwhile");
-    // A new link needs a certificate, and that is not believed from so far ahead.
+    // A new link comes up too: clocks may differ by two days for a session.
     world.set_connected(alice, false);
     world.run_ms(MINUTE_MS);
     world.set_connected(alice, true);
     world.say(bob, alice, "later");
     world.run_ms(10 * MINUTE_MS);
-    assert_eq!(states(&world, bob, alice)[1..], [DeliveryState::Queued]);
+    assert_eq!(states(&world, bob, alice)[1..], [DeliveryState::DeliveredAll]);
     // Her clock is put right; what it stamped comes when that time has come.
     world.nodes[alice].skew_ms = 0;
     world.run_ms(HOUR_MS);
     world.settle();
     assert_eq!(texts(&world, bob, alice).len(), 102);
+}
+
+#[test]
+fn clocks_days_apart_are_told_to_both_until_they_are_put_right() {
+    let (mut world, alice, bob) = alice_and_bob("clocks_days_apart");
+    let warnings = |world: &World| [alice, bob].map(|n| world.nodes[n].engine().warnings());
+    world.set_connected(alice, false);
+    world.nodes[alice].skew_ms = -i64::try_from(3 * 24 * HOUR_MS).unwrap();
+    world.say(alice, bob, "from the past");
+    world.run_ms(MINUTE_MS);
+    world.set_connected(alice, true);
+    assert_eq!(warnings(&world), [[].into(), Vec::<String>::new()]);
+    world.run_ms(10 * MINUTE_MS);
+    let about = |name| {
+        let clocks = format!("The clock of this device or of {name}'s differs by about 3 days");
+        vec![format!("{clocks}: check date and time")]
+    };
+    assert_eq!(warnings(&world), [about("bob"), about("alice")]);
+    assert_eq!(texts(&world, bob, alice).len(), 0);
+    world.nodes[alice].skew_ms = 0;
+    world.run_until(5 * MINUTE_MS, "it is there", |w| texts(w, bob, alice).len() == 1);
+    assert_eq!(warnings(&world), [[].into(), Vec::<String>::new()]);
+}
+
+#[test]
+fn a_thousand_early_messages_cost_neither_the_link_nor_a_storm() {
+    let (mut world, alice, bob) = alice_and_bob("a_thousand_early_messages");
+    world.set_connected(bob, false);
+    world.run_ms(MINUTE_MS);
+    world.nodes[alice].skew_ms = i64::try_from(25 * HOUR_MS).unwrap();
+    for number in 0..PENDING_ENTRIES_MAX + 200 {
+        world.say(alice, bob, &format!("early {number}"));
+    }
+    world.run_ms(MINUTE_MS);
+    world.set_connected(bob, true);
+    world.run_until(2 * MINUTE_MS, "they meet", |w| w.nodes[bob].engine().device_count() == 1);
+    world.run_ms(MINUTE_MS);
+    let (links, frames) = (world.nodes[bob].next_link_number(), world.frames_sent);
+    world.run_ms(20 * MINUTE_MS);
+    assert_eq!(world.nodes[bob].next_link_number(), links, "the link stands meanwhile");
+    let per_minute = (world.frames_sent - frames) / 20;
+    assert!(per_minute < 40, "{per_minute} frames a minute");
+    assert_eq!(texts(&world, bob, alice).len(), 0);
+    world.run_ms(HOUR_MS);
+    assert_eq!(texts(&world, bob, alice).len(), PENDING_ENTRIES_MAX + 200);
+    assert_eq!(world.nodes[bob].next_link_number(), links, "nor does it end then");
 }
 
 #[test]

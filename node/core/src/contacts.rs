@@ -10,7 +10,10 @@ use kith_common::{
 };
 use unicode_normalization::UnicodeNormalization;
 
-use crate::store::{RecordKind, Store, StoreError};
+use crate::{
+    limits::{CONTACTS_MAX, KNOWN_DEVICES_MAX, PENDING_CONTACTS_MAX},
+    store::{RecordKind, Store, StoreError},
+};
 
 /// How far two people have got with knowing each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,12 +94,15 @@ pub struct Contact {
     pub addresses: Vec<String>,
     /// What they were before they were blocked.
     pub before_block: Option<Status>,
+    /// A request that was never answered has a number, higher than those that came before.
+    pub request_number: Option<u64>,
 }
 
 impl Contact {
     fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
-        writer.map(7 + usize::from(self.before_block.is_some())).uint(0).uint(1);
+        let optional = [self.before_block.is_some(), self.request_number.is_some()];
+        writer.map(7 + optional.map(usize::from).iter().sum::<usize>()).uint(0).uint(1);
         writer.uint(1).array(self.account.proof().len());
         for envelope in self.account.proof() {
             writer.bytes(envelope);
@@ -111,6 +117,9 @@ impl Contact {
         }
         if let Some(status) = self.before_block {
             writer.uint(7).uint(status as u64);
+        }
+        if let Some(number) = self.request_number {
+            writer.uint(8).uint(number);
         }
         writer.finish()
     }
@@ -141,6 +150,7 @@ impl Contact {
                         r.text("address", ADDRESS_BYTES_MAX).map(str::to_owned)
                     })?,
                     before_block: m.optional(7)?.map(Status::read).transpose()?,
+                    request_number: m.optional(8)?.map(Reader::uint).transpose()?,
                 })
             })
         })
@@ -213,6 +223,33 @@ impl Contacts {
     /// Everybody whose devices we recognise on a link.
     pub fn known(&self) -> impl Iterator<Item = &Contact> {
         self.iter().filter(|contact| contact.status.is_known())
+    }
+
+    /// Whether all devices of an account can be known beside those of everybody else.
+    pub(crate) fn has_room_for(&self, account: &Account) -> bool {
+        let others = self.known().filter(|contact| contact.account.id() != account.id());
+        let devices: usize = others.map(|contact| contact.account.devices().len()).sum();
+        devices + account.devices().len() <= KNOWN_DEVICES_MAX
+    }
+
+    /// Whether another request can wait for its answer.
+    pub(crate) fn has_room_for_request(&self) -> bool {
+        let pending = self.iter().filter(|contact| contact.status == Status::Pending).count();
+        pending < PENDING_CONTACTS_MAX && self.len() < CONTACTS_MAX
+    }
+
+    /// The request that has waited longest and was never answered.
+    pub(crate) fn oldest_request(&self) -> Option<AccountId> {
+        let waiting = self.iter().filter(|contact| contact.status == Status::Pending);
+        let oldest =
+            waiting.filter(|c| c.request_number.is_some()).min_by_key(|c| c.request_number);
+        oldest.map(|contact| contact.account.id())
+    }
+
+    /// The number of the next request.
+    pub(crate) fn next_request_number(&self) -> u64 {
+        let newest = self.iter().filter_map(|contact| contact.request_number).max();
+        newest.unwrap_or(0).saturating_add(1)
     }
 
     /// How many there are.
@@ -306,6 +343,7 @@ mod tests {
             greeting: "hello".to_owned(),
             addresses: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
             before_block: None,
+            request_number: Some(7),
         }
     }
 

@@ -37,6 +37,7 @@ use crate::{
     session::{Link, LinkWants, Recognition},
     store::{AuthorNumber, Place, RecordKind, Store, StoreError},
     sync::{Outgoing, Overdue},
+    warnings::Warnings,
 };
 
 /// Names a link for as long as it lives; never used again within a process.
@@ -175,6 +176,9 @@ pub enum CommandError {
     /// The list is full.
     #[error("the contact list is full ({0}): remove somebody first")]
     TooManyContacts(usize),
+    /// More devices than can be known.
+    #[error("your contacts have too many devices ({0} fit): remove somebody first")]
+    TooManyDevices(usize),
     /// A name without a character.
     #[error("the name is empty: write what to call them")]
     EmptyName,
@@ -265,6 +269,7 @@ pub struct Engine {
     dialers: BTreeMap<AccountId, Dialer>,
     addresses: Vec<String>,
     refusals: Refusals,
+    warnings: Warnings,
     /// Conversations with something to save or send.
     touched: BTreeSet<LogId>,
 }
@@ -293,6 +298,7 @@ impl Engine {
             dialers: BTreeMap::new(),
             addresses: Vec::new(),
             refusals: Refusals::default(),
+            warnings: Warnings::default(),
             touched: BTreeSet::new(),
         };
         engine.refresh_recognition();
@@ -473,6 +479,7 @@ impl Engine {
     fn refresh_recognition(&mut self) {
         let known = self.contacts.known().flat_map(|contact| contact.account.devices());
         self.recognition.refresh(&self.me.device, known);
+        self.warnings.retain(|device| self.recognition.knows(device));
     }
 
     fn refuse(&mut self, cx: &mut Context<'_>, link: LinkId, refusal: Refusal) {

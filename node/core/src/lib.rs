@@ -18,6 +18,7 @@
 //! | `view` | what does a person see? |
 //! | `store` | where is it kept? |
 //! | `refusal` | what did we not accept? |
+//! | `warnings` | what is a person to be told about contacts' devices? |
 //! | `limits` | how much is too much? |
 
 pub mod contacts;
@@ -33,3 +34,4 @@ mod session;
 pub mod store;
 mod sync;
 pub mod view;
+pub mod warnings;

@@ -1,10 +1,17 @@
 //! How much is too much? Every bound of the engine, with its reason.
 
-/// Contacts of one account: each costs a few KiB of memory and a tag in every hello, and a hello
-/// holds 4,096 tags at up to 4 devices each.
+use kith_common::limits::HELLO_TAGS_MAX;
+
+/// Contacts of one account: each costs a few KiB of memory.
 pub const CONTACTS_MAX: usize = 1000;
-/// Contact requests that wait for an answer; more are dropped until some are answered.
+/// Devices of contacts and of those who were asked: each needs its tag in every hello.
+pub const KNOWN_DEVICES_MAX: usize = HELLO_TAGS_MAX;
+/// Contact requests that wait for an answer; the oldest one gives way to the next.
 pub const PENDING_CONTACTS_MAX: usize = 100;
+/// New contact requests that are taken on one link: an honest node asks for one person only.
+pub const NEW_REQUESTS_PER_LINK_MAX: u32 = 2;
+/// Warnings that are shown together: a clock that is wrong brings one for every contact.
+pub const WARNINGS_MAX: usize = 10;
 /// Contact requests of ours that one unrecognised link is offered.
 pub const REQUESTS_PER_LINK_MAX: usize = 64;
 /// Devices that may write in one log: two accounts of 32.
@@ -46,10 +53,13 @@ pub const HELLO_MS_MIN: u64 = 2_000;
 pub const INTRODUCTIONS_PER_LINK_MAX: u32 = 200;
 /// Time after which a link without a session is closed.
 pub const UNKNOWN_LINK_MS_MAX: u64 = 60_000;
-/// Lifetime of a transport certificate.
+/// Lifetime of a transport certificate: its end less this is the signer's clock.
 pub const CERTIFICATE_MS: u64 = 24 * 60 * 60 * 1000;
-/// How much the clocks of two devices may differ for a certificate to be believed.
-pub const CERTIFICATE_SKEW_MS: u64 = 24 * 60 * 60 * 1000;
+/// How far ahead of our clock the signer of a certificate may be: a wrong date, noticed by its
+/// messages, which are held from [`CLOCK_AHEAD_MS_MAX`] on.
+pub const CERTIFICATE_AHEAD_MS_MAX: u64 = 48 * 60 * 60 * 1000;
+/// How far behind our clock the signer of a certificate may be: what one allows, so does the other.
+pub const CERTIFICATE_BEHIND_MS_MAX: u64 = CERTIFICATE_AHEAD_MS_MAX;
 /// Links at one time; the transport has a lower limit of its own.
 pub const LINKS_MAX: usize = 1024;
 /// Refusals on one link after which it is closed.

@@ -50,6 +50,8 @@ pub(crate) struct Author {
     pub(crate) is_tip: bool,
     /// How far this account has read the chain.
     pub(crate) read: u64,
+    /// Entries behind `read` that are not shown.
+    pub(crate) hidden: u64,
 }
 
 /// One conversation.
@@ -154,12 +156,12 @@ impl Log {
         self.author(device).map_or(0, |(_, author)| author.head.seq)
     }
 
-    /// Entries by these devices that this account has not read.
+    /// Entries by these devices that are shown and that this account has not read.
     pub(crate) fn unread(&self, by: impl Fn(DeviceId) -> bool) -> u64 {
         self.authors
             .iter()
             .filter(|author| by(author.device))
-            .map(|author| author.head.seq.saturating_sub(author.read))
+            .map(|author| author.head.seq.saturating_sub(author.read.saturating_add(author.hidden)))
             .sum()
     }
 
@@ -170,6 +172,7 @@ impl Log {
         for author in &mut self.authors {
             self.changed |= author.read < author.head.seq;
             author.read = author.head.seq;
+            author.hidden = 0;
         }
         let any = self.changed;
         self.changed |= before;
@@ -420,7 +423,7 @@ impl Log {
         let Envelope::Authentic(verified) = candidate.envelope else { return Ok(()) };
         let Entering { place, position } = entering;
         let entry = verified.value();
-        let (depth, hlc) = (entry.depth, entry.hlc);
+        let (depth, hlc, hidden) = (entry.depth, entry.hlc, u64::from(!entry.kind.is_shown()));
         for parent in &entry.parents {
             if let Some(author) = self.authors.iter_mut().find(|a| a.device == parent.device) {
                 author.is_tip &= author.head.seq != parent.seq;
@@ -433,9 +436,11 @@ impl Log {
             Some(author) => {
                 author.head = head;
                 author.is_tip = true;
+                author.hidden += hidden;
             }
             None => {
-                self.authors.push(Author { device: candidate.device, head, is_tip: true, read: 0 });
+                let device = candidate.device;
+                self.authors.push(Author { device, head, is_tip: true, read: 0, hidden });
             }
         }
         self.highest = self.highest.max(Some(position));

@@ -33,6 +33,12 @@ pub enum Refusal {
     /// A certificate that is not for this link, expired, or of another device.
     #[error("the certificate does not serve on this link")]
     Certificate,
+    /// A certificate that would serve, by a clock too far from ours.
+    #[error("the clocks differ by about {days} days")]
+    ClocksApart {
+        /// By about how many days, from 2.
+        days: u64,
+    },
     /// Two entries of one device with one sequence number.
     #[error("a device wrote two entries with one number")]
     Fork,
@@ -54,6 +60,12 @@ pub enum Refusal {
     /// More hellos and requests on one link than an honest node has reason for.
     #[error("too many hellos and requests on one link")]
     TooManyIntroductions,
+    /// More contact requests on one link than an honest node has reason for.
+    #[error("too many contact requests on one link")]
+    TooManyRequests,
+    /// An account with more devices than can be known beside those of others.
+    #[error("too many devices to know")]
+    DevicesFull,
     /// Too many requests wait for an answer.
     #[error("too many contact requests wait for an answer")]
     RequestsFull,
@@ -74,6 +86,7 @@ impl Refusal {
             Self::NotEntitled => "not_entitled",
             Self::NoSession => "no_session",
             Self::Certificate => "bad_certificate",
+            Self::ClocksApart { .. } => "clocks_apart",
             Self::Fork => "fork",
             Self::Place => "bad_place",
             Self::AheadOfClock => "ahead_of_clock",
@@ -81,6 +94,8 @@ impl Refusal {
             Self::AuthorsFull => "authors_full",
             Self::RequestNotForUs => "request_not_for_us",
             Self::TooManyIntroductions => "too_many_introductions",
+            Self::TooManyRequests => "too_many_requests",
+            Self::DevicesFull => "devices_full",
             Self::RequestsFull => "requests_full",
             Self::LinksFull => "links_full",
         }
@@ -90,7 +105,12 @@ impl Refusal {
     pub const fn is_harmless(self) -> bool {
         matches!(
             self,
-            Self::AheadOfClock | Self::RequestNotForUs | Self::RequestsFull | Self::NoSession
+            Self::AheadOfClock
+                | Self::PendingFull
+                | Self::RequestNotForUs
+                | Self::RequestsFull
+                | Self::DevicesFull
+                | Self::NoSession
         )
     }
 }

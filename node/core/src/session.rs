@@ -12,14 +12,15 @@ use kith_common::{
     frame::{ContactRequest, Frame, TAG_BYTES},
     ids::{AccountId, DeviceId, LogId},
     keys::{Secret, SigningKey},
-    limits::{HELLO_TAGS_MAX, HELLO_TAGS_STEP},
+    limits::HELLO_TAGS_STEP,
     time::{Timestamp, Uptime},
 };
 use rand_core::CryptoRng;
 
 use crate::{
     limits::{
-        CERTIFICATE_MS, CERTIFICATE_SKEW_MS, HELLO_MS_MIN, INTRODUCTIONS_PER_LINK_MAX,
+        CERTIFICATE_AHEAD_MS_MAX, CERTIFICATE_BEHIND_MS_MAX, CERTIFICATE_MS, HELLO_MS_MIN,
+        INTRODUCTIONS_PER_LINK_MAX, KNOWN_DEVICES_MAX, NEW_REQUESTS_PER_LINK_MAX,
         UNKNOWN_LINK_MS_MAX,
     },
     refusal::Refusal,
@@ -52,6 +53,12 @@ impl Recognition {
                 Some((device, keys))
             })
             .collect();
+        debug_assert!(self.keys.len() <= KNOWN_DEVICES_MAX, "every known device has its tag");
+    }
+
+    /// Whether the device is one that we know.
+    pub(crate) fn knows(&self, device: DeviceId) -> bool {
+        self.keys.contains_key(&device)
     }
 }
 
@@ -69,6 +76,7 @@ pub(crate) struct Link {
     pub(crate) requests_sent: bool,
     pub(crate) refusals: u32,
     introductions: u32,
+    new_requests: u32,
     pub(crate) outgoing: BTreeMap<LogId, Outgoing>,
 }
 
@@ -101,6 +109,7 @@ impl Link {
             requests_sent: false,
             refusals: 0,
             introductions: 0,
+            new_requests: 0,
             outgoing: BTreeMap::new(),
         }
     }
@@ -134,9 +143,8 @@ impl Link {
 
     /// Whom we know, as tags, padded so that their number says little.
     pub(crate) fn hello(&self, known: &Recognition, rng: &mut dyn CryptoRng) -> Frame {
-        let keys = known.keys.values().take(HELLO_TAGS_MAX);
-        let mut tags: Vec<[u8; TAG_BYTES]> =
-            keys.map(|keys| tag(&keys.send, &self.own, &self.peer)).collect();
+        let tag_for = |keys: &PairKeys| tag(&keys.send, &self.own, &self.peer);
+        let mut tags: Vec<[u8; TAG_BYTES]> = known.keys.values().map(tag_for).collect();
         let padded = tags.len().max(1).next_multiple_of(HELLO_TAGS_STEP);
         tags.resize_with(padded, || {
             let mut random = [0; TAG_BYTES];
@@ -151,6 +159,12 @@ impl Link {
     pub(crate) fn may_introduce(&mut self) -> bool {
         self.introductions = self.introductions.saturating_add(1);
         self.introductions <= INTRODUCTIONS_PER_LINK_MAX
+    }
+
+    /// Counts a request of somebody new. Returns whether it is to be taken.
+    pub(crate) fn may_ask(&mut self) -> bool {
+        self.new_requests = self.new_requests.saturating_add(1);
+        self.new_requests <= NEW_REQUESTS_PER_LINK_MAX
     }
 
     pub(crate) fn keep_tags(&mut self, tags: Vec<[u8; TAG_BYTES]>) {
@@ -193,15 +207,15 @@ impl Link {
         let device = DeviceId::from_bytes(*cert.signer());
         let account = Account::fold(proof)?;
         let TransportCert { transport, audience, not_after } = cert.value();
-        let expires = Timestamp::from_millis(*not_after).plus_millis(CERTIFICATE_SKEW_MS);
-        let latest = now.plus_millis(CERTIFICATE_MS + CERTIFICATE_SKEW_MS);
         let serves = *transport == self.peer
             && *audience == self.own
-            && expires >= now
-            && *not_after <= latest.millis()
             && self.recognised == Some(device)
             && account.has(device);
-        if serves { Ok((device, account)) } else { Err(Refusal::Certificate) }
+        if !serves {
+            return Err(Refusal::Certificate);
+        }
+        check_clock(not_after.saturating_sub(CERTIFICATE_MS), now.millis())?;
+        Ok((device, account))
     }
 
     /// A contact request that only `device` can open, and only on this link.
@@ -259,6 +273,16 @@ impl Link {
     }
 }
 
+/// Whether the other's clock is near enough to ours; both in milliseconds since 1970 UTC.
+fn check_clock(theirs: u64, ours: u64) -> Result<(), Refusal> {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+    let (ahead, behind) = (theirs.saturating_sub(ours), ours.saturating_sub(theirs));
+    if ahead <= CERTIFICATE_AHEAD_MS_MAX && behind <= CERTIFICATE_BEHIND_MS_MAX {
+        return Ok(());
+    }
+    Err(Refusal::ClocksApart { days: ahead.max(behind).saturating_add(DAY_MS / 2) / DAY_MS })
+}
+
 /// What somebody says about themselves in a contact request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Introduction {
@@ -278,4 +302,58 @@ fn tag(key: &Secret<32>, sender: &[u8], receiver: &[u8]) -> [u8; TAG_BYTES] {
     let mut tag = [0; TAG_BYTES];
     tag.copy_from_slice(hash.split_at(TAG_BYTES).0);
     tag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: u64 = 1_700_000_000_000;
+    const HOUR_MS: u64 = 60 * 60 * 1000;
+
+    fn identity(seed: u8) -> Identity {
+        let key = |n: u8| SigningKey::from_seed(&[n; 32]);
+        let account = Account::create(&key(seed), &key(seed + 1), &key(seed + 2), [0; 32]);
+        Identity { account, device: key(seed + 1) }
+    }
+
+    /// Bob's end of a link on which he has recognised alice, and her end.
+    fn recognised(alice: &Identity, bob: &Identity) -> (Link, Link) {
+        let end =
+            |own: &[u8], peer: &[u8]| Link::new(own.into(), peer.into(), Uptime::from_millis(0));
+        let (alices, mut bobs) = (end(b"a", b"b"), end(b"b", b"a"));
+        bobs.recognised = Some(alice.device.device());
+        assert!(bob.account.has(bob.device.device()));
+        (bobs, alices)
+    }
+
+    /// What bob makes of alice's certificate when her clock is this much ahead of his.
+    fn check(ahead_ms: i64) -> Result<(), Refusal> {
+        let (alice, bob) = (identity(1), identity(10));
+        let (bobs, alices) = recognised(&alice, &bob);
+        let hers = Timestamp::from_millis(NOW_MS.saturating_add_signed(ahead_ms));
+        let Frame::Certificate { cert, proof, .. } = alices.certificate(&alice, &[], hers) else {
+            panic!("not a certificate")
+        };
+        let proven = bobs.check_certificate(&cert, &proof, Timestamp::from_millis(NOW_MS));
+        proven.map(|(device, _)| assert_eq!(device, alice.device.device()))
+    }
+
+    #[test]
+    fn clocks_may_differ_by_two_days_either_way() {
+        let hours = |hours: i64| hours * i64::try_from(HOUR_MS).unwrap();
+        for fine in [hours(-48), hours(-30), 0, hours(25), hours(48)] {
+            assert_eq!(check(fine), Ok(()), "{fine} ms ahead");
+        }
+        for (wrong, days) in [
+            (hours(-48) - 1, 2),
+            (hours(48) + 1, 2),
+            (hours(60), 3),
+            (hours(24 * 400), 400),
+            (hours(-24 * 400), 400),
+        ] {
+            assert_eq!(check(wrong), Err(Refusal::ClocksApart { days }), "{wrong} ms ahead");
+        }
+        assert!(check_clock(u64::MAX, 0).is_err());
+    }
 }

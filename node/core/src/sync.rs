@@ -130,7 +130,6 @@ impl Outgoing {
         if !self.heard || self.flying_bytes >= SYNC_WINDOW_BYTES {
             return Ok(batch);
         }
-        let was_idle = self.flying.is_empty();
         let mut cursors = self.cursors(log);
         let mut bytes = 0;
         while batch.len() < FRAME_ENTRIES_MAX && bytes < SYNC_FRAME_BYTES {
@@ -144,9 +143,6 @@ impl Outgoing {
             batch.push(carried);
         }
         self.flying_bytes += bytes;
-        if was_idle {
-            self.wait_ms = RESEND_MS_MIN;
-        }
         if !batch.is_empty() {
             self.wake_later(uptime);
         }
@@ -206,4 +202,62 @@ fn lowest(
         .filter(|cursor| !cursor.rows.is_empty())
         .min_by_key(|cursor| cursor.rows.front().map(|row| row.position));
     Ok(first.and_then(|cursor| cursor.rows.pop_front().map(|row| (cursor.device, row))))
+}
+
+#[cfg(test)]
+mod tests {
+    use kith_common::{
+        entry::{EntryKind, Text},
+        ids::{AccountId, EntryId, LogId},
+        keys::SigningKey,
+        limits::BODY_SALT_BYTES,
+        time::Timestamp,
+    };
+
+    use super::*;
+    use crate::{log::Draft, store::memory::MemoryStore};
+
+    fn key() -> SigningKey {
+        SigningKey::from_seed(&[1; 32])
+    }
+
+    fn write(log: &mut Log, store: &mut MemoryStore) {
+        let draft = Draft {
+            account: AccountId::from_bytes([1; 32]),
+            account_head: EntryId::from_bytes([0; 32]),
+            kind: EntryKind::TEXT,
+            body: Text { text: "hello".to_owned(), reply_to: None }.encode([7; BODY_SALT_BYTES]),
+        };
+        log.write(&key(), Timestamp::from_millis(1), draft, store).unwrap();
+    }
+
+    /// The other end answers each time that it has nothing: it cannot take the entry yet.
+    #[test]
+    fn what_is_not_taken_is_offered_ever_more_seldom() {
+        let mut store = MemoryStore::new();
+        let id = LogId::from_bytes([1; 32]);
+        let mut log = Log::load(&store, id, crate::store::LogNumber(1)).unwrap();
+        write(&mut log, &mut store);
+        let mut outgoing = Outgoing::new(Uptime::from_millis(0));
+        outgoing.frontier(Reached::new(), Uptime::from_millis(0));
+        let mut now = Uptime::from_millis(0);
+        let mut waits_s = Vec::new();
+        while waits_s.len() < 8 {
+            assert_eq!(outgoing.next_batch(&log, &store, now).unwrap().len(), 1);
+            outgoing.frontier(Reached::new(), now.plus_millis(1));
+            let due = outgoing.deadline().unwrap();
+            assert_eq!(outgoing.overdue(due), Overdue::SendAgain);
+            waits_s.push((due.millis() - now.millis()) / 1000);
+            now = due;
+        }
+        assert_eq!(waits_s, [3, 6, 12, 24, 48, 60, 60, 60]);
+        // Once it arrives, the next one is waited for as at first.
+        outgoing.next_batch(&log, &store, now).unwrap();
+        outgoing.frontier(Reached::from([(key().device(), 1)]), now);
+        assert_eq!(outgoing.deadline(), None);
+        write(&mut log, &mut store);
+        assert_eq!(outgoing.next_batch(&log, &store, now).unwrap().len(), 1);
+        let wait_ms = outgoing.deadline().unwrap().millis() - now.millis();
+        assert_eq!(wait_ms / 1000, RESEND_MS_MIN / 1000);
+    }
 }

@@ -1,7 +1,7 @@
 //! What does a person see? Values made from the engine's state and the store, for interfaces.
 
 use kith_common::{
-    entry::{Entry, EntryKind, Text},
+    entry::{Entry, Text},
     envelope::Signed,
     ids::{AccountId, DeviceId, EntryId},
     time::Timestamp,
@@ -11,6 +11,7 @@ use crate::{
     contacts::{Status, Validity},
     delivery::DeliveryState,
     store::{EntryRow, StoreError},
+    warnings::Warning,
 };
 
 /// A contact as shown.
@@ -34,6 +35,8 @@ pub struct ContactView {
     pub unread: u64,
     /// What was said with the request.
     pub greeting: String,
+    /// What the person is to be told about their devices.
+    pub warning: Option<Warning>,
 }
 
 /// A message as shown.
@@ -80,7 +83,7 @@ pub(crate) fn message(
     state: impl FnOnce(DeviceId, u64) -> DeliveryState,
 ) -> Result<Option<MessageView>, StoreError> {
     let Opened { entry, device } = open(&row)?;
-    if entry.kind != EntryKind::TEXT {
+    if !entry.kind.is_shown() {
         return Ok(None);
     }
     let text = row.body.as_deref().and_then(|body| Text::decode(body).ok());

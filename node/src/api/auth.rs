@@ -17,15 +17,15 @@ use axum::{
     middleware::Next,
     response::{AppendHeaders, IntoResponse, Response},
 };
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use kith_common::{keys::Secret, share::SharedId};
 
 use super::{
     ApiError, ApiState,
-    error::{Body, RefusedAs},
-    types::{Launch, OpenSession, SessionInfo},
+    error::{Body, Query, RefusedAs},
+    types::{Launch, OpenSession, Proof, ProofQuery, SessionInfo, hex},
 };
-use crate::random::OsRandom;
+use crate::{proof, random::OsRandom};
 
 /// Sessions of the page at one time; the oldest gives way.
 const SESSIONS_MAX: usize = 16;
@@ -111,7 +111,8 @@ fn text(secret: &Secret<32>) -> String {
     secret.expose(|bytes| BASE64URL_NOPAD.encode(bytes))
 }
 
-fn secret(text: &str) -> Option<Secret<32>> {
+/// A key or token from its text.
+pub(crate) fn secret(text: &str) -> Option<Secret<32>> {
     Secret::from_slice(&BASE64URL_NOPAD.decode(text.as_bytes()).ok()?)
 }
 
@@ -188,7 +189,8 @@ fn check(state: &ApiState, request: &Request) -> Result<(), Refusal> {
     }
     let path = request.uri().path();
     let opens_session = path == "/api/session" && request.method() == Method::POST;
-    if !path.starts_with("/api/") || opens_session {
+    let asks_proof = path == "/api/proof" && request.method() == Method::GET;
+    if !path.starts_with("/api/") || opens_session || asks_proof {
         return Ok(());
     }
     admit(state, request)
@@ -232,6 +234,24 @@ fn cookie(headers: &HeaderMap, port: u16) -> Option<&str> {
         .filter_map(|pair| pair.split_once('='))
         .find(|(found, _)| *found == name)
         .map(|(_, value)| value)
+}
+
+/// Shows that this is the node of its home, without any key: ask before you send the key. The
+/// answer is right if it is BLAKE2b-256 of `kith/api-proof/1` and the nonce, keyed with the 32
+/// bytes that `key` in `api.json` stands for (base64url).
+#[utoipa::path(get, path = "/api/proof", params(ProofQuery),
+    responses((status = 200, body = Proof), (status = 400, body = super::error::ErrorBody)))]
+pub(super) async fn prove(
+    State(state): State<Arc<ApiState>>,
+    Query(query): Query<ProofQuery>,
+) -> Result<Json<Proof>, ApiError> {
+    let nonce = HEXLOWER.decode(query.nonce.as_bytes()).ok().and_then(|raw| raw.try_into().ok());
+    let nonce = nonce.ok_or_else(|| {
+        let message = "the nonce is not 32 bytes: send 64 lower-case hexadecimal digits";
+        ApiError::bad_request("api_bad_query", message)
+    })?;
+    let sessions = state.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(Json(Proof { proof: hex(&proof::of(&sessions.key, &nonce)) }))
 }
 
 /// Opens a session of the page with a one-time token.

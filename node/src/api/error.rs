@@ -89,6 +89,7 @@ impl From<CommandError> for ApiError {
             CommandError::NotPending(_) => (StatusCode::CONFLICT, "not_pending"),
             CommandError::AcceptFirst(_) => (StatusCode::CONFLICT, "accept_first"),
             CommandError::TooManyContacts(_) => (StatusCode::CONFLICT, "too_many_contacts"),
+            CommandError::TooManyDevices(_) => (StatusCode::CONFLICT, "too_many_devices"),
             CommandError::EmptyText => (StatusCode::BAD_REQUEST, "empty_text"),
             CommandError::TextTooLong { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "text_too_long"),
             _ => (StatusCode::BAD_REQUEST, "refused"),

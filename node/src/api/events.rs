@@ -42,6 +42,7 @@ async fn happening(
                 let contact = engine.contact(with)?;
                 Some(Happening::Message {
                     contact: contact.shared.clone(),
+                    unread: contact.unread,
                     message: Box::new(types::message(engine, &contact, *message)),
                 })
             })

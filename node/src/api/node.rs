@@ -44,6 +44,7 @@ pub(super) async fn status(State(state): State<Arc<ApiState>>) -> Result<Json<St
                 read_receipts: engine.profile().read_receipts,
                 page_built: page::is_built(),
                 uptime_seconds,
+                warnings: engine.warnings(),
                 refusals,
             }
         })

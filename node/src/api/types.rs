@@ -42,6 +42,20 @@ pub struct Launch {
     pub web: String,
 }
 
+/// A question that only the node of a home can answer.
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct ProofQuery {
+    /// 32 fresh random bytes, in hex.
+    pub nonce: String,
+}
+
+/// That the node knows the programs' key.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Proof {
+    /// BLAKE2b-256 of `kith/api-proof/1` and the nonce, keyed with the 32 bytes of the key, in hex.
+    pub proof: String,
+}
+
 /// How the node is.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Status {
@@ -69,6 +83,8 @@ pub struct Status {
     pub page_built: bool,
     /// Seconds since the start.
     pub uptime_seconds: u64,
+    /// Sentences about what a person should put right, at most 10.
+    pub warnings: Vec<String>,
     /// What was refused since the start, by kind.
     pub refusals: BTreeMap<&'static str, u64>,
 }
@@ -160,6 +176,8 @@ pub struct Contact {
     pub last_message: Option<LastMessage>,
     /// What was said with the request.
     pub greeting: Option<String>,
+    /// A sentence about what a person should put right.
+    pub warning: Option<String>,
 }
 
 /// The newest message of a conversation.
@@ -254,6 +272,8 @@ pub enum Happening {
         contact: String,
         /// The message.
         message: Box<Message>,
+        /// Messages of theirs not yet read, this one included.
+        unread: u64,
     },
     /// Messages of ours have got further.
     State {
@@ -311,6 +331,7 @@ pub fn contact(view: &ContactView, last_message: Option<LastMessage>) -> Contact
         unread: view.unread,
         last_message,
         greeting: Some(view.greeting.clone()).filter(|greeting| !greeting.is_empty()),
+        warning: view.warning.map(|warning| warning.about(&view.name).to_string()),
     }
 }
 

@@ -25,6 +25,9 @@ pub(super) fn carry_out(global: Global, command: Option<Command>) -> Result<(), 
         Command::Init(arguments) => init(&global, &arguments),
         Command::Run(arguments) => start(&global, arguments),
         Command::Recovery(command) => recovery(&global, command),
+        Command::Passphrase { new_passphrase_file } => {
+            change_passphrase(&global, new_passphrase_file.as_deref())
+        }
         command => {
             let client = Client::open(&global.home()?)?;
             request(&global, &client, command)
@@ -85,7 +88,7 @@ fn start(global: &Global, arguments: RunArguments) -> Result<(), CliError> {
 fn request(global: &Global, client: &Client, command: Command) -> Result<(), CliError> {
     let json = global.json;
     match command {
-        Command::Init(_) | Command::Run(_) | Command::Recovery(_) => {}
+        Command::Init(_) | Command::Run(_) | Command::Recovery(_) | Command::Passphrase { .. } => {}
         Command::Status => show::answer(json, &client.get("/api/status")?, show::status),
         Command::Stop => {
             client.post("/api/stop", &json!({}))?;
@@ -223,6 +226,22 @@ fn recovery(global: &Global, command: RecoveryCommand) -> Result<(), CliError> {
             });
         }
     }
+    Ok(())
+}
+
+/// Done here too. A running node goes on: it holds what the passphrase opened.
+fn change_passphrase(global: &Global, new_file: Option<&Path>) -> Result<(), CliError> {
+    let folder = global.home()?;
+    let (old, new) = global.passphrases(new_file)?;
+    show::working(global.json, "Sealing your keys");
+    home::change_passphrase(&folder, &old, &new, PasswordCost::MODERATE)?;
+    show::answer(global.json, &json!({}), |_| {
+        show::line(match new {
+            Passphrase::Given(_) => "The new passphrase holds from now on.",
+            Passphrase::None => "From now on whoever has the disk has the keys.",
+        });
+        show::line("Copies of the home folder made before still open with the old passphrase.");
+    });
     Ok(())
 }
 

@@ -63,6 +63,21 @@ pub(super) fn read(dir: &Path) -> Result<Vec<u8>, HomeError> {
     Ok(bytes)
 }
 
+/// Waits until nobody else changes this home, and keeps others waiting until it is dropped: what
+/// was read is still there when it is written back.
+#[cfg(unix)]
+pub(super) fn lock(dir: &Path) -> Result<impl Sized, HomeError> {
+    let folder = File::open(dir).map_err(disk("Opening", dir))?;
+    folder.lock().map_err(disk("Locking", dir))?;
+    Ok(folder)
+}
+
+/// Elsewhere a folder cannot be locked.
+#[cfg(not(unix))]
+pub(super) fn lock(_dir: &Path) -> Result<impl Sized, HomeError> {
+    Ok(())
+}
+
 /// Writes a file that only its owner can read, in one step: after a crash it is the old one or the
 /// new one. The old one is overwritten.
 ///

@@ -99,7 +99,7 @@ fn wrong_words_erase_nothing() {
     words.insert(25, "abandon".to_owned());
     assert!(matches!(confirm(&words), Err(HomeError::WordPosition { position: 25 })));
     words.remove(&25);
-    words.insert(7, "wrong".to_owned());
+    words.insert(7, "none-such".to_owned());
     assert!(matches!(confirm(&words), Err(HomeError::WordWrong { position: 7 })));
     assert!(!recovery_confirmed(&dir).unwrap());
     words.insert(7, format!(" {} ", made.recovery_words[6].to_uppercase()));
@@ -119,6 +119,43 @@ fn a_passphrase_can_be_changed_and_taken_away() {
     assert!(authority(&dir, &given("new")).is_ok());
     change_passphrase(&dir, &given("new"), &Passphrase::None, COST).unwrap();
     assert!(unlock(&dir, &Passphrase::None).is_ok());
+}
+
+#[test]
+fn an_interrupted_change_leaves_the_old_passphrase() {
+    let (folder, _) = alice(&given("old"));
+    let dir = folder.path().join("home");
+    let before = fs::read(dir.join("keys")).unwrap();
+    fs::write(dir.join("keys.new"), &before[..before.len() / 2]).unwrap();
+    assert!(unlock(&dir, &given("old")).is_ok());
+    change_passphrase(&dir, &given("old"), &given("new"), COST).unwrap();
+    assert!(unlock(&dir, &given("new")).is_ok());
+    assert!(!dir.join("keys.new").exists());
+    assert!(matches!(
+        change_passphrase(&dir, &given("new"), &given(""), COST),
+        Err(HomeError::PassphraseEmpty)
+    ));
+    let nowhere = folder.path().join("nowhere");
+    let missing = change_passphrase(&nowhere, &given("old"), &given("new"), COST);
+    assert!(matches!(missing, Err(HomeError::Missing(_))));
+}
+
+/// Hashing takes a while: what the other one wrote meanwhile must not be undone.
+#[cfg(unix)]
+#[test]
+fn two_changes_at_one_time_both_hold() {
+    let (folder, made) = alice(&given("old"));
+    let dir = folder.path().join("home");
+    let words = some(&made.recovery_words, &[1, 2, 3]);
+    std::thread::scope(|scope| {
+        scope.spawn(|| change_passphrase(&dir, &given("old"), &given("new"), COST).unwrap());
+        let first = confirm_recovery(&dir, &given("old"), &words);
+        if matches!(first, Err(HomeError::WrongPassphrase)) {
+            confirm_recovery(&dir, &given("new"), &words).unwrap();
+        }
+    });
+    assert!(unlock(&dir, &given("new")).is_ok());
+    assert!(recovery_confirmed(&dir).unwrap());
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! a bounded outbox, and the links' own tasks wait for themselves.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap},
     future::pending,
     hash::{BuildHasher, RandomState},
     sync::Arc,
@@ -28,8 +28,8 @@ use super::{
     counters::Counter,
     dials::{Attempt, Dials},
     limits::{
-        ANNOUNCEMENTS_MAX, DIAL_ADDRESSES_MAX, DISCOVERIES_WAITING_MAX, ENDING_TIMEOUT,
-        LISTENING_SETTLES, NEIGHBOUR_COURTESY, NOTICES_MAX, OWN_ADDRESSES_MAX, QUIC_HEAD_START,
+        ANNOUNCEMENTS_MAX, DIAL_ADDRESSES_MAX, ENDING_TIMEOUT, LISTENING_SETTLES,
+        NEIGHBOUR_COURTESY, NOTICES_MAX, OWN_ADDRESSES_MAX, QUIC_HEAD_START,
     },
     link,
     links::{Links, NewLink},
@@ -434,8 +434,7 @@ impl Driver {
             due += QUIC_HEAD_START;
         }
         match self.neighbours.announced(peer, &address, due) {
-            Announced::New => self.outbox.discovered(address.to_string()),
-            Announced::Known => {}
+            Announced::New | Announced::Known => {}
             Announced::Full => self.shared.counters.add(Counter::NeighbourRefused),
         }
     }
@@ -532,12 +531,11 @@ fn is_memory(cause: &ConnectionDenied) -> bool {
     cause.downcast_ref::<MemoryUsageLimitExceeded>().is_some()
 }
 
-/// What the engine is still to be told, apart from links: the latest only, or few.
+/// What the engine is still to be told, apart from links: the latest only.
 #[derive(Debug, Default)]
 struct Outbox {
     listening: Option<(Instant, Vec<String>)>,
     listening_told: Vec<String>,
-    discovered: VecDeque<String>,
 }
 
 impl Outbox {
@@ -546,31 +544,16 @@ impl Outbox {
         self.listening = Some((now + LISTENING_SETTLES, addresses));
     }
 
-    fn discovered(&mut self, address: String) {
-        if self.discovered.len() < DISCOVERIES_WAITING_MAX {
-            self.discovered.push_back(address);
-        }
-    }
-
     fn next(&mut self, now: Instant) -> Option<NetworkEvent> {
         self.listening.take_if(|(_, addresses)| *addresses == self.listening_told);
         let settled = self.listening.as_ref().filter(|(at, _)| *at <= now);
-        settled
-            .map(|(_, addresses)| NetworkEvent::Listening { addresses: addresses.clone() })
-            .or_else(|| {
-                let address = self.discovered.front()?.clone();
-                Some(NetworkEvent::Discovered { address })
-            })
+        settled.map(|(_, addresses)| NetworkEvent::Listening { addresses: addresses.clone() })
     }
 
     fn told(&mut self, event: &NetworkEvent) {
-        match event {
-            NetworkEvent::Listening { addresses } => {
-                self.listening_told.clone_from(addresses);
-                self.listening = None;
-            }
-            NetworkEvent::Discovered { .. } => drop(self.discovered.pop_front()),
-            _ => {}
+        if let NetworkEvent::Listening { addresses } = event {
+            self.listening_told.clone_from(addresses);
+            self.listening = None;
         }
     }
 

@@ -101,5 +101,3 @@ pub(super) const REBIND_WAIT: Duration = Duration::from_millis(100);
 pub(super) const LISTENING_SETTLES: Duration = Duration::from_millis(50);
 /// Messages between the tasks of links and the driver.
 pub(super) const NOTICES_MAX: usize = 64;
-/// Discoveries that wait to be told.
-pub(super) const DISCOVERIES_WAITING_MAX: usize = 64;

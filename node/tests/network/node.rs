@@ -64,7 +64,6 @@ impl Node {
             };
             match event {
                 NetworkEvent::Listening { addresses } => self.addresses = addresses,
-                NetworkEvent::Discovered { .. } => {}
                 event => return event,
             }
         }

@@ -1,70 +1,14 @@
 //! Do real conversations come through? A public chat channel, replayed between many pairs.
-//!
-//! `#ubuntu` as annotated by J. K. Kummerfeld et al., "A Large-Scale Corpus for Conversation
-//! Disentanglement", ACL 2019, CC BY 4.0. The file is not part of this repository.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{crypto, ids::EntryId};
 
 use super::{World, network::Weather};
+use crate::chat::Line;
 
 /// People that the authors of a day are mapped to.
 const PEOPLE: usize = 12;
-
-/// One message of the channel.
-#[derive(Debug, Clone)]
-pub struct Line {
-    /// The day.
-    pub day: String,
-    /// Place in the day's log.
-    pub line: u64,
-    /// Nickname.
-    pub author: String,
-    /// What was said.
-    pub text: String,
-    /// The line that it answers.
-    pub reply_to: Option<u64>,
-}
-
-/// Where the file is, if it is there: `KITH_IRC`, or beside the repository.
-pub fn file() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/ubuntu-irc.jsonl");
-    let path = std::env::var_os("KITH_IRC").map_or(beside, PathBuf::from);
-    path.exists().then_some(path)
-}
-
-/// The lines of each day.
-///
-/// # Panics
-/// If the file cannot be read.
-pub fn days(path: &Path) -> Vec<Vec<Line>> {
-    let text = fs::read_to_string(path).expect("the file can be read");
-    let mut days: BTreeMap<String, Vec<Line>> = BTreeMap::new();
-    for line in text.lines() {
-        let value: serde_json::Value = serde_json::from_str(line).expect("a line is JSON");
-        let string = |name: &str| value[name].as_str().expect("a text").to_owned();
-        let line = Line {
-            day: string("day"),
-            line: value["line"].as_u64().expect("a number"),
-            author: string("author"),
-            text: string("text"),
-            reply_to: value["reply_to"].as_array().and_then(|all| all.last()?.as_u64()),
-        };
-        if !line.text.is_empty() {
-            days.entry(line.day.clone()).or_default().push(line);
-        }
-    }
-    let mut days: Vec<Vec<Line>> = days.into_values().collect();
-    for day in &mut days {
-        day.sort_by_key(|line| line.line);
-    }
-    days
-}
 
 fn person(author: &str) -> usize {
     let [first, ..] = crypto::hash(b"kith/simulation/irc", author.as_bytes());
@@ -87,7 +31,7 @@ fn addressed(lines: &[Line]) -> Vec<Said<'_>> {
     let mut said = Vec::new();
     for line in lines {
         let from = person(&line.author);
-        let answered = line.reply_to.and_then(|number| by_number.get(&number).copied());
+        let answered = line.answers().and_then(|number| by_number.get(&number).copied());
         let named = line.text.split([':', ',']).next().filter(|name| authors.contains(name));
         let candidates = [answered, named.map(person), Some(last), Some((from + 1) % PEOPLE)];
         let to = candidates.into_iter().flatten().find(|to| *to != from);
@@ -152,7 +96,7 @@ fn come_and_go(world: &mut World) {
 
 /// The answered message, once whoever answers has it; `None` if it stands in another conversation.
 fn target(world: &mut World, said: &Said<'_>, written: &BTreeMap<u64, EntryId>) -> Option<EntryId> {
-    let answered = *written.get(&said.line.reply_to?)?;
+    let answered = *written.get(&said.line.answers()?)?;
     let known = &world.book.entries[&answered];
     if known.log != world.log(said.from, said.to) {
         return None;

@@ -58,13 +58,11 @@ pub struct Person {
 }
 
 impl Person {
-    pub(crate) fn new(
-        seed: u64,
-        number: usize,
-        name: &str,
-        devices: usize,
-        first_node: usize,
-    ) -> Self {
+    /// A person whose keys follow from seed and number, with 1 … 32 devices.
+    ///
+    /// # Panics
+    /// If the account has another number of devices.
+    pub fn new(seed: u64, number: usize, name: &str, devices: usize, first_node: usize) -> Self {
         let key = |role| key(seed, number, role);
         let (recovery, first) = (key(Role::Recovery), key(Role::Authority(0)));
         let account = Account::create(&recovery, &key(Role::Device(0)), &first, [0; 32]);

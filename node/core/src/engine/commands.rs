@@ -10,7 +10,7 @@ use kith_common::{
 use super::{Answer, Command, CommandError, Context, Engine, Event, LinkId, Output};
 use crate::{
     contacts::{Contact, Status, Validity, tidy_name},
-    limits::CONTACTS_MAX,
+    limits::{CONTACTS_MAX, KNOWN_DEVICES_MAX},
     log::Draft,
     store::StoreError,
 };
@@ -57,6 +57,9 @@ impl Engine {
         if self.contacts.len() >= CONTACTS_MAX {
             return Ok(Err(CommandError::TooManyContacts(CONTACTS_MAX)));
         }
+        if !self.contacts.has_room_for(&card.account) {
+            return Ok(Err(CommandError::TooManyDevices(KNOWN_DEVICES_MAX)));
+        }
         let name = self.contacts.free_name(name.as_deref().unwrap_or(&card.name), account);
         let contact = Contact {
             account: card.account,
@@ -66,6 +69,7 @@ impl Engine {
             greeting: shortened(greeting),
             addresses: card.addresses,
             before_block: None,
+            request_number: None,
         };
         self.keep_contact(cx, contact)?;
         self.open_conversation(cx, account)?;
@@ -116,12 +120,17 @@ impl Engine {
         let Some(contact) = self.contacts.find(account) else {
             return Ok(Err(CommandError::UnknownContact));
         };
+        let comes_in = status.is_known() && !contact.status.is_known();
+        if comes_in && !self.contacts.has_room_for(&contact.account) {
+            return Ok(Err(CommandError::TooManyDevices(KNOWN_DEVICES_MAX)));
+        }
         let before_block = match (status, contact.status) {
             (Status::Blocked, Status::Blocked) => contact.before_block,
             (Status::Blocked, before) => Some(before),
             _ => None,
         };
-        let contact = Contact { status, before_block, ..contact.clone() };
+        let request_number = None;
+        let contact = Contact { status, before_block, request_number, ..contact.clone() };
         self.keep_contact(cx, contact)?;
         if status.is_known() {
             self.open_conversation(cx, account)?;
@@ -148,16 +157,27 @@ impl Engine {
     }
 
     fn remove(&mut self, cx: &mut Context<'_>, account: AccountId) -> Outcome {
-        let Some(contact) = self.contacts.find(account) else {
+        if self.contacts.find(account).is_none() {
             return Ok(Err(CommandError::UnknownContact));
-        };
+        }
+        self.forget(cx, account)?;
+        Ok(Ok(Answer::Done))
+    }
+
+    /// Takes somebody off the list.
+    pub(super) fn forget(
+        &mut self,
+        cx: &mut Context<'_>,
+        account: AccountId,
+    ) -> Result<(), StoreError> {
+        let Some(contact) = self.contacts.find(account) else { return Ok(()) };
         let shared = SharedId::of(&contact.account);
         self.cut_off(cx, account);
         self.contacts.forget(cx.store, account)?;
         self.refresh_recognition();
         self.conversations.remove(&LogId::direct(self.me.account.id(), account));
         cx.out.push(Output::Event(Event::ContactRemoved(shared)));
-        Ok(Ok(Answer::Done))
+        Ok(())
     }
 
     fn rename(&mut self, cx: &mut Context<'_>, account: AccountId, name: &str) -> Outcome {

@@ -13,12 +13,13 @@ use super::{Context, Engine, Event, LinkId, Output, mark_of};
 use crate::{
     contacts::{Contact, Status, Validity},
     delivery::reached,
-    limits::{CONTACTS_MAX, PENDING_CONTACTS_MAX, REQUESTS_PER_LINK_MAX},
+    limits::REQUESTS_PER_LINK_MAX,
     log::Evidence,
     refusal::Refusal,
-    session::{Introduction, Session},
+    session::{Introduction, Link, Session},
     store::StoreError,
     sync::Outgoing,
+    warnings::Warning,
 };
 
 impl Engine {
@@ -101,6 +102,9 @@ impl Engine {
         let (device, account) = match link.check_certificate(cert, proof, cx.now) {
             Ok(proven) => proven,
             Err(refusal) => {
+                if let (Refusal::ClocksApart { days }, Some(device)) = (refusal, link.recognised) {
+                    self.warn(cx, device, Some(Warning::ClocksApart { days }));
+                }
                 self.refuse(cx, id, refusal);
                 return Ok(());
             }
@@ -112,7 +116,7 @@ impl Engine {
             return Ok(());
         };
         link.session = Some(Session { account: account_id, device });
-        self.meet(cx, contact, account, addresses)?;
+        self.meet(cx, device, contact, account, addresses)?;
         self.begin_sync(cx, id, account_id)
     }
 
@@ -120,13 +124,20 @@ impl Engine {
     fn meet(
         &mut self,
         cx: &mut Context<'_>,
+        device: DeviceId,
         contact: Contact,
         account: Account,
         addresses: Vec<String>,
     ) -> Result<(), StoreError> {
         let mut proof = contact.account.proof().to_vec();
         proof.extend(account.proof().iter().skip(1).cloned());
-        let account = Account::fold(&proof).unwrap_or_else(|_| contact.account.clone());
+        let mut account = Account::fold(&proof).unwrap_or_else(|_| contact.account.clone());
+        let fits = self.contacts.has_room_for(&account);
+        if !fits {
+            self.refusals.count(Refusal::DevicesFull);
+            account = contact.account.clone();
+        }
+        self.warn(cx, device, (!fits).then_some(Warning::TooManyDevices));
         let addresses = if addresses.is_empty() { contact.addresses.clone() } else { addresses };
         let met = Contact { account, addresses, status: Status::Contact, ..contact.clone() };
         self.dialers.remove(&met.account.id());
@@ -135,6 +146,14 @@ impl Engine {
             Ok(())
         } else {
             self.keep_contact(cx, met)
+        }
+    }
+
+    /// Keeps or takes back what the person is to be told about a known device.
+    fn warn(&mut self, cx: &mut Context<'_>, device: DeviceId, warning: Option<Warning>) {
+        let Some(account) = self.contacts.account_of(device) else { return };
+        if self.warnings.set(device, warning) {
+            cx.out.push(Output::Event(Event::Contact(account)));
         }
     }
 
@@ -179,10 +198,16 @@ impl Engine {
         account: Account,
         introduction: Introduction,
     ) -> Result<(), StoreError> {
-        let pending = self.contacts.iter().filter(|c| c.status == Status::Pending).count();
-        if pending >= PENDING_CONTACTS_MAX || self.contacts.len() >= CONTACTS_MAX {
-            self.refuse(cx, id, Refusal::RequestsFull);
+        if !self.links.get_mut(&id).is_some_and(Link::may_ask) {
+            self.refuse(cx, id, Refusal::TooManyRequests);
             return Ok(());
+        }
+        if !self.contacts.has_room_for_request() {
+            let Some(oldest) = self.contacts.oldest_request() else {
+                self.refuse(cx, id, Refusal::RequestsFull);
+                return Ok(());
+            };
+            self.forget(cx, oldest)?;
         }
         let account_id = account.id();
         let contact = Contact {
@@ -193,6 +218,7 @@ impl Engine {
             greeting: introduction.greeting,
             addresses: introduction.addresses,
             before_block: None,
+            request_number: Some(self.contacts.next_request_number()),
         };
         self.keep_contact(cx, contact)?;
         self.open_conversation(cx, account_id)

@@ -11,7 +11,7 @@ use super::{CommandError, Engine, state_of};
 use crate::{
     contacts::Contact,
     delivery::DeliveryState,
-    limits::HISTORY_MAX,
+    limits::{HISTORY_MAX, WARNINGS_MAX},
     profile::Profile,
     store::{AuthorNumber, Place, Position, Store, StoreError},
     view::{self, ContactView, MessageView},
@@ -54,6 +54,16 @@ impl Engine {
         self.refusals.counters()
     }
 
+    /// Sentences about contacts whose devices need a person's attention, at most
+    /// [`WARNINGS_MAX`].
+    pub fn warnings(&self) -> Vec<String> {
+        let warned = self.contacts.known().filter_map(|contact| {
+            let warning = self.warnings.gravest(contact.account.devices())?;
+            Some(warning.about(&contact.name).to_string())
+        });
+        warned.take(WARNINGS_MAX).collect()
+    }
+
     /// What we hand to somebody who wants to be our contact.
     pub fn card(&self) -> ContactCard {
         ContactCard {
@@ -92,6 +102,7 @@ impl Engine {
             online: self.is_online(account),
             unread,
             greeting: contact.greeting.clone(),
+            warning: self.warnings.gravest(contact.account.devices()),
         }
     }
 

@@ -5,6 +5,7 @@
 //! leading to it.
 
 mod property;
+mod reading;
 mod writing;
 
 use std::{collections::BTreeMap, sync::LazyLock};

@@ -1,34 +1,47 @@
 // Acts on contacts, and on which one is shown.
 
 import * as api from "../api/client";
-import type { Contact } from "../api/types";
-import { withContact } from "../model/contacts";
+import type { Contact, Message } from "../api/types";
+import { changed, withContact, withMessage } from "../model/contacts";
 import { contactOf, NO_DRAFT, without } from "../model/state";
 import { current, update } from "../model/store";
-import { attempt, report } from "./problems";
+import { attempt } from "./problems";
 import { openThread } from "./threads";
 
-const GATHER_MS = 150;
-let gathering: number | undefined;
+type Change = (contacts: Contact[]) => Contact[];
 
+/** For each answer that is awaited: what has changed since it was asked for. */
+const awaited = new Set<Change[]>();
+
+function apply(by: Change): void {
+  for (const missed of awaited) missed.push(by);
+  update((state) => ({ ...state, contacts: by(state.contacts ?? []) }));
+}
+
+/** Asks for the whole list. What happens meanwhile is newer than the answer and is kept. */
 export async function loadContacts(): Promise<void> {
-  const contacts = await api.contacts();
-  update((state) => ({ ...state, contacts }));
+  const missed: Change[] = [];
+  awaited.add(missed);
+  try {
+    const answer = await api.contacts();
+    update((state) => ({ ...state, contacts: missed.reduce((contacts, by) => by(contacts), answer) }));
+  } finally {
+    awaited.delete(missed);
+  }
 }
 
-/** Asks for the list again soon; several wishes in a row become one request. */
-export function loadContactsSoon(): void {
-  clearTimeout(gathering);
-  gathering = setTimeout(() => void loadContacts().catch(report), GATHER_MS);
+/** Brings a contact up to date with a message that the node announced. */
+export async function noteMessage(account: string, message: Message, unread: number): Promise<void> {
+  apply((contacts) => changed(contacts, account, (contact) => withMessage(contact, message, unread)));
+  if (contactOf(current(), account) === null) await attempt(async () => putContact(await api.contact(account)));
 }
 
-export const putContact = (contact: Contact) =>
-  update((state) => ({ ...state, contacts: withContact(state.contacts ?? [], contact) }));
+export const putContact = (contact: Contact) => apply((contacts) => withContact(contacts, contact));
 
 export function dropContact(account: string): void {
+  apply((contacts) => contacts.filter((one) => one.account !== account));
   update((state) => ({
     ...state,
-    contacts: state.contacts?.filter((one) => one.account !== account) ?? null,
     threads: without(state.threads, account),
     drafts: without(state.drafts, account),
     sendAnyway: without(state.sendAnyway, account),
@@ -109,6 +122,6 @@ export async function markSeen(account: string, newest: string): Promise<void> {
   seen.set(account, newest);
   const already = contact.unread === 0 && (known === undefined || known === newest);
   if (already) return;
-  putContact({ ...contact, unread: 0 });
+  apply((contacts) => changed(contacts, account, (one) => ({ ...one, unread: 0 })));
   await attempt(async () => void (await api.markRead(account)));
 }

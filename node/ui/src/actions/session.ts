@@ -5,7 +5,7 @@ import { openStream, type Stream } from "../api/events";
 import type { NodeEvent, Session } from "../api/types";
 import { contactOf } from "../model/state";
 import { current, update } from "../model/store";
-import { dropContact, followHistory, loadContacts, loadContactsSoon, putContact } from "./contacts";
+import { dropContact, followHistory, loadContacts, noteMessage, putContact } from "./contacts";
 import { tell } from "./notices";
 import { reason, report } from "./problems";
 import { applyStates, place, reloadThreads } from "./threads";
@@ -125,7 +125,7 @@ function receive(event: NodeEvent): void {
       const shown = current().selected === event.contact && document.visibilityState === "visible";
       if (contact !== null) tell(contact, event.message, shown);
       void place(event.contact, event.message);
-      loadContactsSoon();
+      void noteMessage(event.contact, event.message, event.unread);
       break;
     }
     case "state":

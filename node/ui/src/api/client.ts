@@ -71,6 +71,7 @@ export const currentSession = () => remember(ask<Session>("GET", "/api/session")
 export const status = () => ask<Status>("GET", "/api/status");
 export const invite = () => ask<Invite>("GET", "/api/invite");
 export const contacts = () => ask<Contact[]>("GET", "/api/contacts");
+export const contact = (account: string) => ask<Contact>("GET", contactPath(account));
 
 export type NewContact = { link: string; name?: string; greeting?: string };
 export const addContact = (contact: NewContact) => ask<Contact>("POST", "/api/contacts", contact);

@@ -50,7 +50,7 @@ export type StateChange = { id: string; state: Delivery };
 export type Settings = { read_receipts: boolean };
 
 export type NodeEvent =
-  | { type: "message"; contact: string; message: Message }
+  | { type: "message"; contact: string; message: Message; unread: number }
   | { type: "state"; contact: string; messages: StateChange[] }
   | { type: "contact"; contact: Contact }
   | { type: "contact_removed"; account: string }

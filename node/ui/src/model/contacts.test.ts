@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { groupedAccount, initial, look, sections, shortAccount, withContact } from "./contacts";
-import { contact } from "./sample";
+import { groupedAccount, initial, look, sections, shortAccount, withContact, withMessage } from "./contacts";
+import { contact, message } from "./sample";
 
 const names = (contacts: { name: string }[]) => contacts.map((one) => one.name);
 const wrote = (sent_at: string) => ({ last_message: { text: "", sent_at } });
@@ -29,6 +29,21 @@ test("a changed contact takes the place of the old one", () => {
   const before = [contact("Ann"), contact("Bob")];
   expect(withContact(before, contact("Ann", { online: true }))[0]?.online).toBe(true);
   expect(names(withContact(before, contact("Cid")))).toEqual(["Ann", "Bob", "Cid"]);
+});
+
+test("a message moves its contact up and counts", () => {
+  const bob = contact("Bob", { unread: 1, last_message: { text: "m5", sent_at: message("m5", 5).sent_at } });
+  const after = withMessage(bob, message("m6", 6), 2);
+  expect(after).toEqual({ ...bob, unread: 2, last_message: { text: "m6", sent_at: message("m6", 6).sent_at } });
+  expect(withMessage(contact("Bob"), message("m1", 1), 1).last_message?.text).toBe("m1");
+  const cid = contact("Cid", wrote(message("", 5).sent_at));
+  expect(names(sections([contact("Ann"), cid, after]).people)).toEqual(["Bob", "Cid", "Ann"]);
+});
+
+test("a message that stands above others counts and leaves the newest", () => {
+  const bob = contact("Bob", wrote(message("", 5).sent_at));
+  expect(withMessage(bob, message("m9", 9, { late: true }), 3)).toEqual({ ...bob, unread: 3 });
+  expect(withMessage(bob, message("m4", 4), 3)).toEqual({ ...bob, unread: 3 });
 });
 
 test("accounts", () => {

@@ -1,6 +1,6 @@
 // How the contacts are divided and sorted in the list.
 
-import type { Contact } from "../api/types";
+import type { Contact, Message } from "../api/types";
 
 export type Sections = { requests: Contact[]; people: Contact[]; blocked: Contact[] };
 
@@ -25,6 +25,16 @@ export const withContact = (contacts: readonly Contact[], contact: Contact): Con
   contacts.some((one) => one.account === contact.account)
     ? contacts.map((one) => (one.account === contact.account ? contact : one))
     : [...contacts, contact];
+
+/** Changes one contact where it stands; the list as it is when it holds no such contact. */
+export const changed = (contacts: Contact[], account: string, change: (contact: Contact) => Contact): Contact[] =>
+  contacts.map((one) => (one.account === account ? change(one) : one));
+
+/** The contact after a message. One that came in late stands above the newest, which then stays. */
+export function withMessage(contact: Contact, { text, sent_at, late }: Message, unread: number): Contact {
+  const newest = !late && Date.parse(sent_at) >= lastActivity(contact);
+  return { ...contact, unread, last_message: newest ? { text, sent_at } : contact.last_message };
+}
 
 /** "kith1qqs…x7pd": enough to tell two accounts apart at a glance, not to validate one. */
 export const shortAccount = (account: string) =>
