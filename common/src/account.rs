@@ -1,147 +1,67 @@
-//! Which devices speak for an account? Genesis, acknowledgements and device additions (spec 02).
+//! Which devices speak for a person? (spec 02)
 //!
-//! An account begins with a [`Genesis`], signed by its recovery key around the acknowledgement of
-//! its first device. Further devices come by [`DeviceAdd`], signed by the authority key of a
-//! device (or the recovery key) around the acknowledgement of the new device: both sides sign.
-//! [`Account::fold`] is a pure function of the set of these envelopes.
+//! An account is a set of signed envelopes: a [`Genesis`], a [`Seat`] of the recovery key that
+//! names the first devices, and what these say: [`DeviceAdd`], [`DeviceUntrust`], [`DeviceRetire`]
+//! and [`Checkpoint`]. [`Account::fold`] is a pure function of the set; the order never matters.
+//!
+//! ```text
+//!            a quorum signs one list          and again
+//!   Seat ───────────────────────► checkpoint ───────────► last base
+//!   (recovery key)                                          │ additions, votes, retirements
+//!                                                           ▼
+//!                                                 standing of every device
+//! ```
+//!
+//! | file | answers |
+//! |---|---|
+//! | `operation` | what can be said about an account? |
+//! | `pool` | which envelopes are there, and which of them hold? |
+//! | `chain` | from the seat by which checkpoints to which last base? |
+//! | `standing` | who stands on the last base? |
+//! | `proof` | which envelopes are kept and handed on? |
+//! | `making` | how does a device say something about its account? |
+//! | `cut` | how far is a former device's chain believed? |
+//! | `certificate` | which device stands behind a transport? |
+//!
+//! **Invariant:** what comes later never takes back a checkpoint; a device counts only with two
+//! signatures, its own and that of somebody who may name it; a device that is not settled has no
+//! vote.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
 use crate::{
-    codec::{DecodeError, Reader, Writer},
-    crypto,
-    envelope::{Payload, Signed, Verified, sign},
-    ids::{AccountId, DeviceId, EntryId},
-    keys::SigningKey,
-    limits::{
-        ACCOUNT_DEVICES_MAX, ACCOUNT_ENVELOPE_BYTES_MAX, ACCOUNT_PROOF_BYTES_MAX,
-        ACCOUNT_PROOF_ENVELOPES_MAX, OPERATION_PREVIOUS_MAX,
-    },
+    codec::DecodeError,
+    ids::{AccountId, BaseId, DeviceId, EntryId},
+    limits::{ACCOUNT_PROOF_BYTES_MAX, ACCOUNT_PROOF_ENVELOPES_MAX},
 };
 
-/// A device's statement that it belongs to an account; signed by the device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeviceAck {
-    /// The key that takes the device in: the recovery key, or the authority key of a device.
-    pub inviter: [u8; 32],
-    /// The device's authority key, which signs account operations.
-    pub authority: [u8; 32],
-    /// Random bytes; no acknowledgement serves twice.
-    pub nonce: [u8; 32],
-    /// The account joined; absent in the genesis, which the account is named after.
-    pub account: Option<AccountId>,
-}
+mod certificate;
+mod chain;
+mod cut;
+mod making;
+mod operation;
+mod pool;
+mod proof;
+mod standing;
 
-impl Payload for DeviceAck {
-    const KIND: u64 = 2;
-    const VERSION: u64 = 1;
-    const DOMAIN: &'static str = "kith/device-ack/1";
-    const ENVELOPE_BYTES_MAX: usize = 512;
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.map(|m| {
-            Ok(Self {
-                inviter: m.required(0)?.fixed("inviter")?,
-                authority: m.required(1)?.fixed("authority key")?,
-                nonce: m.required(2)?.fixed("nonce")?,
-                account: m
-                    .optional(3)?
-                    .map(|r| r.fixed("account").map(AccountId::from_bytes))
-                    .transpose()?,
-            })
-        })
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        writer.map(3 + usize::from(self.account.is_some()));
-        writer.uint(0).bytes(&self.inviter);
-        writer.uint(1).bytes(&self.authority);
-        writer.uint(2).bytes(&self.nonce);
-        if let Some(account) = self.account {
-            writer.uint(3).bytes(account.as_bytes());
-        }
-    }
-}
-
-/// The beginning of an account; signed by its recovery key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Genesis {
-    /// The envelope of the first device's [`DeviceAck`].
-    pub first_device: Box<[u8]>,
-}
-
-impl Payload for Genesis {
-    const KIND: u64 = 1;
-    const VERSION: u64 = 1;
-    const DOMAIN: &'static str = "kith/genesis/1";
-    const ENVELOPE_BYTES_MAX: usize = ACCOUNT_ENVELOPE_BYTES_MAX;
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.map(|m| {
-            let limit = DeviceAck::ENVELOPE_BYTES_MAX;
-            Ok(Self { first_device: m.required(0)?.bytes("acknowledgement", limit)?.into() })
-        })
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        writer.map(1).uint(0).bytes(&self.first_device);
-    }
-}
-
-/// An account operation that takes a device in; signed by an authority key or the recovery key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeviceAdd {
-    /// The account.
-    pub account: AccountId,
-    /// The newest operations that the signer knew, ascending.
-    pub previous: Vec<EntryId>,
-    /// The envelope of the new device's [`DeviceAck`].
-    pub device: Box<[u8]>,
-}
-
-impl Payload for DeviceAdd {
-    const KIND: u64 = 3;
-    const VERSION: u64 = 1;
-    const DOMAIN: &'static str = "kith/device-add/1";
-    const ENVELOPE_BYTES_MAX: usize = ACCOUNT_ENVELOPE_BYTES_MAX;
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.map(|m| {
-            let account = AccountId::from_bytes(m.required(0)?.fixed("account")?);
-            let previous =
-                m.required(1)?.list("previous operations", OPERATION_PREVIOUS_MAX, |r| {
-                    r.fixed("operation").map(EntryId::from_bytes)
-                })?;
-            if !previous.is_sorted_by(|a, b| a < b) {
-                return Err(DecodeError::NotCanonical);
-            }
-            let limit = DeviceAck::ENVELOPE_BYTES_MAX;
-            let device = m.required(2)?.bytes("acknowledgement", limit)?.into();
-            Ok(Self { account, previous, device })
-        })
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        writer.map(3);
-        writer.uint(0).bytes(self.account.as_bytes());
-        writer.uint(1).array(self.previous.len());
-        for operation in &self.previous {
-            writer.bytes(operation.as_bytes());
-        }
-        writer.uint(2).bytes(&self.device);
-    }
-}
-
-/// The public keys of one device of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeviceKeys {
-    /// Signs entries; names the device.
-    pub device: DeviceId,
-    /// Signs account operations.
-    pub authority: [u8; 32],
-}
+pub use self::{
+    certificate::TransportCert,
+    cut::{Cut, CutWord, Last, combine},
+    making::OperationError,
+    operation::{
+        Checkpoint, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire, DeviceUntrust, Genesis, Seat,
+        Untrust, acknowledge,
+    },
+    standing::{Former, Reason, Standing, Vote},
+};
+use self::{
+    chain::{LastBase, Signature, follow, next_base, quorum},
+    pool::{HeldSeat, Pool},
+    proof::{Kept, head, keep},
+    standing::{Invitation, Sayings, decide},
+};
 
 /// Why an account proof was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -150,12 +70,12 @@ pub enum AccountError {
     /// The genesis is not well-formed.
     #[error("the genesis is not well-formed: {0}")]
     Genesis(DecodeError),
-    /// A signature of the genesis does not hold.
-    #[error("a signature of the genesis does not hold")]
+    /// The signature of the genesis does not hold.
+    #[error("the signature of the genesis does not hold")]
     Signature,
-    /// The first device acknowledged something else.
-    #[error("the first device did not acknowledge this account")]
-    Acknowledgement,
+    /// No seat holds.
+    #[error("no seat of the account holds")]
+    Seat,
     /// More envelopes or bytes than an account may have.
     #[error("the account proof has more than {0} envelopes or bytes")]
     TooLarge(usize),
@@ -164,115 +84,135 @@ pub enum AccountError {
     Empty,
 }
 
+/// A list of devices that some have signed and no quorum has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingCheckpoint {
+    /// The devices that would be settled.
+    pub devices: Vec<DeviceKeys>,
+    /// Who has signed.
+    pub signed: BTreeSet<DeviceId>,
+    /// Who could still sign.
+    pub missing: BTreeSet<DeviceId>,
+    /// How many signatures are needed.
+    pub quorum: usize,
+}
+
 /// An account as its envelopes prove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     id: AccountId,
     recovery: [u8; 32],
-    devices: BTreeMap<DeviceId, DeviceKeys>,
+    epoch: u64,
+    /// What operations build on; `None` if nobody decides.
+    base: Option<BaseId>,
+    settled: BTreeMap<DeviceId, [u8; 32]>,
+    /// Authority keys of added devices.
+    added: BTreeMap<DeviceId, [u8; 32]>,
+    standings: BTreeMap<DeviceId, Standing>,
+    votes: Vec<Vote>,
+    pending: Vec<PendingCheckpoint>,
     proof: Vec<Box<[u8]>>,
     head: EntryId,
 }
 
 impl Account {
-    /// Makes a new account with its first device.
-    pub fn create(
-        recovery: &SigningKey,
-        device: &SigningKey,
-        authority: &SigningKey,
-        nonce: [u8; 32],
-    ) -> Self {
-        let ack = DeviceAck {
-            inviter: *recovery.public(),
-            authority: *authority.public(),
-            nonce,
-            account: None,
-        };
-        let first_device = sign(device, ack).into_bytes();
-        let genesis = sign(recovery, Genesis { first_device }).into_bytes();
-        let keys = DeviceKeys { device: device.device(), authority: *authority.public() };
-        Self::begun(genesis, *recovery.public(), keys)
-    }
-
-    fn begun(genesis: Box<[u8]>, recovery: [u8; 32], first: DeviceKeys) -> Self {
-        Self {
-            id: AccountId::from_bytes(crypto::hash(b"kith/account/1", &genesis)),
-            recovery,
-            devices: BTreeMap::from([(first.device, first)]),
-            head: EntryId::of(&genesis),
-            proof: vec![genesis],
-        }
-    }
-
-    /// The account that a set of envelopes proves, in whatever order the operations come.
+    /// The account that a set of envelopes proves: the genesis, then the others in any order.
     ///
-    /// Operations that do not belong, do not verify, or come from a key that never had authority
-    /// are left out: a holder cannot spoil a proof by adding to it.
+    /// What does not belong, does not verify or does not count is left out: a holder cannot spoil
+    /// a proof by adding to it.
     ///
     /// # Errors
-    /// If the genesis (the first envelope) does not hold or the proof is too large.
+    /// If the genesis or every seat does not hold, or the proof is too large.
     pub fn fold<B: AsRef<[u8]>>(proof: &[B]) -> Result<Self, AccountError> {
-        if proof.len() > ACCOUNT_PROOF_ENVELOPES_MAX {
-            return Err(AccountError::TooLarge(ACCOUNT_PROOF_ENVELOPES_MAX));
-        }
-        if proof.iter().map(|bytes| bytes.as_ref().len()).sum::<usize>() > ACCOUNT_PROOF_BYTES_MAX {
-            return Err(AccountError::TooLarge(ACCOUNT_PROOF_BYTES_MAX));
-        }
-        let (genesis, operations) = proof.split_first().ok_or(AccountError::Empty)?;
-        let mut account = Self::from_genesis(genesis.as_ref())?;
-        let mut additions: Vec<Addition> = operations
-            .iter()
-            .filter_map(|bytes| Addition::check(bytes.as_ref(), account.id))
-            .collect();
-        additions.sort_by_key(|addition| addition.id);
-        additions.dedup_by_key(|addition| addition.id);
-        account.take_in(additions);
-        Ok(account)
+        bounded(proof)?;
+        Self::of(Pool::read(proof, BTreeSet::new())?)
     }
 
-    fn from_genesis(bytes: &[u8]) -> Result<Self, AccountError> {
-        let genesis = Signed::<Genesis>::decode(bytes).map_err(AccountError::Genesis)?;
-        let genesis = genesis.verify().map_err(|_| AccountError::Signature)?;
-        let ack = Signed::<DeviceAck>::decode(&genesis.value().first_device)
-            .map_err(AccountError::Genesis)?
-            .verify()
-            .map_err(|_| AccountError::Signature)?;
-        if ack.value().inviter != *genesis.signer() || ack.value().account.is_some() {
-            return Err(AccountError::Acknowledgement);
-        }
-        let keys = DeviceKeys {
-            device: DeviceId::from_bytes(*ack.signer()),
-            authority: ack.value().authority,
-        };
-        let recovery = *genesis.signer();
-        Ok(Self::begun(genesis.into_bytes(), recovery, keys))
+    /// The account with what somebody else knows of it (R17).
+    ///
+    /// # Errors
+    /// If there is more than a proof may hold.
+    pub fn join<B: AsRef<[u8]>>(&self, envelopes: &[B]) -> Result<Self, AccountError> {
+        bounded(envelopes)?;
+        let own = self.proof.iter().map(|bytes| &**bytes);
+        let both: Vec<&[u8]> = own.chain(envelopes.iter().map(AsRef::as_ref)).collect();
+        // Our own were verified before.
+        let known = self.proof.iter().map(|bytes| EntryId::of(bytes)).collect();
+        Self::of(Pool::read(&both, known)?)
     }
 
-    /// Takes devices in until nobody with authority vouches for another.
-    fn take_in(&mut self, mut waiting: Vec<Addition>) {
-        loop {
-            let before = waiting.len();
-            waiting.retain(|addition| !self.take_in_one(addition));
-            if waiting.len() == before {
-                return;
+    fn of(mut pool: Pool) -> Result<Self, AccountError> {
+        let seats = pool.seats();
+        match seats.as_slice() {
+            [] => Err(AccountError::Seat),
+            [seat] => {
+                let base = follow(&mut pool, seat);
+                let kept = keep(&mut pool, seat, &base);
+                Ok(Self::on_base(&pool, seat, base, kept))
             }
+            [first, ..] => Ok(Self::in_two_hands(pool, first.epoch, &seats)),
         }
     }
 
-    fn take_in_one(&mut self, addition: &Addition) -> bool {
-        let authorised = addition.by == self.recovery
-            || self.devices.values().any(|keys| keys.authority == addition.by);
-        let fits = self.devices.len() < ACCOUNT_DEVICES_MAX;
-        if !authorised || !fits || self.devices.contains_key(&addition.keys.device) {
-            return false;
+    /// Two seats of one epoch: the recovery key is in two hands (R5).
+    fn in_two_hands(pool: Pool, epoch: u64, seats: &[HeldSeat]) -> Self {
+        let dropped = seats.iter().flat_map(|seat| &seat.dropped);
+        let mut standings: BTreeMap<DeviceId, Standing> =
+            dropped.map(|device| (*device, LEFT_OUT)).collect();
+        let named = seats.iter().flat_map(|seat| seat.devices.keys());
+        standings.extend(named.map(|device| (*device, Standing::Disputed)));
+        let proof: Vec<Box<[u8]>> =
+            [pool.genesis].into_iter().chain(seats.iter().map(|seat| seat.bytes.clone())).collect();
+        Self {
+            id: pool.account,
+            recovery: pool.recovery,
+            epoch,
+            base: None,
+            settled: BTreeMap::new(),
+            added: BTreeMap::new(),
+            standings,
+            votes: Vec::new(),
+            pending: Vec::new(),
+            head: head(&proof),
+            proof,
         }
-        self.devices.insert(addition.keys.device, addition.keys);
-        self.proof.push(addition.bytes.clone());
-        let mut ids: Vec<EntryId> = self.proof.iter().map(|bytes| EntryId::of(bytes)).collect();
-        ids.sort_unstable();
-        let parts: Vec<&[u8]> = ids.iter().map(|id| &id.as_bytes()[..]).collect();
-        self.head = EntryId::from_bytes(crypto::hash_parts(b"kith/account-head/1", &parts));
-        true
+    }
+
+    fn on_base(pool: &Pool, seat: &HeldSeat, base: LastBase, kept: Kept) -> Self {
+        let mut invitations: BTreeMap<DeviceId, Vec<Invitation>> = BTreeMap::new();
+        for addition in &base.additions {
+            let by = (addition.by, addition.keys.authority);
+            invitations.entry(addition.keys.device).or_default().push(by);
+        }
+        let mut standings: BTreeMap<DeviceId, Standing> =
+            base.out.iter().map(|device| (*device, LEFT_OUT)).collect();
+        if base.fork.is_empty() {
+            standings.extend(decide(&Sayings {
+                settled: &base.settled.keys().copied().collect(),
+                added: &invitations,
+                retired: &kept.retired,
+                votes: &kept.votes,
+            }));
+        } else {
+            let lists = base.fork.iter().flat_map(|signed| &signed.checkpoint.value().devices);
+            let named = lists.map(|keys| &keys.device).chain(base.settled.keys());
+            named.for_each(|device| {
+                standings.entry(*device).or_insert(Standing::Disputed);
+            });
+        }
+        Self {
+            id: pool.account,
+            recovery: pool.recovery,
+            epoch: seat.epoch,
+            base: base.fork.is_empty().then_some(base.id),
+            added: authorities(&invitations, &standings),
+            standings,
+            pending: pending(pool.account, base.id, &base.settled, kept.waiting),
+            settled: base.settled,
+            votes: kept.votes,
+            head: head(&kept.proof),
+            proof: kept.proof,
+        }
     }
 
     /// The account's name.
@@ -285,14 +225,19 @@ impl Account {
         &self.recovery
     }
 
-    /// The devices that speak for the account, in the order of their ids.
-    pub fn devices(&self) -> impl ExactSizeIterator<Item = DeviceId> {
-        self.devices.keys().copied()
+    /// How often the recovery key has spoken, as it counts itself.
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
     }
 
-    /// Whether a device speaks for the account.
-    pub fn has(&self, device: DeviceId) -> bool {
-        self.devices.contains_key(&device)
+    /// What the next operation builds on; `None` if only the recovery key can decide.
+    pub const fn base(&self) -> Option<BaseId> {
+        self.base
+    }
+
+    /// Names what is known of the account: a digest over all envelopes of the proof.
+    pub const fn head(&self) -> EntryId {
+        self.head
     }
 
     /// The envelopes that prove the account, genesis first.
@@ -300,199 +245,112 @@ impl Account {
         &self.proof
     }
 
-    /// Names what is known of the account: the genesis' id, or a digest over all operations.
-    pub const fn head(&self) -> EntryId {
-        self.head
+    /// How a device stands; `None` if the account never named it, or has forgotten it.
+    pub fn standing(&self, device: DeviceId) -> Option<Standing> {
+        self.standings.get(&device).copied()
     }
-}
 
-/// A device addition whose two signatures hold; whether its signer may is not yet decided.
-struct Addition {
-    id: EntryId,
-    by: [u8; 32],
-    keys: DeviceKeys,
-    bytes: Box<[u8]>,
-}
-
-impl Addition {
-    fn check(bytes: &[u8], account: AccountId) -> Option<Self> {
-        let add = Signed::<DeviceAdd>::decode(bytes).ok()?.verify().ok()?;
-        let ack: Verified<DeviceAck> = Signed::decode(&add.value().device).ok()?.verify().ok()?;
-        let meant = add.value().account == account
-            && ack.value().account == Some(account)
-            && ack.value().inviter == *add.signer();
-        meant.then(|| Self {
-            id: add.id(),
-            by: *add.signer(),
-            keys: DeviceKeys {
-                device: DeviceId::from_bytes(*ack.signer()),
-                authority: ack.value().authority,
-            },
-            bytes: add.into_bytes(),
-        })
+    /// How every device stands, in the order of their ids.
+    pub fn standings(&self) -> impl ExactSizeIterator<Item = (DeviceId, Standing)> {
+        self.standings.iter().map(|(device, standing)| (*device, *standing))
     }
-}
 
-/// A device's certificate for the throw-away key of its transport; shown inside an encrypted link
-/// to devices that it knows, and nowhere else (spec 05).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransportCert {
-    /// The transport id (libp2p peer id) that the device uses.
-    pub transport: Box<[u8]>,
-    /// The transport id that it talks to: the certificate serves on one link only.
-    pub audience: Box<[u8]>,
-    /// Milliseconds since the Unix epoch after which the certificate is void.
-    pub not_after: u64,
-}
+    /// The devices that speak for the account, in the order of their ids.
+    pub fn devices(&self) -> impl ExactSizeIterator<Item = DeviceId> {
+        let standing = self.standings().filter(|(_, standing)| standing.stands());
+        standing.map(|(device, _)| device).collect::<Vec<_>>().into_iter()
+    }
 
-impl Payload for TransportCert {
-    const KIND: u64 = 4;
-    const VERSION: u64 = 1;
-    const DOMAIN: &'static str = "kith/transport-cert/1";
-    const ENVELOPE_BYTES_MAX: usize = crate::limits::CERTIFICATE_ENVELOPE_BYTES_MAX;
+    /// Whether a device speaks for the account.
+    pub fn has(&self, device: DeviceId) -> bool {
+        self.standing(device).is_some_and(Standing::stands)
+    }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let limit = crate::limits::TRANSPORT_ID_BYTES_MAX;
-        reader.map(|m| {
-            Ok(Self {
-                transport: m.required(0)?.bytes("transport id", limit)?.into(),
-                audience: m.required(1)?.bytes("transport id", limit)?.into(),
-                not_after: m.required(2)?.uint()?,
-            })
+    /// The devices that are frozen until somebody decides.
+    pub fn disputed(&self) -> impl Iterator<Item = DeviceId> {
+        let disputed = self.standings().filter(|(_, standing)| *standing == Standing::Disputed);
+        disputed.map(|(device, _)| device)
+    }
+
+    /// Whether any device is frozen.
+    pub fn is_disputed(&self) -> bool {
+        self.disputed().next().is_some()
+    }
+
+    /// The devices that are out, and why.
+    pub fn former(&self) -> impl Iterator<Item = (DeviceId, Former)> {
+        self.standings().filter_map(|(device, standing)| match standing {
+            Standing::Former(former) => Some((device, former)),
+            Standing::Settled | Standing::Added | Standing::Disputed => None,
         })
     }
 
-    fn write(&self, writer: &mut Writer) {
-        writer.map(3);
-        writer.uint(0).bytes(&self.transport);
-        writer.uint(1).bytes(&self.audience);
-        writer.uint(2).uint(self.not_after);
+    /// The authority key of a device of the last base; `None` also if two are claimed for it.
+    pub fn authority_of(&self, device: DeviceId) -> Option<[u8; 32]> {
+        self.settled.get(&device).or_else(|| self.added.get(&device)).copied()
+    }
+
+    /// The votes on the last base.
+    pub fn votes(&self) -> &[Vote] {
+        &self.votes
+    }
+
+    /// The lists that wait for a quorum, those with most signatures first.
+    pub fn pending_checkpoints(&self) -> &[PendingCheckpoint] {
+        &self.pending
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+const LEFT_OUT: Standing = Standing::Former(Former { reason: Reason::LeftOut, is_final: true });
 
-    use super::*;
-
-    struct Keys {
-        device: SigningKey,
-        authority: SigningKey,
+fn bounded<B: AsRef<[u8]>>(proof: &[B]) -> Result<(), AccountError> {
+    if proof.len() > ACCOUNT_PROOF_ENVELOPES_MAX {
+        return Err(AccountError::TooLarge(ACCOUNT_PROOF_ENVELOPES_MAX));
     }
+    if proof.iter().map(|bytes| bytes.as_ref().len()).sum::<usize>() > ACCOUNT_PROOF_BYTES_MAX {
+        return Err(AccountError::TooLarge(ACCOUNT_PROOF_BYTES_MAX));
+    }
+    Ok(())
+}
 
-    fn keys(name: u8) -> Keys {
-        Keys {
-            device: SigningKey::from_seed(&[name; 32]),
-            authority: SigningKey::from_seed(&[name ^ 0x80; 32]),
+/// The authority key of each added device of which all sound inviters say the same; those of
+/// devices without a sound inviter too, if all say the same.
+fn authorities(
+    invitations: &BTreeMap<DeviceId, Vec<Invitation>>,
+    standings: &BTreeMap<DeviceId, Standing>,
+) -> BTreeMap<DeviceId, [u8; 32]> {
+    let one = |list: &[Invitation]| {
+        let stands = |by: &DeviceId| standings.get(by).is_some_and(|standing| standing.stands());
+        let mut sound: BTreeSet<[u8; 32]> =
+            list.iter().filter(|(by, _)| stands(by)).map(|(_, authority)| *authority).collect();
+        if sound.is_empty() {
+            sound = list.iter().map(|(_, authority)| *authority).collect();
         }
-    }
+        sound.pop_first().filter(|_| sound.is_empty())
+    };
+    invitations.iter().filter_map(|(device, list)| Some((*device, one(list)?))).collect()
+}
 
-    fn recovery() -> SigningKey {
-        SigningKey::from_seed(&[0x7f; 32])
+fn pending(
+    account: AccountId,
+    base: BaseId,
+    settled: &BTreeMap<DeviceId, [u8; 32]>,
+    waiting: Vec<Signature>,
+) -> Vec<PendingCheckpoint> {
+    let mut lists: BTreeMap<BaseId, PendingCheckpoint> = BTreeMap::new();
+    for Signature { by, checkpoint } in waiting {
+        let devices = &checkpoint.value().devices;
+        let list =
+            lists.entry(next_base(account, base, devices)).or_insert_with(|| PendingCheckpoint {
+                devices: devices.clone(),
+                signed: BTreeSet::new(),
+                missing: settled.keys().copied().collect(),
+                quorum: quorum(settled.len()),
+            });
+        list.signed.insert(by);
+        list.missing.remove(&by);
     }
-
-    fn genesis(first: &Keys) -> Account {
-        Account::create(&recovery(), &first.device, &first.authority, [0; 32])
-    }
-
-    fn add(account: AccountId, by: &SigningKey, new: &Keys) -> Box<[u8]> {
-        let ack = DeviceAck {
-            inviter: *by.public(),
-            authority: *new.authority.public(),
-            nonce: [1; 32],
-            account: Some(account),
-        };
-        let device = sign(&new.device, ack).into_bytes();
-        sign(by, DeviceAdd { account, previous: vec![], device }).into_bytes()
-    }
-
-    #[test]
-    fn a_genesis_proves_its_account() {
-        let made = genesis(&keys(1));
-        let read = Account::fold(made.proof()).unwrap();
-        assert_eq!(read, made);
-        assert!(read.has(keys(1).device.device()));
-    }
-
-    #[test]
-    fn a_genesis_needs_both_signatures() {
-        let (alice, mallory) = (keys(1), keys(2));
-        // Mallory wraps the acknowledgement that Alice's device gave to another recovery key.
-        let ack = DeviceAck {
-            inviter: *recovery().public(),
-            authority: *alice.authority.public(),
-            nonce: [0; 32],
-            account: None,
-        };
-        let first_device = sign(&alice.device, ack).into_bytes();
-        let stolen = sign(&mallory.device, Genesis { first_device }).into_bytes();
-        assert_eq!(Account::fold(&[stolen]), Err(AccountError::Acknowledgement));
-    }
-
-    #[test]
-    fn a_device_comes_in_through_one_that_has_authority() {
-        let (phone, tablet, stranger) = (keys(1), keys(2), keys(3));
-        let account = genesis(&phone);
-        let mut proof = account.proof().to_vec();
-        proof.push(add(account.id(), &phone.authority, &tablet));
-        proof.push(add(account.id(), &stranger.authority, &stranger));
-        proof.push(add(AccountId::from_bytes([9; 32]), &phone.authority, &stranger));
-        let folded = Account::fold(&proof).unwrap();
-        assert!(folded.has(tablet.device.device()));
-        assert!(!folded.has(stranger.device.device()));
-        assert_ne!(folded.head(), account.head());
-    }
-
-    #[test]
-    fn an_acknowledgement_serves_its_inviter_only() {
-        let (phone, tablet) = (keys(1), keys(2));
-        let account = genesis(&phone);
-        let ack = DeviceAck {
-            inviter: [5; 32],
-            authority: *tablet.authority.public(),
-            nonce: [1; 32],
-            account: Some(account.id()),
-        };
-        let device = sign(&tablet.device, ack).into_bytes();
-        let operation = DeviceAdd { account: account.id(), previous: vec![], device };
-        let mut proof = account.proof().to_vec();
-        proof.push(sign(&phone.authority, operation).into_bytes());
-        assert_eq!(Account::fold(&proof).unwrap().devices().len(), 1);
-    }
-
-    #[test]
-    fn a_proof_is_bounded() {
-        let account = genesis(&keys(1));
-        let many = vec![account.proof()[0].clone(); ACCOUNT_PROOF_ENVELOPES_MAX + 1];
-        assert!(matches!(Account::fold(&many), Err(AccountError::TooLarge(_))));
-        assert_eq!(Account::fold::<Box<[u8]>>(&[]), Err(AccountError::Empty));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
-        #[test]
-        fn the_order_of_operations_does_not_matter(order in Just((0..4_usize).collect::<Vec<_>>()).prop_shuffle()) {
-            let people: Vec<Keys> = (1..6).map(keys).collect();
-            let account = genesis(&people[0]);
-            // A chain: each device is taken in by the one before it.
-            let operations: Vec<Box<[u8]>> = (1..5)
-                .map(|n| add(account.id(), &people[n - 1].authority, &people[n]))
-                .collect();
-            let mut straight = account.proof().to_vec();
-            straight.extend(operations.iter().cloned());
-            let mut shuffled = account.proof().to_vec();
-            shuffled.extend(order.iter().map(|at| operations[*at].clone()));
-            let (straight, shuffled) = (Account::fold(&straight).unwrap(), Account::fold(&shuffled).unwrap());
-            prop_assert_eq!(straight.devices().collect::<Vec<_>>(), shuffled.devices().collect::<Vec<_>>());
-            prop_assert_eq!(straight.devices().len(), 5);
-            prop_assert_eq!(straight.head(), shuffled.head());
-        }
-
-        #[test]
-        fn decoding_anything_never_panics(bytes: Vec<u8>) {
-            let _ = Account::fold(&[&bytes]);
-            let _ = Signed::<DeviceAdd>::decode(&bytes);
-        }
-    }
+    let mut lists: Vec<PendingCheckpoint> = lists.into_values().collect();
+    lists.sort_by_key(|list| core::cmp::Reverse(list.signed.len()));
+    lists
 }

@@ -43,18 +43,15 @@ impl Mark {
         writer.uint(self.seq).bytes(self.id.as_bytes());
     }
 
-    /// A list of marks, one for each device at most, in the order of the devices.
+    /// A list of marks in ascending order: one for each device, or for each history of a device
+    /// that wrote several.
     pub(crate) fn read_list(
         reader: &mut Reader<'_>,
         what: &'static str,
         limit: usize,
     ) -> Result<Vec<Self>, DecodeError> {
         let marks = reader.list(what, limit, Self::read)?;
-        if marks.is_sorted_by(|a, b| a.device < b.device) {
-            Ok(marks)
-        } else {
-            Err(DecodeError::NotCanonical)
-        }
+        if marks.is_sorted_by(|a, b| a < b) { Ok(marks) } else { Err(DecodeError::NotCanonical) }
     }
 
     pub(crate) fn write_list(marks: &[Self], writer: &mut Writer) {

@@ -3,14 +3,16 @@
 use crate::{
     account::TransportCert,
     codec::{DecodeError, Fields, Reader, Writer},
+    entry::Mark,
     envelope::Payload,
     frontier::Frontier,
-    ids::{AccountId, DeviceId, LogId},
+    ids::{AccountId, DeviceId, EntryId, LogId},
     limits::{
         ACCOUNT_ENVELOPE_BYTES_MAX, ACCOUNT_PROOF_ENVELOPES_MAX, ADDRESS_BYTES_MAX, ADDRESSES_MAX,
-        BODY_BYTES_MAX, ENTRY_ENVELOPE_BYTES_MAX, FRAME_BYTES_MAX, FRAME_ENTRIES_MAX,
-        FRAME_FRONTIERS_MAX, GREETING_BYTES_MAX, HELLO_TAGS_MAX, NAME_BYTES_MAX,
-        REQUEST_ENVELOPE_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
+        BODY_BYTES_MAX, ENTRY_ENVELOPE_BYTES_MAX, FRAME_ACCOUNTS_MAX, FRAME_BYTES_MAX,
+        FRAME_ENTRIES_MAX, FRAME_FRONTIERS_MAX, FRAME_HEADS_MAX, FRAME_HINTS_MAX,
+        GREETING_BYTES_MAX, HELLO_TAGS_MAX, LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX,
+        NAME_BYTES_MAX, REQUEST_ENVELOPE_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
     },
 };
 
@@ -56,6 +58,44 @@ pub enum Frame {
         log: LogId,
         /// Envelope and body of each entry.
         entries: Vec<CarriedEntry>,
+    },
+    /// What proves some accounts, for whoever is concerned by them.
+    Accounts {
+        /// Account proofs, genesis first.
+        proofs: Vec<Vec<Box<[u8]>>>,
+    },
+    /// What the sender knows of the accounts of contacts; only between devices of one account.
+    AccountHeads {
+        /// Each account with its head.
+        heads: Vec<(AccountId, EntryId)>,
+    },
+    /// Entries whose bodies the sender lacks.
+    Want {
+        /// The log that they stand in.
+        log: LogId,
+        /// Which.
+        entries: Vec<Mark>,
+    },
+    /// A device wants to join the account of the one at the other end (spec 08).
+    Join {
+        /// Sealed envelope of a join request.
+        sealed: Box<[u8]>,
+    },
+    /// The answer to a join.
+    Offer {
+        /// Sealed envelope of a link offer.
+        sealed: Box<[u8]>,
+    },
+    /// The consent of the joining device.
+    Accept {
+        /// Sealed envelope of a link accept.
+        sealed: Box<[u8]>,
+    },
+    /// Where devices of contacts and of one's own were reached; only between devices of one
+    /// account.
+    Hints {
+        /// Each device with its addresses.
+        devices: Vec<(DeviceId, Vec<String>)>,
     },
 }
 
@@ -121,6 +161,33 @@ impl Frame {
                 let entries = m.required(1)?.list("entries", FRAME_ENTRIES_MAX, read_carried)?;
                 Ok(Self::Entries { log, entries })
             }
+            6 => {
+                let proofs = m.required(0)?.list("accounts", FRAME_ACCOUNTS_MAX, read_proof)?;
+                Ok(Self::Accounts { proofs })
+            }
+            7 => {
+                let heads = m.required(0)?.list("account heads", FRAME_HEADS_MAX, |r| {
+                    r.tuple("account head", 2)?;
+                    let account = AccountId::from_bytes(r.fixed("account")?);
+                    Ok((account, EntryId::from_bytes(r.fixed("head")?)))
+                })?;
+                Ok(Self::AccountHeads { heads })
+            }
+            8 => {
+                let log = LogId::from_bytes(m.required(0)?.fixed("log")?);
+                let entries = m.required(1)?.list("entries", FRAME_ENTRIES_MAX, Mark::read)?;
+                Ok(Self::Want { log, entries })
+            }
+            9 => Ok(Self::Join { sealed: read_sealed(m, LINK_MESSAGE_BYTES_MAX)? }),
+            10 => Ok(Self::Offer { sealed: read_sealed(m, LINK_OFFER_BYTES_MAX)? }),
+            11 => Ok(Self::Accept { sealed: read_sealed(m, LINK_MESSAGE_BYTES_MAX)? }),
+            12 => {
+                let devices = m.required(0)?.list("devices", FRAME_HINTS_MAX, |r| {
+                    r.tuple("hint", 2)?;
+                    Ok((DeviceId::from_bytes(r.fixed("device")?), read_addresses(r)?))
+                })?;
+                Ok(Self::Hints { devices })
+            }
             _ => Err(DecodeError::UnknownCritical(number)),
         }
     }
@@ -177,9 +244,45 @@ impl Frame {
                     write_carried(&mut writer, entry);
                 }
             }
+            Self::Accounts { proofs } => {
+                writer.uint(6).map(1).uint(0).array(proofs.len());
+                for proof in proofs {
+                    write_proof(&mut writer, proof);
+                }
+            }
+            Self::AccountHeads { heads } => {
+                writer.uint(7).map(1).uint(0).array(heads.len());
+                for (account, head) in heads {
+                    writer.array(2).bytes(account.as_bytes()).bytes(head.as_bytes());
+                }
+            }
+            Self::Want { log, entries } => {
+                writer.uint(8).map(2).uint(0).bytes(log.as_bytes());
+                Mark::write_list(entries, writer.uint(1));
+            }
+            Self::Join { sealed } => {
+                writer.uint(9).map(1).uint(0).bytes(sealed);
+            }
+            Self::Offer { sealed } => {
+                writer.uint(10).map(1).uint(0).bytes(sealed);
+            }
+            Self::Accept { sealed } => {
+                writer.uint(11).map(1).uint(0).bytes(sealed);
+            }
+            Self::Hints { devices } => {
+                writer.uint(12).map(1).uint(0).array(devices.len());
+                for (device, addresses) in devices {
+                    writer.array(2).bytes(device.as_bytes());
+                    write_addresses(&mut writer, addresses);
+                }
+            }
         }
         writer.finish()
     }
+}
+
+fn read_sealed(m: &mut Fields<'_, '_>, limit: usize) -> Result<Box<[u8]>, DecodeError> {
+    m.required(0)?.bytes("sealed message", limit + SEALED_BOX_BYTES).map(Into::into)
 }
 
 fn read_carried(reader: &mut Reader<'_>) -> Result<CarriedEntry, DecodeError> {
@@ -306,6 +409,18 @@ mod tests {
         let without = CarriedEntry { envelope: [5; 250].into(), body: None };
         let log = LogId::from_bytes([7; 32]);
         comes_back(&Frame::Entries { log, entries: vec![with, without] });
+        let proof = vec![[2; 300].into(), [3; 200].into()];
+        comes_back(&Frame::Accounts { proofs: vec![proof.clone(), proof] });
+        let head = (AccountId::from_bytes([8; 32]), EntryId::from_bytes([9; 32]));
+        comes_back(&Frame::AccountHeads { heads: vec![head] });
+        let device = DeviceId::from_bytes([1; 32]);
+        let mark = Mark { device, seq: 3, id: EntryId::from_bytes([2; 32]) };
+        comes_back(&Frame::Want { log, entries: vec![mark] });
+        comes_back(&Frame::Join { sealed: [1; 300].into() });
+        comes_back(&Frame::Offer { sealed: [2; 3000].into() });
+        comes_back(&Frame::Accept { sealed: [3; 300].into() });
+        let addresses = vec!["/ip4/127.0.0.1/tcp/1".to_owned()];
+        comes_back(&Frame::Hints { devices: vec![(device, addresses)] });
     }
 
     #[test]

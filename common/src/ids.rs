@@ -42,6 +42,11 @@ id!(
     "device"
 );
 id!(
+    /// Names what the operations of an account build on: a seat or a checkpoint (spec 02).
+    BaseId,
+    "base"
+);
+id!(
     /// Names a conversation (spec 03).
     LogId,
     "log"
@@ -61,6 +66,11 @@ impl LogId {
         left.copy_from_slice(low.as_bytes());
         right.copy_from_slice(high.as_bytes());
         Self(crypto::hash(b"kith/direct/1", &both))
+    }
+
+    /// The log that the devices of one account share with nobody else (spec 07).
+    pub fn own(account: AccountId) -> Self {
+        Self(crypto::hash(b"kith/self/1", account.as_bytes()))
     }
 }
 

@@ -15,6 +15,8 @@
 //! | `frontier` | what has a device received? |
 //! | `frame` | what do two nodes say on a link? |
 //! | `share` | how is an account handed over as text? |
+//! | `linking` | how does a new device come into an account? |
+//! | `own` | what do a person's devices tell each other? |
 //! | `limits` | how much is too much? |
 
 pub mod account;
@@ -27,5 +29,7 @@ pub mod frontier;
 pub mod ids;
 pub mod keys;
 pub mod limits;
+pub mod linking;
+pub mod own;
 pub mod share;
 pub mod time;

@@ -3,13 +3,21 @@
 /// Largest entry envelope in bytes: 8 parents of at most 78 bytes, fixed fields below 300 bytes,
 /// headers and signature below 200 bytes, rounded up with room for extensions.
 pub const ENTRY_ENVELOPE_BYTES_MAX: usize = 2048;
-/// Largest account envelope (genesis, acknowledgement, operation) in bytes.
-pub const ACCOUNT_ENVELOPE_BYTES_MAX: usize = 2048;
+/// Largest account envelope in bytes, a seat: 16 acknowledgements, 64 dropped devices of 34 bytes.
+pub const ACCOUNT_ENVELOPE_BYTES_MAX: usize = 12 * 1024;
+/// Largest genesis, acknowledgement, vote, retirement and cut in bytes: at most 300, rounded up
+/// with room for extensions.
+pub const OPERATION_ENVELOPE_BYTES_MAX: usize = 512;
+/// Largest device addition in bytes: an acknowledgement and 210 bytes around it.
+pub const ADDITION_ENVELOPE_BYTES_MAX: usize = 1024;
+/// Largest checkpoint in bytes: 16 devices of 69 bytes and 210 bytes around them. Two lists that
+/// both have nine of sixteen signatures fit [`ACCOUNT_BASE_BYTES_MAX`].
+pub const CHECKPOINT_ENVELOPE_BYTES_MAX: usize = 1536;
 /// Largest frontier envelope in bytes: 2 × 128 marks of at most 78 bytes and the fixed fields.
 pub const FRONTIER_ENVELOPE_BYTES_MAX: usize = 24 * 1024;
-/// Largest contact request envelope in bytes: an account proof of 32 KiB, a name, a greeting and
-/// 16 addresses of 256 bytes.
-pub const REQUEST_ENVELOPE_BYTES_MAX: usize = 40 * 1024;
+/// Largest contact request envelope in bytes: an account proof of 66,307 bytes with its lengths, a
+/// name, a greeting and 16 addresses of 256 bytes, 71,900 in all.
+pub const REQUEST_ENVELOPE_BYTES_MAX: usize = 72 * 1024;
 /// Largest transport certificate envelope in bytes.
 pub const CERTIFICATE_ENVELOPE_BYTES_MAX: usize = 512;
 
@@ -26,19 +34,63 @@ pub const BODY_SALT_BYTES: usize = 16;
 /// Sequence numbers stay below 2^53 so that every JSON reader can hold them.
 pub const SEQ_MAX: u64 = (1 << 53) - 1;
 
-/// Devices an account may have had: enough for a life, small enough for a proof of a few KiB.
-pub const ACCOUNT_DEVICES_MAX: usize = 32;
-/// Envelopes in an account proof: the genesis and its operations.
-pub const ACCOUNT_PROOF_ENVELOPES_MAX: usize = 32;
-/// Bytes of an account proof in all: 32 envelopes of about 700 bytes, some naming eight others.
-pub const ACCOUNT_PROOF_BYTES_MAX: usize = 32 * 1024;
-/// Previous operations an account operation may name.
-pub const OPERATION_PREVIOUS_MAX: usize = 8;
+/// Devices of an account: as many settled and added ones as there can be.
+pub const ACCOUNT_DEVICES_MAX: usize = SETTLED_DEVICES_MAX + ADDITIONS_MAX;
+/// Devices that a seat or a checkpoint names: more than a person uses, few enough to vote.
+pub const SETTLED_DEVICES_MAX: usize = 16;
+/// Additions that count on one base: what one checkpoint could settle.
+pub const ADDITIONS_MAX: usize = 16;
+/// Additions of one inviter that count on one base: half of them, so that one leaves room.
+pub const ADDITIONS_PER_INVITER_MAX: usize = 8;
+/// Votes of one device that count on one base: one about each device.
+pub const VOTES_PER_DEVICE_MAX: usize = ACCOUNT_DEVICES_MAX;
+/// Devices that a seat says are out: as many as two full accounts.
+pub const DROPPED_DEVICES_MAX: usize = 64;
+/// Checkpoints on the way from one seat: one a month for five years.
+pub const CHECKPOINTS_MAX: usize = 64;
+
+/// Envelopes in an account proof: the way of 160, and 94 on the last base.
+pub const ACCOUNT_PROOF_ENVELOPES_MAX: usize = 256;
+/// Bytes of an account proof: what a frame, a link and a record carry without thinking.
+pub const ACCOUNT_PROOF_BYTES_MAX: usize = 64 * 1024;
+/// Envelopes of an account proof behind genesis, seat and the way: those on the last base.
+pub const ACCOUNT_BASE_ENVELOPES_MAX: usize = 94;
+/// Bytes of the same: 16 additions, and 12 KiB for votes, retirements and waiting checkpoints, of
+/// which about 50 fit; or two lists with nine signatures each.
+pub const ACCOUNT_BASE_BYTES_MAX: usize = 28 * 1024;
+/// Envelopes on the way from the seat to the last base.
+pub const ACCOUNT_WAY_ENVELOPES_MAX: usize =
+    ACCOUNT_PROOF_ENVELOPES_MAX - 2 - ACCOUNT_BASE_ENVELOPES_MAX;
+/// Bytes of the same and of the seat.
+pub const ACCOUNT_WAY_BYTES_MAX: usize =
+    ACCOUNT_PROOF_BYTES_MAX - OPERATION_ENVELOPE_BYTES_MAX - ACCOUNT_BASE_BYTES_MAX;
+
+/// Messages that one entry of the self log may delete; more need an authority key.
+pub const DELETED_ENTRIES_MAX: usize = 49;
+/// Largest order to delete everything in bytes: 128 marks of at most 78 bytes, fixed fields and
+/// headers below 300 bytes, rounded up with room for extensions.
+pub const CLEAR_ENVELOPE_BYTES_MAX: usize = 12 * 1024;
+/// Statements about a contact's validity that one statement may replace: more than devices will
+/// ever disagree at one time.
+pub const REPLACED_MAX: usize = 16;
+
+/// Largest code for a new device in characters: keys and 16 addresses in base64.
+pub const LINK_CODE_CHARS_MAX: usize = 8 * 1024;
+/// Largest message of a joining device in bytes: an acknowledgement and fields around it.
+pub const LINK_MESSAGE_BYTES_MAX: usize = 1024;
+/// Largest offer to a joining device in bytes: an account proof of 64 KiB and fields around it.
+pub const LINK_OFFER_BYTES_MAX: usize = 68 * 1024;
 
 /// Largest frame on a link in bytes: a batch of entries and the largest single entry fit.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 /// Entries in one frame.
 pub const FRAME_ENTRIES_MAX: usize = 1024;
+/// Account proofs in one frame.
+pub const FRAME_ACCOUNTS_MAX: usize = 15;
+/// Accounts with their heads in one frame: all contacts of a person.
+pub const FRAME_HEADS_MAX: usize = 1024;
+/// Devices with their addresses in one frame.
+pub const FRAME_HINTS_MAX: usize = 128;
 /// Frontiers in one frame.
 pub const FRAME_FRONTIERS_MAX: usize = 32;
 /// Recognition tags in a hello: one for each known device, padded; 64 KiB at 16 bytes each.
@@ -56,8 +108,8 @@ pub const TRANSPORT_ID_BYTES_MAX: usize = 64;
 pub const NAME_BYTES_MAX: usize = 64;
 /// Largest greeting of a contact request in bytes of UTF-8.
 pub const GREETING_BYTES_MAX: usize = 1024;
-/// Largest link in characters: an account proof in base64 and addresses.
-pub const LINK_CHARS_MAX: usize = 64 * 1024;
+/// Largest link in characters: an account proof, a name and addresses, 70,700 bytes, in base64.
+pub const LINK_CHARS_MAX: usize = 96 * 1024;
 
 /// Depth to which unknown extension values are followed by the decoder.
 pub const EXTENSION_DEPTH_MAX: usize = 4;

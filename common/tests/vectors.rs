@@ -21,22 +21,27 @@ mod outgoing;
 use std::{collections::BTreeMap, fmt::Debug};
 
 use kith_common::{
-    account::{Account, AccountError, DeviceAck, DeviceAdd, Genesis, TransportCert},
+    account::{
+        Account, AccountError, Checkpoint, Cut, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire,
+        DeviceUntrust, Genesis, Last, Reason, Seat, Standing, TransportCert, Untrust,
+    },
     codec::{DecodeError, Writer},
     crypto,
     entry::{Entry, EntryKind, Mark, Text, check_body, hash_body, vouched},
     envelope::{Payload, Signed, sign},
     frame::{CarriedEntry, ContactRequest, Frame},
     frontier::Frontier,
-    ids::{AccountId, DeviceId, EntryId, LogId},
+    ids::{AccountId, BaseId, DeviceId, EntryId, LogId},
     keys::SigningKey,
+    linking::{CodeError, JoinRequest, LinkAccept, LinkCode, LinkOffer, check_number, commitment},
+    own::{Clear, ContactNote, Own, Setting},
     share::{ContactCard, ShareError, SharedId},
 };
 
 use self::{
     cases::{
-        CarriedCase, EnvelopeCase, FILES, Fields, File, FrameFields, Hex, MarkCase, boxes, load,
-        some,
+        CarriedCase, EnvelopeCase, FILES, Fields, File, FrameFields, HeadCase, Hex, HintCase,
+        MarkCase, OwnFields, StandingCase, boxes, load, some,
     },
     outgoing::OneSeed,
 };
@@ -59,6 +64,14 @@ fn account_id(hex: &Hex) -> AccountId {
     AccountId::from_bytes(hex.fixed())
 }
 
+fn device_id(hex: &Hex) -> DeviceId {
+    DeviceId::from_bytes(hex.fixed())
+}
+
+fn base_id(hex: &Hex) -> BaseId {
+    BaseId::from_bytes(hex.fixed())
+}
+
 fn entry_id(hex: &Hex) -> EntryId {
     EntryId::from_bytes(hex.fixed())
 }
@@ -75,19 +88,22 @@ fn marks(list: &[MarkCase]) -> Vec<Mark> {
 fn check_made(file: &File, case: &EnvelopeCase) {
     let EnvelopeCase { name, .. } = case;
     match &case.fields {
-        Fields::Genesis { first_device } => {
-            check(file, case, Genesis { first_device: first_device.boxed() });
-        }
+        Fields::Genesis {} => check(file, case, Genesis),
         Fields::DeviceAck { inviter, authority, nonce, account } => {
-            let account = account.as_ref().map(account_id);
+            let account = account_id(account);
             let (inviter, authority) = (inviter.fixed(), authority.fixed());
             check(file, case, DeviceAck { inviter, authority, nonce: nonce.fixed(), account });
         }
-        Fields::DeviceAdd { account, previous, device } => {
-            let previous = previous.iter().map(entry_id).collect();
-            let account = account_id(account);
-            check(file, case, DeviceAdd { account, previous, device: device.boxed() });
-        }
+        Fields::DeviceAdd { .. }
+        | Fields::DeviceUntrust { .. }
+        | Fields::DeviceRetire { .. }
+        | Fields::Checkpoint { .. }
+        | Fields::Seat { .. }
+        | Fields::Cut { .. } => check_operation(file, case),
+        Fields::Clear { .. }
+        | Fields::JoinRequest { .. }
+        | Fields::LinkOffer { .. }
+        | Fields::LinkAccept { .. } => check_among_devices(file, case),
         Fields::TransportCert { transport, audience, not_after } => {
             let (transport, audience) = (transport.boxed(), audience.boxed());
             check(file, case, TransportCert { transport, audience, not_after: *not_after });
@@ -99,6 +115,68 @@ fn check_made(file: &File, case: &EnvelopeCase) {
             check(file, case, Frontier { log, received, read });
         }
         Fields::ContactRequest { .. } => check(file, case, request(&case.fields).expect(name)),
+    }
+}
+
+fn check_operation(file: &File, case: &EnvelopeCase) {
+    match &case.fields {
+        Fields::DeviceAdd { account, base, device } => {
+            let (account, base) = (account_id(account), base_id(base));
+            check(file, case, DeviceAdd { account, base, device: device.boxed() });
+        }
+        Fields::DeviceUntrust { account, base, device, reason } => {
+            let (account, base) = (account_id(account), base_id(base));
+            let why = if *reason == 2 { Untrust::Stolen } else { Untrust::Removed };
+            check(file, case, DeviceUntrust { account, base, device: device_id(device), why });
+        }
+        Fields::DeviceRetire { account, base, device } => {
+            let (account, base) = (account_id(account), base_id(base));
+            check(file, case, DeviceRetire { account, base, device: device_id(device) });
+        }
+        Fields::Checkpoint { account, base, devices } => {
+            let (account, base) = (account_id(account), base_id(base));
+            let keys = devices.iter().map(|one| DeviceKeys {
+                device: device_id(&one.device),
+                authority: one.authority.fixed(),
+            });
+            check(file, case, Checkpoint { account, base, devices: keys.collect() });
+        }
+        Fields::Seat { account, epoch, devices, dropped } => {
+            let dropped = dropped.iter().map(device_id).collect();
+            let (account, devices) = (account_id(account), boxes(devices));
+            check(file, case, Seat { account, epoch: *epoch, devices, dropped });
+        }
+        Fields::Cut { account, log, device, seq, entry, chosen } => {
+            let last = entry.as_ref().map(|entry| Last { seq: *seq, entry: entry_id(entry) });
+            let (account, log) = (account_id(account), LogId::from_bytes(log.fixed()));
+            let device = device_id(device);
+            check(file, case, Cut { account, log, device, last, chosen: *chosen });
+        }
+        _ => panic!("{} is no operation", case.name),
+    }
+}
+
+fn check_among_devices(file: &File, case: &EnvelopeCase) {
+    match &case.fields {
+        Fields::Clear { account, log, through, at_once } => {
+            let (account, log) = (account_id(account), LogId::from_bytes(log.fixed()));
+            let through = marks(through);
+            check(file, case, Clear { account, log, through, at_once: *at_once });
+        }
+        Fields::JoinRequest { token, commitment, name } => {
+            let (token, commitment) = (token.fixed(), commitment.fixed());
+            check(file, case, JoinRequest { token, commitment, name: name.clone() });
+        }
+        Fields::LinkOffer { account, inviter, nonce, proof, request } => {
+            let (account, inviter) = (account_id(account), inviter.fixed());
+            let (nonce, proof, request) = (nonce.fixed(), boxes(proof), request.fixed());
+            check(file, case, LinkOffer { account, inviter, nonce, proof, request });
+        }
+        Fields::LinkAccept { opening, acknowledgement } => {
+            let acknowledgement = acknowledgement.boxed();
+            check(file, case, LinkAccept { opening: opening.fixed(), acknowledgement });
+        }
+        _ => panic!("{} is no message among devices", case.name),
     }
 }
 
@@ -167,6 +245,15 @@ fn received(kind: &str, bytes: &[u8]) -> Result<EntryId, &'static str> {
         "genesis" => as_kind::<Genesis>(bytes),
         "device-ack" => as_kind::<DeviceAck>(bytes),
         "device-add" => as_kind::<DeviceAdd>(bytes),
+        "device-untrust" => as_kind::<DeviceUntrust>(bytes),
+        "device-retire" => as_kind::<DeviceRetire>(bytes),
+        "checkpoint" => as_kind::<Checkpoint>(bytes),
+        "seat" => as_kind::<Seat>(bytes),
+        "cut" => as_kind::<Cut>(bytes),
+        "clear" => as_kind::<Clear>(bytes),
+        "join-request" => as_kind::<JoinRequest>(bytes),
+        "link-offer" => as_kind::<LinkOffer>(bytes),
+        "link-accept" => as_kind::<LinkAccept>(bytes),
         "transport-cert" => as_kind::<TransportCert>(bytes),
         "entry" => as_kind::<Entry>(bytes),
         "frontier" => as_kind::<Frontier>(bytes),
@@ -217,15 +304,38 @@ fn refused_envelopes_are_refused_for_the_reason_given() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+fn standing_case(device: DeviceId, standing: Standing) -> StandingCase {
+    let (standing, is_final) = match standing {
+        Standing::Settled => ("settled", None),
+        Standing::Added => ("added", None),
+        Standing::Disputed => ("disputed", None),
+        Standing::Former(former) => {
+            let reason = match former.reason {
+                Reason::Removed => "removed",
+                Reason::Stolen => "stolen",
+                Reason::Retired => "retired",
+                Reason::LeftOut => "left-out",
+                Reason::WithInviter => "with-inviter",
+            };
+            (reason, Some(former.is_final))
+        }
+    };
+    let device = Hex(device.as_bytes().to_vec());
+    StandingCase { device, standing: standing.to_owned(), is_final }
+}
+
 #[test]
-fn accounts_fold_to_the_same_devices() {
+fn accounts_fold_to_the_same_standings() {
     let file = load("02-account");
     for case in some(&file.accounts) {
         let account = Account::fold(&boxes(&case.proof)).expect(&case.name);
         assert_eq!(account.id(), account_id(&case.account), "{}", case.name);
-        let devices: Vec<Hex> =
-            account.devices().map(|device| Hex(device.as_bytes().to_vec())).collect();
-        assert_eq!(devices, case.devices, "{}", case.name);
+        assert_eq!(account.epoch(), case.epoch, "{}", case.name);
+        let base = case.base.as_ref().map(base_id);
+        let standings: Vec<StandingCase> =
+            account.standings().map(|(device, how)| standing_case(device, how)).collect();
+        assert_eq!(standings, case.standings, "{}", case.name);
+        assert_eq!(account.base(), base, "{}", case.name);
         assert_eq!(account.head(), entry_id(&case.head), "{}", case.name);
     }
 }
@@ -237,7 +347,7 @@ fn bad_account_proofs_are_refused() {
             Ok(_) => "accepted",
             Err(AccountError::Genesis(_)) => "genesis",
             Err(AccountError::Signature) => "signature",
-            Err(AccountError::Acknowledgement) => "acknowledgement",
+            Err(AccountError::Seat) => "seat",
             Err(AccountError::TooLarge(_)) => "too-large",
             Err(AccountError::Empty) => "empty",
             Err(_) => "a refusal that the spec does not name",
@@ -384,12 +494,29 @@ fn made_frame(fields: &FrameFields) -> Frame {
             let log = LogId::from_bytes(log.fixed());
             Frame::Entries { log, entries: entries.iter().map(carried).collect() }
         }
+        FrameFields::Accounts { proofs } => {
+            Frame::Accounts { proofs: proofs.iter().map(|proof| boxes(proof)).collect() }
+        }
+        FrameFields::AccountHeads { heads } => {
+            let head = |case: &HeadCase| (account_id(&case.account), entry_id(&case.head));
+            Frame::AccountHeads { heads: heads.iter().map(head).collect() }
+        }
+        FrameFields::Want { log, entries } => {
+            Frame::Want { log: LogId::from_bytes(log.fixed()), entries: marks(entries) }
+        }
+        FrameFields::Join { sealed } => Frame::Join { sealed: sealed.boxed() },
+        FrameFields::Offer { sealed } => Frame::Offer { sealed: sealed.boxed() },
+        FrameFields::Accept { sealed } => Frame::Accept { sealed: sealed.boxed() },
+        FrameFields::Hints { devices } => {
+            let hint = |case: &HintCase| (device_id(&case.device), case.addresses.clone());
+            Frame::Hints { devices: devices.iter().map(hint).collect() }
+        }
     }
 }
 
 #[test]
 fn frames_are_equal() {
-    for name in ["04-sync", "05-session"] {
+    for name in ["04-sync", "05-session", "08-linking"] {
         let file = load(name);
         for case in some(&file.frames) {
             let frame = made_frame(&case.fields);
@@ -424,13 +551,118 @@ fn pair_keys_and_tags_are_equal() {
 
 #[test]
 fn sealed_boxes_are_equal_and_open() {
-    let file = load("05-session");
-    for case in some(&file.sealed) {
-        let to = file.key(&case.to);
-        let mut rng = OneSeed(case.ephemeral_seed.fixed());
-        let sealed = crypto::seal_to(&mut rng, to.device(), &case.plain.0).unwrap();
-        assert_eq!(Hex(sealed), case.sealed);
-        assert_eq!(to.open(&case.sealed.0).map(Hex), Ok(case.plain.clone()));
-        assert!(file.key("bob.phone").open(&case.sealed.0).is_err());
+    for name in ["05-session", "08-linking"] {
+        let file = load(name);
+        for case in some(&file.sealed) {
+            let to = file.key(&case.to);
+            let mut rng = OneSeed(case.ephemeral_seed.fixed());
+            let sealed = crypto::seal_to(&mut rng, to.device(), &case.plain.0).unwrap();
+            assert_eq!(Hex(sealed), case.sealed);
+            assert_eq!(to.open(&case.sealed.0).map(Hex), Ok(case.plain.clone()));
+            assert!(file.key("bob.phone").open(&case.sealed.0).is_err());
+        }
+    }
+}
+
+#[test]
+fn cuts_travel_in_entries() {
+    let file = load("03-log");
+    for case in some(&file.cuts) {
+        let named = entry(&file.envelope(&case.entry).fields).unwrap();
+        assert_eq!((named.kind, check_body(&named, &case.body.0)), (EntryKind::CUT, Ok(())));
+        let cut = Signed::<Cut>::decode(&case.body.0[16..]).unwrap().verify().unwrap();
+        assert_eq!(cut.id(), entry_id(&case.cut), "{}", case.entry);
+        assert_eq!((cut.value().account, cut.value().log), (named.account, named.log));
+    }
+}
+
+#[test]
+fn self_logs_have_the_same_names() {
+    for case in some(&load("07-self-log").logs_of_one) {
+        let log = LogId::own(account_id(&case.account));
+        assert_eq!(log, LogId::from_bytes(case.log.fixed()));
+    }
+}
+
+fn made_own(fields: &OwnFields) -> Own {
+    let log_id = |log: &Hex| LogId::from_bytes(log.fixed());
+    match fields {
+        OwnFields::Contact { account, proof, name, status, greeting, validity, replaces } => {
+            Own::Contact(Box::new(ContactNote {
+                account: account_id(account),
+                proof: boxes(proof),
+                name: name.clone(),
+                status: *status,
+                greeting: greeting.clone(),
+                validity: *validity,
+                replaces: replaces.iter().map(entry_id).collect(),
+            }))
+        }
+        OwnFields::Read { log, marks: read } => Own::Read { log: log_id(log), marks: marks(read) },
+        OwnFields::Delete { log: Some(log), marks: entries, clear: None } => {
+            Own::Delete { log: log_id(log), entries: marks(entries) }
+        }
+        OwnFields::Delete { log: None, clear: Some(clear), .. } => {
+            Own::Clear { clear: clear.boxed() }
+        }
+        OwnFields::Delete { .. } => panic!("messages or everything"),
+        OwnFields::Name { value } => Own::Setting(Setting::Name(value.clone())),
+        OwnFields::ReadReceipts { value } => Own::Setting(Setting::ReadReceipts(*value)),
+        OwnFields::Draft { log, text } => Own::Draft { log: log_id(log), text: text.clone() },
+        OwnFields::Device { device, name } => {
+            Own::DeviceName { device: device_id(device), name: name.clone() }
+        }
+    }
+}
+
+#[test]
+fn bodies_of_the_self_log_are_equal() {
+    let file = load("07-self-log");
+    for case in some(&file.own) {
+        let own = made_own(&case.fields);
+        assert_eq!(own.kind(), EntryKind(case.kind), "{}", case.name);
+        assert_eq!(Hex(own.encode(case.salt.fixed())), case.body, "{}", case.name);
+        assert_eq!(Own::decode(own.kind(), &case.body.0), Ok(Some(own)), "{}", case.name);
+    }
+    let mut wrong = Vec::new();
+    for case in some(&file.own_refused) {
+        let refusal = Own::decode(EntryKind(case.kind), &case.body.0).map_err(|e| reason(&e));
+        if refusal.as_ref().err() != Some(&case.refusal.as_str()) {
+            wrong.push(format!("{}: {refusal:?}, not {}", case.name, case.refusal));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn codes_are_equal() {
+    let file = load("08-linking");
+    for case in some(&file.codes) {
+        let (key, token) = (device_id(&case.key), case.token.fixed());
+        let code = LinkCode { key, token, addresses: case.addresses.clone() };
+        assert_eq!(code.encode(), case.text, "{}", case.name);
+        assert_eq!(LinkCode::decode(&case.text), Ok(code), "{}", case.name);
+    }
+    for case in some(&file.codes_refused) {
+        let refusal = LinkCode::decode(&case.text).map_err(|error| match error {
+            CodeError::NotACode => "not-a-code",
+            CodeError::Malformed(error) => reason(&error),
+            _ => "a refusal that the spec does not name",
+        });
+        assert_eq!(refusal.err(), Some(case.refusal.as_str()), "{}", case.name);
+    }
+}
+
+#[test]
+fn commitments_and_check_numbers_are_equal() {
+    let file = load("08-linking");
+    for case in some(&file.commitments) {
+        let made =
+            commitment(&case.opening.fixed(), device_id(&case.device), &case.authority.fixed());
+        assert_eq!(made, case.commitment.fixed());
+    }
+    for case in some(&file.checks) {
+        let number = check_number(&case.request.0, &case.offer.0, &case.opening.fixed());
+        assert_eq!(number, case.number);
     }
 }

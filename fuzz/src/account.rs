@@ -3,9 +3,13 @@
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use kith_common::{
-    account::{Account, DeviceAck, DeviceAdd, Genesis},
+    account::{
+        Account, Checkpoint, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire, DeviceUntrust, Seat,
+        Standing, Untrust,
+    },
+    crypto,
     envelope::{Signed, sign},
-    ids::{AccountId, DeviceId, EntryId},
+    ids::{AccountId, BaseId, DeviceId, EntryId},
     keys::SigningKey,
     limits::{ACCOUNT_DEVICES_MAX, ACCOUNT_PROOF_BYTES_MAX, ACCOUNT_PROOF_ENVELOPES_MAX},
 };
@@ -16,76 +20,155 @@ use crate::source::Source;
 struct Keys {
     recovery: SigningKey,
     devices: Vec<(SigningKey, SigningKey)>,
+    account: AccountId,
+    genesis: Box<[u8]>,
 }
 
 const DEVICES: u8 = 8;
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     let key = |n: u8| SigningKey::from_seed(&[n; 32]);
-    Keys {
-        recovery: key(0xa0),
-        devices: (0..DEVICES).map(|n| (key(0xb0 + n), key(0xc0 + n))).collect(),
-    }
+    let recovery = key(0xa0);
+    let (account, genesis) = Account::genesis(&recovery);
+    let devices = (0..DEVICES).map(|n| (key(0xb0 + n), key(0xc0 + n))).collect();
+    Keys { recovery, devices, account, genesis }
 });
 
 /// A list of envelopes: each is bytes with their length in front, or a plan that is signed.
+/// The genesis stands in front, unless the first byte is 255.
 pub(crate) fn account_fold(data: &[u8]) {
     let mut source = Source::new(data);
-    let genesis = KEYS.genesis();
-    let mut proof: Vec<Box<[u8]>> = Vec::new();
+    let mut history = History { bases: Vec::new(), proof: vec![KEYS.genesis.clone()] };
     while let Some(kind) = source.byte() {
-        if proof.len() > ACCOUNT_PROOF_ENVELOPES_MAX {
+        if history.proof.len() > ACCOUNT_PROOF_ENVELOPES_MAX {
             break;
         }
-        proof.push(match kind {
-            0 => source.bytes().into(),
-            1 => genesis.proof()[0].clone(),
-            _ => KEYS.planned(genesis.id(), &mut source),
-        });
+        match kind {
+            0 => history.proof.push(source.bytes().into()),
+            255 => history.proof.clear(),
+            _ => history.plan(kind, &mut source),
+        }
     }
-    check(&proof);
+    check(&history.proof);
+}
+
+/// What was said, and the bases that it could have made.
+struct History {
+    bases: Vec<BaseId>,
+    proof: Vec<Box<[u8]>>,
+}
+
+impl History {
+    fn plan(&mut self, kind: u8, source: &mut Source<'_>) {
+        let [by, about, other, at] = [0; 4].map(|_: u8| source.byte().unwrap_or(0));
+        let number = usize::from(at) % self.bases.len().max(1);
+        let base = self.bases.get(number).copied();
+        let base = base.unwrap_or_else(|| BaseId::from_bytes([at; 32]));
+        let bytes = match kind % 5 {
+            0 => KEYS.seat(by % 3, about, other),
+            1 => KEYS.addition(base, by, about, other),
+            2 => {
+                let why = if other & 1 == 0 { Untrust::Removed } else { Untrust::Stolen };
+                let (account, device) = (KEYS.account, KEYS.device(about));
+                sign(KEYS.key(by), DeviceUntrust { account, base, device, why }).into_bytes()
+            }
+            3 => {
+                let (account, device) = (KEYS.account, KEYS.device(about));
+                sign(KEYS.key(by), DeviceRetire { account, base, device }).into_bytes()
+            }
+            _ => {
+                let checkpoint = KEYS.list(base, about);
+                self.bases.push(next(&checkpoint));
+                sign(KEYS.key(by), checkpoint).into_bytes()
+            }
+        };
+        if kind.is_multiple_of(5) {
+            self.bases.push(BaseId::from_bytes(*EntryId::of(&bytes).as_bytes()));
+        }
+        self.proof.push(bytes);
+    }
+}
+
+/// The base that a list makes (spec 02 R8).
+fn next(checkpoint: &Checkpoint) -> BaseId {
+    let mut text = [*checkpoint.account.as_bytes(), *checkpoint.base.as_bytes()].concat();
+    for keys in &checkpoint.devices {
+        text.extend_from_slice(keys.device.as_bytes());
+        text.extend_from_slice(&keys.authority);
+    }
+    BaseId::from_bytes(crypto::hash(b"kith/checkpoint/1", &text))
 }
 
 impl Keys {
-    fn genesis(&self) -> Account {
-        let (device, authority) = &self.devices[0];
-        Account::create(&self.recovery, device, authority, [9; 32])
-    }
-
-    /// A key by number: the recovery key, authority keys, or signing keys.
+    /// A key by number: mostly authority keys, or signing keys, or the recovery key.
     fn key(&self, number: u8) -> &SigningKey {
         let pair = &self.devices[usize::from(number % DEVICES)];
-        match number / DEVICES % 4 {
-            0 | 1 => &pair.1,
-            2 => &pair.0,
+        match number / DEVICES {
+            0..=15 => &pair.1,
+            16..=23 => &pair.0,
             _ => &self.recovery,
         }
     }
 
-    fn planned(&self, account: AccountId, source: &mut Source<'_>) -> Box<[u8]> {
-        let [by, new, authority, flaws] = [0; 4].map(|_: u8| source.byte().unwrap_or(0));
-        let flawed = |bit: u8| flaws & bit != 0;
-        let other = AccountId::from_bytes([flaws; 32]);
-        let by = self.key(by);
-        let inviter = if flawed(1) { self.key(flaws) } else { by };
-        let acknowledged = match flaws & 6 {
-            2 => None,
-            4 => Some(other),
-            _ => Some(account),
-        };
+    fn device(&self, number: u8) -> DeviceId {
+        self.devices[usize::from(number % DEVICES)].0.device()
+    }
+
+    fn masked(&self, mask: u8) -> Vec<&(SigningKey, SigningKey)> {
+        let mut chosen: Vec<_> =
+            self.devices.iter().enumerate().filter(|(n, _)| mask >> n & 1 == 1).collect();
+        chosen.sort_by_key(|(_, (device, _))| device.device());
+        chosen.truncate(if mask == 0 { 0 } else { 8 });
+        chosen.into_iter().map(|(_, pair)| pair).collect()
+    }
+
+    fn ack(&self, device: &SigningKey, authority: &SigningKey, by: &SigningKey) -> Box<[u8]> {
         let ack = DeviceAck {
-            inviter: *inviter.public(),
-            authority: *self.key(authority).public(),
-            nonce: [flaws; 32],
-            account: acknowledged,
+            inviter: *by.public(),
+            authority: *authority.public(),
+            nonce: [9; 32],
+            account: self.account,
         };
-        let device = sign(&self.devices[usize::from(new % DEVICES)].0, ack).into_bytes();
-        if flawed(8) {
-            return sign(by, Genesis { first_device: device }).into_bytes();
+        sign(device, ack).into_bytes()
+    }
+
+    fn seat(&self, epoch: u8, mask: u8, dropped: u8) -> Box<[u8]> {
+        let pairs = self.masked(mask);
+        let devices = pairs.iter().map(|(device, own)| self.ack(device, own, &self.recovery));
+        let seat = Seat {
+            account: self.account,
+            epoch: epoch.into(),
+            devices: devices.collect(),
+            dropped: self
+                .masked(dropped & !mask)
+                .iter()
+                .map(|(device, _)| device.device())
+                .collect(),
+        };
+        sign(&self.recovery, seat).into_bytes()
+    }
+
+    fn addition(&self, base: BaseId, by: u8, new: u8, flaws: u8) -> Box<[u8]> {
+        let by = self.key(by);
+        let (device, own) = &self.devices[usize::from(new % DEVICES)];
+        let authority = if flaws & 1 == 0 { own } else { self.key(flaws) };
+        let inviter = if flaws & 2 == 0 { by } else { self.key(flaws) };
+        let mut device = self.ack(device, authority, inviter);
+        if flaws & 4 != 0 {
+            *device.last_mut().expect("an acknowledgement is long") ^= 1;
         }
-        let previous = (0..flaws >> 5).map(|n| EntryId::from_bytes([n; 32])).collect();
-        let account = if flawed(16) { other } else { account };
-        sign(by, DeviceAdd { account, previous, device }).into_bytes()
+        let account =
+            if flaws & 24 == 24 { AccountId::from_bytes([flaws; 32]) } else { self.account };
+        sign(by, DeviceAdd { account, base, device }).into_bytes()
+    }
+
+    fn list(&self, base: BaseId, mask: u8) -> Checkpoint {
+        let keys = |(device, authority): &&(SigningKey, SigningKey)| DeviceKeys {
+            device: device.device(),
+            authority: *authority.public(),
+        };
+        let devices = self.masked(mask.max(1)).iter().map(keys).collect();
+        Checkpoint { account: self.account, base, devices }
     }
 }
 
@@ -94,7 +177,6 @@ fn check(proof: &[Box<[u8]>]) {
     assert!(account.proof().len() <= ACCOUNT_PROOF_ENVELOPES_MAX);
     assert!(account.devices().len() <= ACCOUNT_DEVICES_MAX);
     assert!(account.proof().iter().map(|e| e.len()).sum::<usize>() <= ACCOUNT_PROOF_BYTES_MAX);
-    assert_eq!(account.devices().len(), account.proof().len(), "each envelope takes one in");
     assert_eq!(account.proof()[0], proof[0], "the genesis stays in front");
     assert!(account.proof().iter().all(|envelope| proof.contains(envelope)));
     assert_eq!(Account::fold(account.proof()).as_ref(), Ok(&account), "folding again is the same");
@@ -102,39 +184,31 @@ fn check(proof: &[Box<[u8]>]) {
     let mut turned = proof.to_vec();
     turned[1..].reverse();
     assert_eq!(Account::fold(&turned).as_ref(), Ok(&account), "order does not matter");
-    closed(&account, proof);
-}
-
-/// Who is in was vouched for by somebody who is in; who was vouched for is in (spec 02 R5).
-fn closed(account: &Account, proof: &[Box<[u8]>]) {
-    let counted: Vec<(Signed<DeviceAdd>, Signed<DeviceAck>)> = account.proof()[1..]
-        .iter()
-        .map(|bytes| addition(bytes, account.id()).expect("what counts is an addition"))
-        .collect();
-    let mut authorities = BTreeSet::from([*account.recovery(), first_authority(account)]);
-    authorities.extend(counted.iter().map(|(_, ack)| ack.claim().authority));
-    assert!(counted.iter().all(|(add, _)| authorities.contains(add.signer())));
-    let valid = proof.iter().filter_map(|bytes| addition(bytes, account.id()));
-    for (_, ack) in valid.filter(|(add, _)| authorities.contains(add.signer())) {
-        let is_in = account.has(DeviceId::from_bytes(*ack.signer()));
-        assert!(is_in || account.devices().len() == ACCOUNT_DEVICES_MAX);
+    assert_eq!(account.join(proof).as_ref(), Ok(&account), "nothing is learned twice");
+    signed_twice(&account);
+    if account.base().is_none() {
+        assert_eq!(account.devices().len(), 0, "nobody stands while nobody decides");
     }
 }
 
-fn first_authority(account: &Account) -> [u8; 32] {
-    let genesis = Signed::<Genesis>::decode(&account.proof()[0]).expect("a genesis in front");
-    let ack = Signed::<DeviceAck>::decode(&genesis.claim().first_device);
-    ack.expect("an acknowledgement inside").claim().authority
-}
-
-/// An addition whose two signatures hold and that means this account.
-fn addition(bytes: &[u8], account: AccountId) -> Option<(Signed<DeviceAdd>, Signed<DeviceAck>)> {
-    let add = Signed::<DeviceAdd>::decode(bytes).ok()?;
-    let ack = Signed::<DeviceAck>::decode(&add.claim().device).ok()?;
-    let meant = add.signature_holds()
-        && ack.signature_holds()
-        && add.claim().account == account
-        && ack.claim().account == Some(account)
-        && ack.claim().inviter == *add.signer();
-    meant.then_some((add, ack))
+/// Who stands has acknowledged the account, in a seat or an addition of somebody else (R3).
+fn signed_twice(account: &Account) {
+    let mut acknowledged = BTreeSet::new();
+    let mut put = |bytes: &[u8]| {
+        let ack = Signed::<DeviceAck>::decode(bytes).expect("what counts is well-formed");
+        assert!(ack.signature_holds() && ack.claim().account == account.id());
+        acknowledged.insert(DeviceId::from_bytes(*ack.signer()));
+    };
+    for bytes in &account.proof()[1..] {
+        if let Ok(seat) = Signed::<Seat>::decode(bytes) {
+            assert!(seat.signature_holds() && seat.signer() == account.recovery());
+            seat.claim().devices.iter().for_each(|ack| put(ack));
+        } else if let Ok(add) = Signed::<DeviceAdd>::decode(bytes) {
+            assert!(add.signature_holds());
+            put(&add.claim().device);
+        }
+    }
+    assert!(account.devices().all(|device| acknowledged.contains(&device)));
+    let settled = account.standings().filter(|(_, how)| *how == Standing::Settled);
+    assert!(settled.count() <= 16);
 }

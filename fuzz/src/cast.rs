@@ -3,8 +3,7 @@
 use std::sync::LazyLock;
 
 use kith_common::{
-    account::{Account, DeviceAck, DeviceAdd},
-    envelope::sign,
+    account::{Account, acknowledge},
     ids::AccountId,
     keys::SigningKey,
 };
@@ -46,10 +45,10 @@ impl Person {
         let key = |n: u8| SigningKey::from_seed(&[seed + n; 32]);
         let (recovery, devices, authorities) = (key(0), [key(1), key(2)], [key(3), key(4)]);
         let begun = Account::create(&recovery, &devices[0], &authorities[0], [seed; 32]);
-        let add = addition(begun.id(), &authorities[0], &devices[1], &authorities[1]);
-        let mut proof = begun.proof().to_vec();
-        proof.push(add);
-        let account = Account::fold(&proof).expect("the proof holds");
+        let (inviter, own) = (*authorities[0].public(), *authorities[1].public());
+        let ack = acknowledge(&devices[1], inviter, own, [1; 32], begun.id());
+        let add = begun.add_device(&authorities[0], &ack).expect("the phone is settled");
+        let account = begun.join(&[add]).expect("the proof holds");
         assert_eq!(account.devices().len(), 2);
         Self { account, recovery, devices, authorities }
     }
@@ -58,21 +57,4 @@ impl Person {
     pub fn id(&self) -> AccountId {
         self.account.id()
     }
-}
-
-/// An operation that takes a device in.
-pub fn addition(
-    account: AccountId,
-    by: &SigningKey,
-    device: &SigningKey,
-    authority: &SigningKey,
-) -> Box<[u8]> {
-    let ack = DeviceAck {
-        inviter: *by.public(),
-        authority: *authority.public(),
-        nonce: [1; 32],
-        account: Some(account),
-    };
-    let device = sign(device, ack).into_bytes();
-    sign(by, DeviceAdd { account, previous: Vec::new(), device }).into_bytes()
 }

@@ -16,7 +16,10 @@
 //! | `source` | how does a list of operations become bytes and back? |
 
 use kith_common::{
-    account::{DeviceAck, DeviceAdd, Genesis, TransportCert},
+    account::{
+        Checkpoint, Cut, DeviceAck, DeviceAdd, DeviceRetire, DeviceUntrust, Genesis, Seat,
+        TransportCert,
+    },
     entry::Entry,
     frame::ContactRequest,
     frontier::Frontier,
@@ -42,6 +45,11 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("envelope_genesis", envelope::envelope::<Genesis>),
     ("envelope_device_ack", envelope::envelope::<DeviceAck>),
     ("envelope_device_add", envelope::envelope::<DeviceAdd>),
+    ("envelope_device_untrust", envelope::envelope::<DeviceUntrust>),
+    ("envelope_device_retire", envelope::envelope::<DeviceRetire>),
+    ("envelope_checkpoint", envelope::envelope::<Checkpoint>),
+    ("envelope_seat", envelope::envelope::<Seat>),
+    ("envelope_cut", envelope::envelope::<Cut>),
     ("envelope_transport_cert", envelope::envelope::<TransportCert>),
     ("envelope_entry", envelope::envelope::<Entry>),
     ("envelope_frontier", envelope::envelope::<Frontier>),

@@ -1,12 +1,15 @@
 //! Where does a corpus begin? With what honest devices say, so that a mutation is nearly right.
 
 use kith_common::{
-    account::{DeviceAdd, Genesis, TransportCert},
+    account::{
+        Checkpoint, Cut, DeviceAdd, DeviceKeys, DeviceRetire, DeviceUntrust, Last, Seat,
+        TransportCert, Untrust,
+    },
     codec::{Reader, Writer},
     entry::Text,
-    envelope::{Payload, Signed, sign},
+    envelope::{Signed, sign},
     frame::{ContactRequest, Frame},
-    ids::EntryId,
+    ids::{BaseId, EntryId, LogId},
     share::{ContactCard, SharedId},
 };
 use kith_core::store::{LogNumber, Store};
@@ -25,9 +28,10 @@ use crate::{
 /// Inputs for the targets, by their names.
 pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     let alice = CAST.alice.account.proof();
-    let genesis = Signed::<Genesis>::decode(&alice[0]).expect("a genesis in front");
-    let add = Signed::<DeviceAdd>::decode(&alice[1]).expect("an addition behind it");
-    let acks = [genesis.claim().first_device.to_vec(), add.claim().device.to_vec()];
+    let seat = Signed::<Seat>::decode(&alice[1]).expect("a seat behind the genesis");
+    let add = Signed::<DeviceAdd>::decode(&alice[2]).expect("an addition behind it");
+    let acks = [seat.claim().devices[0].to_vec(), add.claim().device.to_vec()];
+    let [vote, retire, list, large_seat, cut] = operations(seat.claim());
     let cert = TransportCert {
         transport: [1; 38].into(),
         audience: [2; 38].into(),
@@ -37,7 +41,12 @@ pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     vec![
         ("envelope_genesis", envelopes(&[alice[0].to_vec()])),
         ("envelope_device_ack", envelopes(&acks)),
-        ("envelope_device_add", envelopes(&[alice[1].to_vec(), previous()])),
+        ("envelope_device_add", envelopes(&[alice[2].to_vec()])),
+        ("envelope_device_untrust", envelopes(&[vote])),
+        ("envelope_device_retire", envelopes(&[retire])),
+        ("envelope_checkpoint", envelopes(&[list])),
+        ("envelope_seat", envelopes(&[alice[1].to_vec(), large_seat])),
+        ("envelope_cut", envelopes(&[cut])),
         ("envelope_transport_cert", envelopes(&[cert])),
         ("envelope_entry", envelopes(&entries())),
         ("envelope_frontier", envelopes(&frontiers())),
@@ -78,11 +87,29 @@ fn extended(map: &[u8]) -> Vec<u8> {
     Value::Map(fields).encode()
 }
 
-fn previous() -> Vec<u8> {
-    let add = Signed::<DeviceAdd>::decode(&CAST.bob.account.proof()[1]).expect("an addition");
-    let previous = [3, 5, 9].map(|n| EntryId::from_bytes([n; 32])).to_vec();
-    let add = DeviceAdd { previous, ..add.claim().clone() };
-    sign(&CAST.bob.authorities[0], add).into_bytes().into_vec()
+/// A vote, a retirement, a list, a seat that drops devices, and a cut.
+fn operations(seat: &Seat) -> [Vec<u8>; 5] {
+    let (alice, account) = (&CAST.alice, CAST.alice.id());
+    let [phone, tablet] = [0, 1].map(|n: usize| DeviceKeys {
+        device: alice.devices[n].device(),
+        authority: *alice.authorities[n].public(),
+    });
+    let (key, base) = (&alice.authorities[0], BaseId::from_bytes([4; 32]));
+    let device = tablet.device;
+    let vote = DeviceUntrust { account, base, device, why: Untrust::Stolen };
+    let mut devices = vec![phone, tablet];
+    devices.sort_unstable();
+    let seat = Seat { epoch: 1 << 40, dropped: vec![device], ..seat.clone() };
+    let last = Some(Last { seq: 70_000, entry: EntryId::from_bytes([5; 32]) });
+    let cut = Cut { account, log: LogId::from_bytes([6; 32]), device, last, chosen: true };
+    [
+        sign(key, vote).into_bytes(),
+        sign(key, DeviceRetire { account, base, device }).into_bytes(),
+        sign(key, Checkpoint { account, base, devices }).into_bytes(),
+        sign(&alice.recovery, seat).into_bytes(),
+        sign(key, cut).into_bytes(),
+    ]
+    .map(<[u8]>::into_vec)
 }
 
 fn entries() -> Vec<Vec<u8>> {
@@ -112,16 +139,23 @@ fn request() -> Vec<u8> {
         greeting: "hello".to_owned(),
         addresses: vec!["/ip4/127.0.0.1/udp/4001/quic-v1".to_owned()],
     };
-    assert!(ContactRequest::ENVELOPE_BYTES_MAX > 2048, "room for a proof");
     sign(&CAST.bob.devices[0], request).into_bytes().into_vec()
 }
 
-/// A chain of additions, one by the recovery key, doubled ones, wrong ones, and a real proof.
+/// Additions and lists, a dispute, a quorum, forks of lists and of seats, wrong ones, a real proof.
 fn accounts() -> Vec<Vec<u8>> {
-    let chain = [1, 2, 0, 1, 1, 0, 2, 1, 2, 2, 0, 2, 3, 3, 0];
-    let recovered = [1, 2, 24, 4, 4, 0, 2, 4, 5, 5, 0, 2, 4, 5, 6, 0x20];
-    let doubled = [1, 2, 0, 1, 1, 0, 2, 0, 1, 2, 0x40, 2, 2, 3, 3, 0, 1];
-    let wrong = [1, 2, 0, 1, 1, 1, 2, 0, 1, 1, 2, 2, 0, 1, 1, 4, 2, 0, 1, 1, 8, 2, 0, 1, 1, 16];
+    let seat = |epoch, devices, dropped| [5, epoch, devices, dropped, 0];
+    let add = |by, new, flaws, base| [1, by, new, flaws, base];
+    let vote = |by, about, base| [2, by, about, 1, base];
+    let retire = |by, base| [3, by, by, 0, base];
+    let list = |by, devices, base| [4, by, devices, 0, base];
+    let settled = [seat(0, 1, 0), add(0, 1, 0, 0), list(0, 3, 0), add(1, 2, 0, 1), list(0, 7, 1)];
+    let settled = [settled.as_flattened(), list(1, 7, 1).as_slice(), &retire(2, 2)].concat();
+    let dispute = [seat(0, 7, 0), add(2, 3, 0, 0), vote(2, 0, 0), vote(0, 2, 0), vote(1, 2, 0)];
+    let lists = [seat(0, 7, 0), list(0, 5, 0), list(2, 5, 0), list(1, 6, 0), list(2, 6, 0)];
+    let seats = [seat(0, 3, 0), seat(1, 1, 2), vote(0, 1, 1), seat(1, 2, 1), seat(2, 1, 6)];
+    let wrong =
+        [seat(0, 3, 0), add(0, 2, 1, 0), add(0, 3, 2, 0), add(0, 4, 4, 0), add(0, 5, 24, 0)];
     let mut real = Vec::new();
     for envelope in CAST.alice.account.proof() {
         real.push(0);
@@ -129,7 +163,11 @@ fn accounts() -> Vec<Vec<u8>> {
         real.extend_from_slice(&length.to_be_bytes());
         real.extend_from_slice(envelope);
     }
-    vec![chain.to_vec(), recovered.to_vec(), doubled.to_vec(), wrong.to_vec(), real]
+    let mut seeds = vec![settled];
+    seeds.extend([dispute, lists, seats, wrong].map(|run| run.as_flattened().to_vec()));
+    // Without the genesis in front, which the real proof brings.
+    seeds.push([&[255], real.as_slice()].concat());
+    seeds
 }
 
 fn codec() -> Vec<Vec<u8>> {

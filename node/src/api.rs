@@ -4,11 +4,13 @@
 //! node's own proof, which comes before the key). The OpenAPI
 //! document at `/api/openapi.json` is made from the handlers themselves.
 
+mod account;
 mod auth;
 mod connections;
 mod contacts;
 mod error;
 mod events;
+mod keys;
 mod messages;
 mod node;
 mod page;
@@ -28,11 +30,12 @@ use tokio::{net::TcpListener, sync::watch};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use self::{auth::Sessions, error::ApiError};
 pub(crate) use self::{
+    account::kept as kept_devices,
     auth::{launch_address, secret},
     contacts::qr_code,
 };
+pub use self::{auth::Sessions, error::ApiError};
 use crate::driver::NodeHandle;
 
 /// Largest request body in bytes: a text of 60,000 bytes, every character escaped in JSON.
@@ -47,6 +50,8 @@ pub struct ApiState {
     pub(crate) port: u16,
     pub(crate) started: Instant,
     pub(crate) stop: watch::Sender<bool>,
+    /// Whose turn it is to try a passphrase.
+    unlocking: Arc<tokio::sync::Mutex<()>>,
     refused: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -101,6 +106,7 @@ impl Api {
             port: listener.local_addr()?.port(),
             started: Instant::now(),
             stop,
+            unlocking: Arc::default(),
             refused: Mutex::default(),
         };
         Ok(Self { listener, state: Arc::new(state), stopped })
@@ -155,6 +161,19 @@ pub fn router(state: Arc<ApiState>) -> Router {
         .routes(routes!(contacts::remove))
         .routes(routes!(messages::history, messages::send))
         .routes(routes!(messages::mark_read))
+        .routes(routes!(messages::delete))
+        .routes(routes!(messages::clear))
+        .routes(routes!(messages::keep_draft))
+        .routes(routes!(account::show))
+        .routes(routes!(account::set_name))
+        .routes(routes!(account::link, account::close_link))
+        .routes(routes!(account::pending))
+        .routes(routes!(account::confirm))
+        .routes(routes!(account::devices))
+        .routes(routes!(account::rename))
+        .routes(routes!(account::untrust))
+        .routes(routes!(account::settle))
+        .routes(routes!(account::recover))
         .routes(routes!(events::events))
         .split_for_parts();
     let document = axum::Json(document);

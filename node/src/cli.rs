@@ -1,7 +1,10 @@
 //! What can a person type? The command line: most commands ask the running node; those that need
 //! the passphrase work on the home folder.
 
+mod account;
 mod commands;
+mod device;
+mod moment;
 mod show;
 
 use std::{
@@ -12,11 +15,15 @@ use std::{
 };
 
 use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
+use kith_core::names::NameError;
 use libp2p::Multiaddr;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::{client::ClientError, home::Passphrase};
+use crate::{
+    client::ClientError,
+    home::{HomeError, Passphrase},
+};
 
 /// A messenger without central servers: `kith` starts your node and prints the address of its page.
 #[derive(Debug, Parser)]
@@ -69,7 +76,13 @@ enum Command {
         #[arg(long)]
         qr: bool,
     },
-    /// People: add, list, accept, block.
+    /// Your devices: link, join, confirm, list, untrust.
+    #[command(subcommand)]
+    Device(device::DeviceCommand),
+    /// Your account: show, recover.
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// People: add, list, show, accept, block, unblock, remove, rename.
     #[command(subcommand)]
     Contact(ContactCommand),
     /// Write a message; returns at once, also when nobody is online.
@@ -79,7 +92,7 @@ enum Command {
         /// What to say; `-` reads it from standard input.
         #[arg(allow_hyphen_values = true)]
         text: String,
-        /// Id of the message to answer.
+        /// Id of the message to answer, or its beginning.
         #[arg(long, value_name = "ID")]
         reply_to: Option<String>,
     },
@@ -90,9 +103,27 @@ enum Command {
         /// How many messages at most.
         #[arg(long, default_value_t = 50)]
         limit: usize,
-        /// Only messages above this one.
+        /// Only messages above this one: its id, or the beginning.
         #[arg(long, value_name = "ID")]
         before: Option<String>,
+    },
+    /// Delete messages on all your devices; the other person keeps theirs.
+    #[command(group(clap::ArgGroup::new("what").required(true).args(["ids", "all", "before"])))]
+    Delete {
+        /// Name of the contact, or (the beginning of) its id.
+        contact: String,
+        /// Ids of messages, or their beginnings; at most 49 in a day.
+        ids: Vec<String>,
+        /// The whole conversation.
+        #[arg(long)]
+        all: bool,
+        /// What was sent before then: 2026-07-31T14:30:00Z, 14:30 or 2h.
+        #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+        before: Option<u64>,
+        /// Your other devices delete at once, instead of after a day in which you could notice that
+        /// it was not you. For --all and --before.
+        #[arg(long, conflicts_with = "ids")]
+        at_once: bool,
     },
     /// Everything in a conversation has been read.
     Read {
@@ -179,7 +210,8 @@ enum ContactCommand {
         /// Name of the contact, or (the beginning of) its id.
         contact: String,
     },
-    /// Take somebody off the list; the conversation is kept.
+    /// Take somebody off the list, on all your devices. They are not told, reach you no more, and
+    /// may ask again. Messages are kept, and shown again when you add them again.
     Remove {
         /// Name of the contact, or (the beginning of) its id.
         contact: String,
@@ -228,14 +260,20 @@ impl From<ClientError> for CliError {
     }
 }
 
+impl From<NameError> for CliError {
+    fn from(error: NameError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
 impl From<anyhow::Error> for CliError {
     fn from(error: anyhow::Error) -> Self {
         Self::Refused(format!("{error:#}"))
     }
 }
 
-impl From<crate::home::HomeError> for CliError {
-    fn from(error: crate::home::HomeError) -> Self {
+impl From<HomeError> for CliError {
+    fn from(error: HomeError) -> Self {
         Self::Refused(error.to_string())
     }
 }
@@ -257,6 +295,7 @@ pub fn main() -> ExitCode {
         Arguments::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
     let json = arguments.global.json;
+    show::command_is(arguments.global.command());
     match commands::carry_out(arguments.global, arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -276,6 +315,20 @@ impl Arguments {
 }
 
 impl Global {
+    /// How the person calls this program on this home.
+    fn command(&self) -> String {
+        let program = std::env::var("KITH_COMMAND").unwrap_or_else(|_| "kith".to_owned());
+        match &self.home {
+            None => program,
+            Some(home) => {
+                let home = home.to_string_lossy();
+                let bare = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+                let quote = if home.chars().all(bare) { "" } else { "'" };
+                format!("{program} --home {quote}{home}{quote}")
+            }
+        }
+    }
+
     pub(crate) fn home(&self) -> Result<PathBuf, CliError> {
         if let Some(home) = &self.home {
             return Ok(home.clone());
@@ -308,6 +361,14 @@ impl Global {
         self.unlocks(self.given_passphrase()?, "Passphrase: ")
     }
 
+    /// The passphrase of an existing home as its node is asked: empty if it has none.
+    fn typed_passphrase(&self) -> Result<Zeroizing<String>, CliError> {
+        Ok(match self.passphrase()? {
+            Passphrase::Given(text) => text,
+            Passphrase::None => Zeroizing::default(),
+        })
+    }
+
     /// The passphrase of an existing home, and the one that it is to have.
     fn passphrases(&self, new_file: Option<&Path>) -> Result<(Passphrase, Passphrase), CliError> {
         let old = self.unlocks(self.old_passphrase()?, "The passphrase so far: ")?;
@@ -320,13 +381,20 @@ impl Global {
     }
 
     fn unlocks(&self, given: Option<Passphrase>, prompt: &str) -> Result<Passphrase, CliError> {
-        if !crate::home::needs_passphrase(&self.home()?)? {
+        let home = self.home()?;
+        if !crate::home::needs_passphrase(&home)? {
             return Ok(Passphrase::None);
         }
-        match given {
-            Some(given) => Ok(given),
-            None => ask_secretly(prompt, GIVE).map(Passphrase::Given),
+        if let Some(given) = given {
+            return Ok(given);
         }
+        up_to_three_times(|| {
+            let asked = ask_secretly(prompt, GIVE).map(Passphrase::Given)?;
+            match crate::home::unlock(&home, &asked) {
+                Err(wrong @ HomeError::WrongPassphrase) => Ok(Err(wrong.to_string())),
+                _ => Ok(Ok(asked)),
+            }
+        })
     }
 
     /// The passphrase for a new home, asked twice.
@@ -338,34 +406,55 @@ impl Global {
     }
 }
 
+const EMPTY_PASSPHRASE: &str = "the passphrase is empty: choose one, or say --no-passphrase";
 /// How to give a passphrase where nobody can be asked.
 const GIVE: &str = "--passphrase-file or KITH_PASSPHRASE";
 
 fn first_line(file: &Path) -> Result<Passphrase, CliError> {
-    let text = std::fs::read_to_string(file)
-        .map(Zeroizing::new)
-        .map_err(|error| CliError::Refused(format!("cannot read {}: {error}", file.display())))?;
+    let text = std::fs::read_to_string(file).map(Zeroizing::new).map_err(|error| {
+        let file = file.display();
+        CliError::Refused(format!("cannot read {file}: {error}: check the path"))
+    })?;
     let line = text.lines().next().unwrap_or_default().to_owned();
     Ok(Passphrase::Given(Zeroizing::new(line)))
 }
 
 fn not_empty(passphrase: Passphrase) -> Result<Passphrase, CliError> {
     match &passphrase {
-        Passphrase::Given(text) if text.is_empty() => Err(CliError::Refused(
-            "the passphrase is empty: choose one, or say --no-passphrase".into(),
-        )),
+        Passphrase::Given(text) if text.is_empty() => {
+            Err(CliError::Refused(EMPTY_PASSPHRASE.to_owned()))
+        }
         _ => Ok(passphrase),
     }
 }
 
 fn ask_twice(otherwise: &str) -> Result<Passphrase, CliError> {
-    let first = ask_secretly("Choose a passphrase for this device: ", otherwise)?;
-    let first = not_empty(Passphrase::Given(first))?;
-    let again = Passphrase::Given(ask_secretly("The same again: ", otherwise)?);
-    match (&first, &again) {
-        (Passphrase::Given(one), Passphrase::Given(other)) if one == other => Ok(first),
-        _ => Err(CliError::Refused("the two passphrases differ: try again".into())),
+    up_to_three_times(|| {
+        let first = ask_secretly("Choose a passphrase for this device: ", otherwise)?;
+        if first.is_empty() {
+            return Ok(Err(EMPTY_PASSPHRASE.to_owned()));
+        }
+        let again = ask_secretly("The same again: ", otherwise)?;
+        let same = first == again;
+        Ok(if same {
+            Ok(Passphrase::Given(first))
+        } else {
+            Err("the two passphrases differ: try again".to_owned())
+        })
+    })
+}
+
+/// Asks a person again who mistyped. Inside: what was wrong.
+fn up_to_three_times<T>(
+    mut ask: impl FnMut() -> Result<Result<T, String>, CliError>,
+) -> Result<T, CliError> {
+    for _ in 0..2 {
+        match ask()? {
+            Ok(answer) => return Ok(answer),
+            Err(wrong) => show::hint(false, &wrong),
+        }
     }
+    ask()?.map_err(CliError::Refused)
 }
 
 /// Asks at the terminal; elsewhere it is refused with the other way to say it.
@@ -395,10 +484,35 @@ fn ask(prompt: &str) -> Result<String, CliError> {
     Ok(line.trim().to_owned())
 }
 
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    Ok(built.map_err(anyhow::Error::from)?)
+}
+
 fn on_off(text: &str) -> Result<bool, String> {
     match text {
         "on" => Ok(true),
         "off" => Ok(false),
         _ => Err("say on or off".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_mistypes_is_asked_again_twice() {
+        let asked = |right: usize| {
+            let mut times = 0;
+            let answer = up_to_three_times(|| {
+                times += 1;
+                Ok(if times == right { Ok("right") } else { Err(format!("wrong {times}")) })
+            });
+            (answer.map_err(|error| error.to_string()), times)
+        };
+        assert_eq!(asked(1), (Ok("right"), 1));
+        assert_eq!(asked(3), (Ok("right"), 3));
+        assert_eq!(asked(4), (Err("wrong 3".to_owned()), 3));
     }
 }

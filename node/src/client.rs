@@ -139,7 +139,7 @@ impl Client {
         Ok(response.into_body().into_reader())
     }
 
-    /// Waits (ten seconds at most) until the node no longer listens.
+    /// Waits (ten seconds at most) until the node no longer answers; it may still be ending.
     pub fn wait_until_gone(&self) {
         for _ in 0..100 {
             if std::net::TcpStream::connect(&self.access.address).is_err() {

@@ -24,10 +24,10 @@ use kith_core::{
         Output,
     },
     store::{Store, StoreError},
-    view::MessageView,
+    view::{GuestView, MessageView},
 };
 use thiserror::Error;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::{
     network::{self, Network, NetworkEvent},
@@ -45,8 +45,14 @@ const NOTICES_MAX: usize = 1024;
 const NOTICES_PER_BATCH_MAX: usize = 200;
 /// Pause before the store is tried again after a failure.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long the first address of our own may take.
+const ADDRESSES_PATIENCE: Duration = Duration::from_secs(1);
+/// Quiet after which our addresses are complete.
+const ADDRESSES_PAUSE: Duration = Duration::from_millis(30);
 /// Pause between attempts to reach the addresses given by hand.
 const PEERS_PAUSE: Duration = Duration::from_secs(10);
+/// Time for links to end in order when the node stops: two round trips for most.
+const LINKS_END: Duration = Duration::from_secs(1);
 
 /// The node has stopped, or its store has failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -87,6 +93,17 @@ pub enum Notice {
     Contact(AccountId),
     /// A contact is gone.
     ContactRemoved(SharedId),
+    /// Our own account has changed: devices, names, who may decide.
+    Account,
+    /// A device wants to join, or has gone away.
+    Linking(Option<GuestView>),
+    /// Messages of a conversation were deleted or took other places.
+    Rewritten(AccountId),
+    /// This device speaks no longer for the account.
+    CutOff {
+        /// Whether nothing can undo it.
+        is_final: bool,
+    },
     /// Too much has happened to tell: look at everything again.
     Resync,
 }
@@ -106,7 +123,15 @@ enum Work {
 pub struct NodeHandle {
     work: mpsc::Sender<Work>,
     notices: broadcast::Sender<Notice>,
+    cut_off: watch::Sender<Option<CutOff>>,
     network: Arc<Network>,
+}
+
+/// This device was cut off from the account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CutOff {
+    /// Whether nothing can undo it.
+    pub is_final: bool,
 }
 
 impl NodeHandle {
@@ -142,6 +167,16 @@ impl NodeHandle {
     /// Listens to what happens from now on.
     pub fn listen(&self) -> broadcast::Receiver<Notice> {
         self.notices.subscribe()
+    }
+
+    /// Waits until this device is cut off from the account.
+    pub async fn cut_off(&self) -> CutOff {
+        let mut cut_off = self.cut_off.subscribe();
+        let told = cut_off.wait_for(Option::is_some).await.ok().and_then(|told| *told);
+        match told {
+            Some(told) => told,
+            None => std::future::pending().await,
+        }
     }
 
     /// What the network refused, by kind.
@@ -193,12 +228,20 @@ impl Node {
         let (events, mut from_network) = mpsc::channel(WORK_MAX);
         let network = Arc::new(Network::start(parts.network, events).await?);
         let (notices, _) = broadcast::channel(NOTICES_MAX);
+        let (cut_off, _) = watch::channel(None);
         let handle = NodeHandle {
             work: work.clone(),
             notices: notices.clone(),
+            cut_off: cut_off.clone(),
             network: Arc::clone(&network),
         };
+        let (addresses, early) = first_addresses(&mut from_network).await;
         tokio::spawn(async move {
+            for event in early {
+                if work.send(Work::Network(event)).await.is_err() {
+                    return;
+                }
+            }
             while let Some(event) = from_network.recv().await {
                 if work.send(Work::Network(event)).await.is_err() {
                     return;
@@ -211,12 +254,13 @@ impl Node {
             store,
             network,
             notices,
+            cut_off,
             peers: parts.peers,
             started: Instant::now(),
             waiting: BTreeMap::new(),
             commands: 0,
             links: std::collections::BTreeSet::new(),
-            addresses: Vec::new(),
+            addresses,
         };
         let engine = driver.open()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
@@ -226,12 +270,15 @@ impl Node {
         Ok(Self { handle, thread })
     }
 
-    /// Stops the engine; what was handled is durable.
+    /// Stops the engine; what was handled is durable. Then ends the links, so that others notice.
     pub async fn stop(self) {
         self.handle.stop().await;
         let thread = self.thread;
         if tokio::task::spawn_blocking(move || thread.join()).await.is_err() {
             tracing::error!("the engine's thread did not end in order");
+        }
+        if tokio::time::timeout(LINKS_END, self.handle.network.shutdown()).await.is_err() {
+            tracing::debug!("not every link has ended in time");
         }
     }
 }
@@ -242,6 +289,7 @@ struct Driver {
     store: SqliteStore,
     network: Arc<Network>,
     notices: broadcast::Sender<Notice>,
+    cut_off: watch::Sender<Option<CutOff>>,
     peers: Vec<String>,
     started: Instant,
     waiting: BTreeMap<CommandId, Reply<Result<Answer, CommandError>>>,
@@ -384,6 +432,11 @@ impl Driver {
                 Output::Event(event) => events.push(event),
             }
         }
+        for event in &events {
+            if let Event::CutOff { is_final } = *event {
+                self.cut_off.send_replace(Some(CutOff { is_final }));
+            }
+        }
         if self.notices.receiver_count() > 0 && !events.is_empty() {
             self.tell(engine, &events);
         }
@@ -419,6 +472,10 @@ impl Driver {
             }
             Event::Contact(account) => Some(Notice::Contact(account)),
             Event::ContactRemoved(shared) => Some(Notice::ContactRemoved(shared)),
+            Event::Account => Some(Notice::Account),
+            Event::Linking => Some(Notice::Linking(engine.guest())),
+            Event::Rewritten(with) => Some(Notice::Rewritten(with)),
+            Event::CutOff { is_final } => Some(Notice::CutOff { is_final }),
         })
     }
 
@@ -473,7 +530,30 @@ impl Driver {
     }
 }
 
-fn wall_clock() -> Timestamp {
+/// Where we can be reached, before we tell anybody who we are: our addresses go with that. What
+/// else came meanwhile is given too.
+async fn first_addresses(
+    from_network: &mut mpsc::Receiver<NetworkEvent>,
+) -> (Vec<String>, Vec<NetworkEvent>) {
+    let (mut known, mut early) = (Vec::new(), Vec::new());
+    let mut patience = ADDRESSES_PATIENCE;
+    while let Ok(Some(event)) = tokio::time::timeout(patience, from_network.recv()).await {
+        match event {
+            NetworkEvent::Listening { addresses } => {
+                known = addresses;
+                patience = ADDRESSES_PAUSE;
+            }
+            other => early.push(other),
+        }
+        if early.len() >= BATCH_MAX {
+            break;
+        }
+    }
+    (known, early)
+}
+
+/// The time of day as this computer has it.
+pub(crate) fn wall_clock() -> Timestamp {
     let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     Timestamp::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }

@@ -8,6 +8,8 @@
 //!                                 master key ──seals──► device seed, name, store.db
 //! ```
 //!
+//! A running node holds a lock on the empty file `running`.
+//!
 //! So an unlocked node can chat and read; to sign account operations it must be given the
 //! passphrase again, as the authority seed hangs on that alone. The recovery seed stays until its
 //! owner has confirmed having the words, and is erased then.
@@ -15,7 +17,9 @@
 mod error;
 mod folder;
 mod key_file;
+mod mark;
 mod passphrase;
+mod running;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -30,8 +34,8 @@ use kith_common::{
     account::Account,
     crypto::PasswordCost,
     keys::{Secret, SigningKey},
-    limits::NAME_BYTES_MAX,
 };
+use kith_core::names::chosen_name;
 use rand_core::Rng;
 use zeroize::Zeroizing;
 
@@ -39,7 +43,9 @@ use self::key_file::{KeyFile, Part};
 pub use self::{
     error::HomeError,
     folder::{must_be_free, write_private},
+    mark::{CutOffMark, cut_off, erase, lock_away, must_not_be_cut_off, take_back},
     passphrase::Passphrase,
+    running::{Running, hold, wait_until_stopped},
 };
 use crate::{random::OsRandom, sqlite::SqliteStore};
 
@@ -95,36 +101,85 @@ pub fn needs_passphrase(dir: &Path) -> Result<bool, HomeError> {
 /// Makes a home with a new account, its first device and an empty database.
 ///
 /// # Errors
-/// If a home is there already, the folder is open to others, the name is longer than
-/// [`NAME_BYTES_MAX`], or the disk refuses.
+/// If a home is there already, the folder is open to others, the name is none to choose, or the
+/// disk refuses.
 pub fn create(
     dir: &Path,
     passphrase: &Passphrase,
     cost: PasswordCost,
     name: &str,
 ) -> Result<NewHome, HomeError> {
-    if name.len() > NAME_BYTES_MAX {
-        return Err(HomeError::NameTooLong { bytes: name.len() });
-    }
-    folder::claim(dir)?;
+    let name = chosen_name(name)?;
     let rng = &mut OsRandom::new();
-    let (kdf, kek) = passphrase::choose(passphrase, cost, rng)?;
     let [recovery, device, authority] = [(); 3].map(|()| SigningKey::random(rng));
-    let master = Secret::random(rng);
     let mut nonce = [0; 32];
     rng.fill_bytes(&mut nonce);
     let account = Account::create(&recovery, &device, &authority, nonce);
+    let recovery_seed = seed(&recovery);
+    let joined = Joined { account, device, authority };
+    let keys = make(dir, (passphrase, cost), joined, Some(&recovery_seed), &name)?;
+    Ok(NewHome { keys, recovery_words: words::of(&recovery_seed) })
+}
+
+/// A device that has come into an account and has no home yet.
+#[derive(Debug)]
+pub struct Joined {
+    /// The account, which has the device.
+    pub account: Account,
+    /// The key of the device.
+    pub device: SigningKey,
+    /// The key by which it signs account operations.
+    pub authority: SigningKey,
+}
+
+/// Makes the home of a device that has joined an account. It never has the recovery words, and
+/// without a name it learns it from another device.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_joined(
+    dir: &Path,
+    passphrase: &Passphrase,
+    cost: PasswordCost,
+    joined: Joined,
+    name: &str,
+) -> Result<UnlockedKeys, HomeError> {
+    let name = if name.is_empty() { String::new() } else { chosen_name(name)? };
+    make(dir, (passphrase, cost), joined, None, &name)
+}
+
+fn make(
+    dir: &Path,
+    (passphrase, cost): (&Passphrase, PasswordCost),
+    joined: Joined,
+    recovery: Option<&Secret<32>>,
+    name: &str,
+) -> Result<UnlockedKeys, HomeError> {
+    let _claimed = folder::claim(dir)?;
+    let rng = &mut OsRandom::new();
+    let (kdf, kek) = passphrase::choose(passphrase, cost, rng)?;
+    let master = Secret::random(rng);
+    let Joined { account, device, authority } = joined;
     let mut keys = KeyFile::new(kdf, account.clone());
     keys.seal(Part::Master, &kek, &master);
     keys.seal(Part::Device, &master, &seed(&device));
     keys.seal(Part::Authority, &kek, &seed(&authority));
-    keys.seal(Part::Recovery, &kek, &seed(&recovery));
+    if let Some(recovery) = recovery {
+        keys.seal(Part::Recovery, &kek, recovery);
+    }
     keys.seal_name(&master, name);
     create_database(dir, &master)?;
+    take_back(dir)?;
     write(dir, &keys)?;
-    let recovery_words = words::of(&seed(&recovery));
-    let keys = UnlockedKeys { device, master, account, name: name.to_owned() };
-    Ok(NewHome { keys, recovery_words })
+    Ok(UnlockedKeys { device, master, account, name: name.to_owned() })
+}
+
+/// The recovery key from its 24 words.
+///
+/// # Errors
+/// If they are not 24, or not those of a key.
+pub fn recovery_key(words: &str) -> Result<SigningKey, HomeError> {
+    words::read(words).map(|seed| signing_key(&seed))
 }
 
 /// Opens the keys that a running node needs.
@@ -233,7 +288,7 @@ fn open_recovery(keys: &KeyFile, passphrase: &Passphrase) -> Result<Option<Secre
 }
 
 fn must_be_there(dir: &Path) -> Result<(), HomeError> {
-    if exists(dir) { Ok(()) } else { Err(HomeError::Missing(dir.into())) }
+    if exists(dir) { Ok(()) } else { Err(folder::missing(dir)) }
 }
 
 fn read(dir: &Path) -> Result<KeyFile, HomeError> {

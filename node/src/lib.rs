@@ -11,6 +11,8 @@
 //! | `client` | how does the command line talk to the node? |
 //! | `proof` | how does the node show that it is the one of this home? |
 //! | `run` | how does a node start and stop? |
+//! | `join` | how does this computer become a device of an account? |
+//! | `offline` | how is something decided while the node does not run? |
 //! | `random` | where does randomness come from? |
 
 pub mod api;
@@ -18,7 +20,9 @@ pub mod cli;
 pub mod client;
 pub mod driver;
 pub mod home;
+pub mod join;
 pub mod network;
+pub mod offline;
 pub mod proof;
 pub mod random;
 pub mod run;

@@ -237,8 +237,9 @@ pub enum SendError {
 pub struct Network {
     shared: Arc<Shared>,
     dials: mpsc::Sender<Vec<String>>,
-    driver: JoinHandle<()>,
-    stop: DropGuard,
+    driver: Mutex<Option<JoinHandle<()>>>,
+    stop: CancellationToken,
+    _dropped: DropGuard,
 }
 
 impl Network {
@@ -258,8 +259,8 @@ impl Network {
         let (dials, calls) = mpsc::channel(limits::DIAL_CALLS_MAX);
         let driver =
             driver::Driver::start(config, Arc::clone(&shared), events, calls, stop.clone())?;
-        let driver = tokio::spawn(driver.run());
-        Ok(Self { shared, dials, driver, stop: stop.drop_guard() })
+        let driver = Mutex::new(Some(tokio::spawn(driver.run())));
+        Ok(Self { shared, dials, driver, _dropped: stop.clone().drop_guard(), stop })
     }
 
     /// Queues a frame; never waits. A frame that was queued can still be lost with its link.
@@ -304,10 +305,13 @@ impl Network {
         self.shared.counters.snapshot()
     }
 
-    /// Closes all links, giving queued frames a moment to leave, and stops. No event follows.
-    pub async fn shutdown(self) {
-        drop(self.stop);
-        if self.driver.await.is_err() {
+    /// Closes all links, giving queued frames a moment to leave, and stops. No event follows. Who
+    /// asks again does not wait.
+    pub async fn shutdown(&self) {
+        self.stop.cancel();
+        let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(driver) = driver else { return };
+        if driver.await.is_err() {
             tracing::error!("the network driver ended abnormally");
         }
     }

@@ -4,6 +4,7 @@ use std::{
     io::Write,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -14,15 +15,20 @@ use crate::{
     api::{self, Api, Sessions},
     cli::RunArguments,
     client::{ACCESS_FILE, Access},
-    driver::{Node, NodeHandle, NodeParts},
-    home::{self, Passphrase},
-    network::NetworkConfig,
+    driver::{CutOff, Node, NodeHandle, NodeParts},
+    home::{self, HomeError, Passphrase},
+    network::{NetworkConfig, NetworkError},
 };
 
 /// Port of the API where nothing else was asked for.
 const API_PORT: u16 = 7474;
 /// File in the home folder that remembers the ports for other nodes.
 const PORTS_FILE: &str = "ports";
+
+/// Time for what a node says when it learns that it was cut off.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+/// Time for the ports of the last run to become free: somebody else may let them go.
+const PORTS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a node says once it runs.
 #[expect(missing_debug_implementations, reason = "holds the token of the page")]
@@ -35,7 +41,7 @@ pub struct Ready {
     pub listening: Vec<String>,
 }
 
-/// Runs the node of a home folder until it is told to stop.
+/// Runs the node of a home folder, which is [held](home::hold), until it is told to stop.
 ///
 /// # Errors
 /// If keys do not open, the folder is in use, or an address cannot be listened on.
@@ -47,29 +53,27 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     start_logging();
     let keys = home::unlock(folder, passphrase)?;
-    let listen = if arguments.listen.is_empty() {
-        usual_addresses(folder)
-    } else {
-        arguments.listen.clone()
-    };
     let fixed = !arguments.listen.is_empty();
+    let ports = Ports::remembered(folder);
+    let listen =
+        if fixed { arguments.listen.clone() } else { ports.free_within(PORTS_PATIENCE).await };
     let parts = NodeParts {
         account: keys.account,
         device: keys.device,
         master: keys.master,
         name: keys.name,
         database: home::database(folder),
-        network: NetworkConfig { mdns: !arguments.no_mdns, ..NetworkConfig::new(listen) },
+        network: NetworkConfig { mdns: !arguments.no_mdns, ..NetworkConfig::new(listen.clone()) },
         peers: arguments.peer.iter().map(Multiaddr::to_string).collect(),
     };
-    let node = Node::start(parts).await?;
+    let node = Node::start(parts).await.map_err(|error| naming(error, &listen))?;
     let sessions = Sessions::new();
     let access_key = sessions.key();
     let api = bind(arguments.api, node.handle.clone(), folder, sessions).await?;
     let address = api.address()?;
     let listening = wait_for_addresses(&node.handle).await;
     if !fixed {
-        remember_ports(folder, &listening);
+        ports.or_those_of(&listening).remember(folder);
     }
     let stopped = stop_signal().context("Waiting for the signal to stop")?;
     let access = Access { address: address.to_string(), key: access_key };
@@ -77,10 +81,37 @@ pub async fn run(
         .context("Writing the key for local programs")?;
     let web = api::launch_address(&api.state());
     ready(&Ready { web, api: format!("http://{address}"), listening });
-    api.serve(stopped).await;
+    let cut_off = serve(api, &node.handle, stopped).await;
     let _ = std::fs::remove_file(folder.join(ACCESS_FILE));
     node.stop().await;
-    Ok(())
+    match cut_off {
+        None => Ok(()),
+        Some(CutOff { is_final: false }) => {
+            home::lock_away(folder)?;
+            Err(HomeError::Locked.into())
+        }
+        Some(CutOff { is_final: true }) => {
+            home::erase(folder)?;
+            Err(HomeError::Erased.into())
+        }
+    }
+}
+
+/// Serves until somebody stops the node, or this device is cut off from its account.
+async fn serve(api: Api, node: &NodeHandle, stopped: impl Future<Output = ()>) -> Option<CutOff> {
+    let mut cut_off = None;
+    api.serve(async {
+        tokio::select! {
+            () = stopped => {}
+            told = node.cut_off() => {
+                cut_off = Some(told);
+                // The page is told too, and others hear from us what they may not know.
+                tokio::time::sleep(LAST_WORDS).await;
+            }
+        }
+    })
+    .await;
+    cut_off
 }
 
 async fn bind(
@@ -90,9 +121,9 @@ async fn bind(
     sessions: Sessions,
 ) -> anyhow::Result<Api> {
     if let Some(address) = wanted {
-        return Api::bind(address, node, folder.to_owned(), sessions)
-            .await
-            .with_context(|| format!("Listening on {address} for the page"));
+        return Api::bind(address, node, folder.to_owned(), sessions).await.with_context(|| {
+            format!("Listening on {address} for the page (name another one with --api)")
+        });
     }
     let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, API_PORT));
     let free = std::net::TcpListener::bind(usual).is_ok();
@@ -105,7 +136,7 @@ async fn wait_for_addresses(node: &NodeHandle) -> Vec<String> {
     for _ in 0..100 {
         match node.ask(|engine, _| engine.addresses().to_vec()).await {
             Ok(addresses) if addresses.is_empty() => {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Ok(addresses) => return addresses,
             Err(_) => break,
@@ -114,37 +145,83 @@ async fn wait_for_addresses(node: &NodeHandle) -> Vec<String> {
     Vec::new()
 }
 
-/// All interfaces, QUIC and TCP, on the ports of the last run if there was one: links that were
-/// handed out stay good.
-fn usual_addresses(folder: &Path) -> Vec<Multiaddr> {
-    let ports = std::fs::read_to_string(folder.join(PORTS_FILE)).unwrap_or_default();
-    let mut ports = ports.split_whitespace().map(|port| port.parse::<u16>().ok());
-    let (udp, tcp) = (ports.next().flatten(), ports.next().flatten());
-    let free_udp = |port: &u16| std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
-    let free_tcp = |port: &u16| std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
-    let udp = udp.filter(free_udp).unwrap_or(0);
-    let tcp = tcp.filter(free_tcp).unwrap_or(0);
-    let any = Multiaddr::empty().with(Protocol::Ip4(Ipv4Addr::UNSPECIFIED));
-    vec![any.clone().with(Protocol::Udp(udp)).with(Protocol::QuicV1), any.with(Protocol::Tcp(tcp))]
+/// An error that says which address it is about: its place means nothing to a person.
+fn naming(error: anyhow::Error, listen: &[Multiaddr]) -> anyhow::Error {
+    match error.downcast_ref::<NetworkError>() {
+        Some(NetworkError::Listen { position, source }) => match listen.get(*position) {
+            Some(address) => anyhow::anyhow!(
+                "cannot listen on {address}: {source}: stop what has it, or name another one \
+                 with --listen"
+            ),
+            None => error,
+        },
+        Some(NetworkError::ListenUnsupported { position }) => match listen.get(*position) {
+            Some(address) => anyhow::anyhow!(
+                "{address} is neither /ip…/tcp/… nor /ip…/udp/…/quic-v1: write it like one of them"
+            ),
+            None => error,
+        },
+        Some(NetworkError::Transport) | None => error,
+    }
 }
 
-fn remember_ports(folder: &Path, listening: &[String]) {
-    let addresses: Vec<Multiaddr> =
-        listening.iter().filter_map(|address| address.parse().ok()).collect();
-    let port = |wanted: fn(&Protocol<'_>) -> Option<u16>| {
-        addresses.iter().flat_map(Multiaddr::iter).find_map(|protocol| wanted(&protocol))
-    };
-    let udp = port(|protocol| match protocol {
-        Protocol::Udp(port) => Some(*port),
-        _ => None,
-    });
-    let tcp = port(|protocol| match protocol {
-        Protocol::Tcp(port) => Some(*port),
-        _ => None,
-    });
-    let text = format!("{} {}\n", udp.unwrap_or(0), tcp.unwrap_or(0));
-    if let Err(error) = write_private(&folder.join(PORTS_FILE), text.as_bytes()) {
-        tracing::warn!(%error, "the ports could not be remembered");
+/// Ports for other nodes. They stay the same, so that links that were handed out stay good.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Ports {
+    udp: Option<u16>,
+    tcp: Option<u16>,
+}
+
+impl Ports {
+    fn remembered(folder: &Path) -> Self {
+        let text = std::fs::read_to_string(folder.join(PORTS_FILE)).unwrap_or_default();
+        let mut ports = text.split_whitespace().map(|port| port.parse().ok().filter(|p| *p != 0));
+        Self { udp: ports.next().flatten(), tcp: ports.next().flatten() }
+    }
+
+    /// All interfaces, QUIC and TCP, on these ports; instead of one that does not become free in
+    /// time, on any.
+    async fn free_within(self, patience: Duration) -> Vec<Multiaddr> {
+        let any = Ipv4Addr::UNSPECIFIED;
+        let free_udp = |port: &u16| std::net::UdpSocket::bind((any, *port)).is_ok();
+        let free_tcp = |port: &u16| std::net::TcpListener::bind((any, *port)).is_ok();
+        let end = tokio::time::Instant::now() + patience;
+        let free = loop {
+            let free = Self { udp: self.udp.filter(free_udp), tcp: self.tcp.filter(free_tcp) };
+            if free == self || tokio::time::Instant::now() >= end {
+                break free;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        if free != self {
+            tracing::warn!("another program has a port of this node: links lead there for now");
+        }
+        let any = Multiaddr::empty().with(Protocol::Ip4(any));
+        let udp = Protocol::Udp(free.udp.unwrap_or(0));
+        let tcp = Protocol::Tcp(free.tcp.unwrap_or(0));
+        vec![any.clone().with(udp).with(Protocol::QuicV1), any.with(tcp)]
+    }
+
+    /// These, and those listened on where there are none.
+    fn or_those_of(self, listening: &[String]) -> Self {
+        let addresses: Vec<Multiaddr> =
+            listening.iter().filter_map(|address| address.parse().ok()).collect();
+        let mut ports = self;
+        for protocol in addresses.iter().flatten() {
+            match protocol {
+                Protocol::Udp(port) => drop(ports.udp.get_or_insert(port)),
+                Protocol::Tcp(port) => drop(ports.tcp.get_or_insert(port)),
+                _ => {}
+            }
+        }
+        ports
+    }
+
+    fn remember(self, folder: &Path) {
+        let text = format!("{} {}\n", self.udp.unwrap_or(0), self.tcp.unwrap_or(0));
+        if let Err(error) = write_private(&folder.join(PORTS_FILE), text.as_bytes()) {
+            tracing::warn!(%error, "the ports could not be remembered");
+        }
     }
 }
 
@@ -190,4 +267,43 @@ fn start_logging() {
         tracing_subscriber::filter::filter_fn(|metadata| metadata.target().starts_with("kith"));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(ours);
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ports_of(addresses: &[Multiaddr]) -> Ports {
+        let listed: Vec<String> = addresses.iter().map(Multiaddr::to_string).collect();
+        Ports::default().or_those_of(&listed)
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_busy_for_a_moment_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let busy = std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let port = busy.local_addr().unwrap().port();
+        Ports { udp: None, tcp: Some(port) }.remember(folder.path());
+        let ports = Ports::remembered(folder.path());
+        let waiting = tokio::spawn(ports.free_within(Duration::from_secs(30)));
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(busy);
+        assert_eq!(ports_of(&waiting.await.unwrap()).tcp, Some(port));
+    }
+
+    #[tokio::test]
+    async fn a_port_that_stays_busy_is_not_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let busy = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let port = busy.local_addr().unwrap().port();
+        let ports = Ports { udp: Some(port), tcp: None };
+        let listen = ports.free_within(Duration::ZERO).await;
+        assert_eq!(ports_of(&listen).udp, Some(0), "any port, for now");
+        let listening =
+            ["/ip4/127.0.0.1/udp/9/quic-v1".to_owned(), "/ip4/1.2.3.4/tcp/7".to_owned()];
+        ports.or_those_of(&listening).remember(folder.path());
+        let kept = Ports { udp: Some(port), tcp: Some(7) };
+        assert_eq!(Ports::remembered(folder.path()), kept);
+    }
 }

@@ -17,9 +17,20 @@ use kith_common::{ids::EntryId, keys::Secret};
 use kith_core::store::{
     AuthorNumber, EntryRow, LogNumber, Place, Position, RecordKind, Store, StoreError,
 };
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use self::row::{EntryPlace, RowKeys};
+
+/// Empties rows, which is how they are removed; see the schema.
+const EMPTY: &str = "UPDATE entries SET log = NULL, author = NULL, seq = NULL, eff = NULL, \
+                     name = NULL, sealed = NULL";
+
+/// The columns of an entry that say what it is.
+struct SealedEntry {
+    eff: i64,
+    name: i64,
+    sealed: Vec<u8>,
+}
 
 /// A store in a SQLite database that belongs to this process alone.
 ///
@@ -32,6 +43,8 @@ pub struct SqliteStore {
     /// Last sequence numbers of the chains added to since the last rollback; asking the database
     /// before every insert costs a quarter of it.
     last_seqs: BTreeMap<(LogNumber, AuthorNumber), u64>,
+    /// Whether something that was asked to be erased may still be in the write-ahead log.
+    erasing: bool,
 }
 
 impl SqliteStore {
@@ -42,7 +55,7 @@ impl SqliteStore {
     pub fn create(path: &Path, master: &Secret<32>) -> Result<Self, StoreError> {
         let keys = RowKeys::new(master);
         let connection = schema::create(path, &keys)?;
-        Ok(Self { connection, keys, begun: false, last_seqs: BTreeMap::new() })
+        Ok(Self::new(connection, keys))
     }
 
     /// Opens a database made by [`create`](Self::create). A missing one is never made anew here: a
@@ -54,7 +67,11 @@ impl SqliteStore {
     pub fn open(path: &Path, master: &Secret<32>) -> Result<Self, StoreError> {
         let keys = RowKeys::new(master);
         let connection = schema::open(path, &keys)?;
-        Ok(Self { connection, keys, begun: false, last_seqs: BTreeMap::new() })
+        Ok(Self::new(connection, keys))
+    }
+
+    const fn new(connection: Connection, keys: RowKeys) -> Self {
+        Self { connection, keys, begun: false, last_seqs: BTreeMap::new(), erasing: false }
     }
 
     /// Begins a transaction if none is open.
@@ -70,20 +87,29 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Keeps what was written since the transaction began; nothing to do if none is open.
+    /// Keeps what was written since the transaction began, then [erases](Store::erase) if that was
+    /// asked for; with no transaction open only that.
     ///
     /// # Errors
-    /// If the disk refuses; everything since the last commit is then taken back.
+    /// If the disk refuses. What was written is then taken back, unless the erasing alone failed;
+    /// the next commit tries it again.
     pub fn commit(&mut self) -> Result<(), StoreError> {
-        if !self.begun {
-            return Ok(());
+        if self.erasing && !self.begun {
+            self.begin()?;
         }
-        let kept = self.still_begun().and_then(|()| self.run("COMMIT", "Writing to the disk"));
-        match kept {
-            Ok(()) => self.begun = false,
-            Err(_) => self.rollback()?,
+        if self.begun {
+            let kept = self.finish();
+            match kept {
+                Ok(()) => self.begun = false,
+                Err(_) => self.rollback()?,
+            }
+            kept?;
         }
-        kept
+        if self.erasing {
+            schema::empty_log(&self.connection)?;
+            self.erasing = false;
+        }
+        Ok(())
     }
 
     /// Takes back what was written since the transaction began.
@@ -99,20 +125,97 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// The last sequence number of a chain, 0 if it has none.
-    fn last_seq(&self, log: LogNumber, author: AuthorNumber) -> Result<u64, StoreError> {
+    fn finish(&self) -> Result<(), StoreError> {
+        self.still_begun()?;
+        if self.erasing {
+            self.renew_records().map_err(failed("Erasing former records"))?;
+        }
+        self.run("COMMIT", "Writing to the disk")
+    }
+
+    /// Writes all records into pages that were emptied before, where nothing former is left: see
+    /// the schema.
+    fn renew_records(&self) -> rusqlite::Result<()> {
+        type Columns = (i64, Vec<u8>, Vec<u8>);
+        let records: Vec<Columns> = self
+            .connection
+            .prepare_cached("SELECT kind, name, sealed FROM records ORDER BY kind, name")?
+            .query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect::<Result<_, _>>()?;
+        self.connection.prepare_cached("DELETE FROM records")?.execute(())?;
+        let mut insert = self
+            .connection
+            .prepare_cached("INSERT INTO records (kind, name, sealed) VALUES (?1, ?2, ?3)")?;
+        for record in records {
+            insert.execute(record)?;
+        }
+        Ok(())
+    }
+
+    /// The last sequence number of a chain, or `None` if it has no entry.
+    fn last_seq(&self, log: LogNumber, author: AuthorNumber) -> Result<Option<u64>, StoreError> {
         if let Some(last) = self.last_seqs.get(&(log, author)) {
-            return Ok(*last);
+            return Ok(Some(*last));
         }
         self.connection
-            .prepare_cached(
-                "SELECT coalesce(max(seq), 0) FROM entries WHERE log = ?1 AND author = ?2",
-            )
+            .prepare_cached("SELECT max(seq) FROM entries WHERE log = ?1 AND author = ?2")
             .and_then(|mut statement| {
-                statement.query_row(params![log.0, author.0], |row| row.get::<_, i64>(0))
+                statement.query_row(params![log.0, author.0], |row| row.get::<_, Option<i64>>(0))
             })
-            .map(i64::cast_unsigned)
+            .map(|last| last.map(i64::cast_unsigned))
             .map_err(failed("Reading the end of a chain"))
+    }
+
+    fn seal(&self, row: &EntryRow) -> SealedEntry {
+        let EntryRow { place, position: Position { eff, id }, .. } = *row;
+        SealedEntry {
+            eff: signed(eff),
+            name: self.keys.entry_name(id),
+            sealed: self.keys.seal_entry(EntryPlace { place, eff }, row),
+        }
+    }
+
+    fn append(&self, place: Place, entry: &SealedEntry) -> rusqlite::Result<()> {
+        let Place { log, author, seq } = place;
+        let SealedEntry { eff, name, sealed } = entry;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO entries (log, author, seq, eff, name, sealed) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![log.0, author.0, seq.cast_signed(), eff, name, sealed])
+            .map(drop)
+    }
+
+    /// The number of the row at a place and the size of what is sealed there.
+    fn row_at(&self, place: Place) -> rusqlite::Result<Option<(i64, isize)>> {
+        let Ok(seq) = i64::try_from(place.seq) else { return Ok(None) };
+        self.connection
+            .prepare_cached(
+                "SELECT number, length(sealed) FROM entries \
+                 WHERE log = ?1 AND author = ?2 AND seq = ?3",
+            )?
+            .query_row(params![place.log.0, place.author.0, seq], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()
+    }
+
+    /// Writes over a row in place if the new one is no larger; else empties it and appends.
+    fn overwrite(&self, row: &EntryRow, number: i64, size: isize) -> rusqlite::Result<()> {
+        let entry = self.seal(row);
+        if entry.sealed.len().cast_signed() > size {
+            let empty = format!("{EMPTY} WHERE number = ?1");
+            self.connection.prepare_cached(&empty)?.execute([number])?;
+            return self.append(row.place, &entry);
+        }
+        let SealedEntry { eff, name, sealed } = entry;
+        self.connection
+            .prepare_cached(
+                "UPDATE entries SET eff = ?1, name = ?2, sealed = ?3 WHERE number = ?4",
+            )?
+            .execute(params![eff, name, sealed, number])
+            .map(drop)
     }
 
     fn run(&self, statement: &str, doing: &'static str) -> Result<(), StoreError> {
@@ -207,25 +310,40 @@ impl Store for SqliteStore {
         const DOING: &str = "Adding an entry";
         self.begin()?;
         let Place { log, author, seq } = row.place;
-        let last = self.last_seq(log, author)?;
-        if last.checked_add(1) != Some(seq) {
+        let next = self.last_seq(log, author)?.is_none_or(|last| last.checked_add(1) == Some(seq));
+        if !next || i64::try_from(seq).is_err() {
             return Err(StoreError::new(DOING, "its place is taken or not yet next"));
         }
-        let place = EntryPlace { place: row.place, eff: row.position.eff };
-        let sealed = self.keys.seal_entry(place, row);
-        let name = self.keys.entry_name(row.position.id);
-        let eff = signed(row.position.eff);
-        self.connection
-            .prepare_cached(
-                "INSERT INTO entries (log, author, seq, eff, name, sealed) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )
-            .and_then(|mut statement| {
-                statement.execute(params![log.0, author.0, seq.cast_signed(), eff, name, sealed])
-            })
-            .map_err(failed(DOING))?;
+        self.append(row.place, &self.seal(row)).map_err(failed(DOING))?;
         self.last_seqs.insert((log, author), seq);
         Ok(())
+    }
+
+    fn replace_entry(&mut self, row: &EntryRow) -> Result<(), StoreError> {
+        const DOING: &str = "Changing an entry";
+        self.begin()?;
+        let Some((number, size)) = self.row_at(row.place).map_err(failed(DOING))? else {
+            return Err(StoreError::new(DOING, "it is not there"));
+        };
+        self.overwrite(row, number, size).map_err(failed(DOING))
+    }
+
+    fn truncate_chain(&mut self, from: Place) -> Result<(), StoreError> {
+        self.begin()?;
+        let Ok(seq) = i64::try_from(from.seq) else {
+            return Ok(());
+        };
+        self.last_seqs.remove(&(from.log, from.author));
+        self.connection
+            .prepare_cached(&format!("{EMPTY} WHERE log = ?1 AND author = ?2 AND seq >= ?3"))
+            .and_then(|mut statement| {
+                statement.execute(params![from.log.0, from.author.0, seq]).map(drop)
+            })
+            .map_err(failed("Removing entries"))
+    }
+
+    fn erase(&mut self) {
+        self.erasing = true;
     }
 
     fn entry(&self, place: Place) -> Result<Option<EntryRow>, StoreError> {
@@ -350,5 +468,8 @@ const fn unsigned(number: i64) -> u64 {
 }
 
 fn failed(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
-    move |cause| StoreError::new(doing, cause)
+    move |cause| match schema::damage(&cause) {
+        Some(damage) => StoreError::new(doing, damage),
+        None => StoreError::new(doing, cause),
+    }
 }

@@ -49,6 +49,8 @@ export async function add({ page }, link, name, greeting) {
 export async function showWords(page) {
   const dialog = page.getByRole("dialog");
   await button(page, "Show the words").click();
+  await button(dialog, "Show the words").waitFor();
+  if (await dialog.getByLabel(/Passphrase/).count()) throw new Error("asked for a passphrase that there is none of");
   await button(dialog, "Show the words").click();
   await dialog.locator(".words li").nth(23).waitFor();
   return (await dialog.locator(".words li").allInnerTexts()).map((text) => text.split(/\s+/).at(-1));

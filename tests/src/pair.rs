@@ -187,7 +187,7 @@ pub fn entry_frames<S: Transactions>(
     rows.reverse();
     let carried: Vec<CarriedEntry> = rows
         .into_iter()
-        .map(|row| CarriedEntry { envelope: row.envelope, body: row.body })
+        .map(|row| CarriedEntry { envelope: row.envelope, body: row.body.into_bytes() })
         .collect();
     carried
         .chunks(entries_per_frame)

@@ -6,6 +6,7 @@
 
 mod api;
 mod events;
+mod linking;
 mod node;
 
 use std::{
@@ -23,6 +24,7 @@ use tempfile::TempDir;
 pub use self::{
     api::{Api, Message, Reply, SendFailed},
     events::Events,
+    linking::Joining,
     node::Node,
 };
 
@@ -402,6 +404,27 @@ impl Person {
         })
     }
 
+    /// Waits until the node has ended by itself because it was cut off.
+    ///
+    /// # Panics
+    /// If there was none, or it goes on.
+    pub fn is_cut_off(&mut self) {
+        self.node.take().expect("a node that ran").ended_with(1);
+    }
+
+    /// Whether the node runs.
+    pub fn is_up(&mut self) -> bool {
+        self.node.as_mut().is_some_and(Node::is_alive)
+    }
+
+    /// This device, in hex.
+    ///
+    /// # Panics
+    /// If there is no home.
+    pub fn device(&self) -> &str {
+        self.init.get("device").and_then(Value::as_str).expect("a home with a device")
+    }
+
     /// Waits until the node, asked to end, has ended well.
     pub fn has_stopped(&mut self) {
         self.node.take().expect("a node that ran").ended();
@@ -424,7 +447,9 @@ impl Drop for Person {
 /// The program without any of the surroundings' own settings.
 pub fn bare_command() -> Command {
     let mut command = Command::new(binary());
-    command.env_remove("KITH_PASSPHRASE").env_remove("KITH_LOG");
+    for setting in ["KITH_COMMAND", "KITH_LOG", "KITH_PASSPHRASE"] {
+        command.env_remove(setting);
+    }
     command
 }
 

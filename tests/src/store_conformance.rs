@@ -4,9 +4,11 @@
 
 use kith_common::{ids::EntryId, time::Timestamp};
 use kith_core::store::{
-    AuthorNumber, EntryRow, LogNumber, Place, Position, RecordKind, Store, StoreError,
+    AuthorNumber, Body, EntryRow, LogNumber, Place, Position, RecordKind, Store, StoreError,
     memory::MemoryStore,
 };
+
+mod changes;
 
 /// What a behaviour gives back.
 pub type Outcome = Result<(), StoreError>;
@@ -88,6 +90,15 @@ pub const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("pages_meet_without_gap_or_repetition", pages_meet_without_gap_or_repetition),
     ("entries_are_found_in_their_own_log", entries_are_found_in_their_own_log),
     ("a_wrong_place_is_refused", a_wrong_place_is_refused),
+    ("a_chain_begins_anywhere", a_chain_begins_anywhere),
+    ("bodies_come_and_go", changes::bodies_come_and_go),
+    ("a_moved_entry_is_found_where_it_is", changes::a_moved_entry_is_found_where_it_is),
+    ("only_what_is_there_is_replaced", changes::only_what_is_there_is_replaced),
+    ("a_chain_is_cut_and_goes_on", changes::a_chain_is_cut_and_goes_on),
+    ("a_chain_cut_to_nothing_begins_anywhere", changes::a_chain_cut_to_nothing_begins_anywhere),
+    ("a_rollback_takes_changes_back", changes::a_rollback_takes_changes_back),
+    ("changes_survive_a_commit_only", changes::changes_survive_a_commit_only),
+    ("erasing_touches_nothing_else", changes::erasing_touches_nothing_else),
     ("a_rollback_takes_everything_back", a_rollback_takes_everything_back),
     ("a_chain_goes_on_after_a_rollback", a_chain_goes_on_after_a_rollback),
     ("a_commit_survives", a_commit_survives),
@@ -99,8 +110,8 @@ pub const fn place(log: u32, author: u16, seq: u64) -> Place {
     Place { log: LogNumber(log), author: AuthorNumber(author), seq }
 }
 
-/// An entry whose other fields follow from its place and its clock; every third has no body and
-/// every second came late, so that nothing is constant.
+/// An entry whose other fields follow from its place and its clock; every third has no body (one
+/// half missing, one half deleted) and every second came late, so that nothing is constant.
 pub fn entry(log: u32, author: u16, seq: u64, eff: u64) -> EntryRow {
     let mut name = Vec::from(log.to_be_bytes());
     name.extend_from_slice(&author.to_be_bytes());
@@ -113,7 +124,11 @@ pub fn entry(log: u32, author: u16, seq: u64, eff: u64) -> EntryRow {
         received_at: Timestamp::from_millis(eff ^ 0xff),
         late: seq.is_multiple_of(2),
         envelope: name.clone().into(),
-        body: (!seq.is_multiple_of(3)).then(|| name.into()),
+        body: match seq % 6 {
+            0 => Body::Deleted,
+            3 => Body::Missing,
+            _ => Body::Here(name.into()),
+        },
     }
 }
 
@@ -162,7 +177,7 @@ pub fn records_are_listed_by_kind(test: &mut dyn TestStore) -> Outcome {
 /// # Errors
 /// If the store fails.
 pub fn records_take_any_bytes(test: &mut dyn TestStore) -> Outcome {
-    let long = vec![0xff; 64 * 1024];
+    let long = vec![0xff; 128 * 1024];
     let store = test.store_mut();
     store.put_record(RecordKind::Profile, b"", b"")?;
     store.put_record(RecordKind::Setting, &[0; 64], &long)?;
@@ -184,10 +199,12 @@ pub fn entries_come_back_whole(test: &mut dyn TestStore) -> Outcome {
         depth: u64::MAX,
         received_at: Timestamp::from_millis(u64::MAX),
         envelope: vec![7; 2048].into(),
-        body: Some(vec![8; 61_440].into()),
+        body: Body::Here(vec![8; 61_440].into()),
         ..entry(u32::MAX, u16::MAX, 1, u64::MAX - 1)
     });
-    rows.push(EntryRow { body: Some([].into()), ..entry(0, 0, 1, 0) });
+    rows.push(EntryRow { body: Body::Here([].into()), ..entry(0, 0, 1, 0) });
+    rows.push(EntryRow { body: Body::Deleted, ..entry(0, 1, 1, 0) });
+    rows.push(EntryRow { body: Body::Missing, ..entry(0, 2, 1, 0) });
     for row in &rows {
         assert_eq!(store.entry(row.place)?, None);
         store.add_entry(row)?;
@@ -310,8 +327,6 @@ pub fn entries_are_found_in_their_own_log(test: &mut dyn TestStore) -> Outcome {
 /// If the store fails.
 pub fn a_wrong_place_is_refused(test: &mut dyn TestStore) -> Outcome {
     let store = test.store_mut();
-    assert!(store.add_entry(&entry(1, 1, 0, 5)).is_err());
-    assert!(store.add_entry(&entry(1, 1, 2, 5)).is_err());
     store.add_entry(&entry(1, 1, 1, 10))?;
     store.add_entry(&entry(1, 1, 2, 20))?;
     for seq in [0, 1, 2, 4, u64::MAX] {
@@ -319,6 +334,30 @@ pub fn a_wrong_place_is_refused(test: &mut dyn TestStore) -> Outcome {
     }
     assert_eq!(store.newest(LogNumber(1), None, 10)?, [entry(1, 1, 2, 20), entry(1, 1, 1, 10)]);
     store.add_entry(&entry(1, 1, 3, 30))?;
+    Ok(())
+}
+
+/// The first number of a chain is free; from there on it has no gaps and nothing before it.
+///
+/// # Errors
+/// If the store fails.
+pub fn a_chain_begins_anywhere(test: &mut dyn TestStore) -> Outcome {
+    let store = test.store_mut();
+    let rows = [entry(1, 1, 7, 70), entry(1, 1, 8, 80)];
+    for row in &rows {
+        store.add_entry(row)?;
+    }
+    for seq in [1, 6, 7, 8, 10] {
+        assert!(store.add_entry(&entry(1, 1, seq, 90)).is_err(), "seq {seq}");
+    }
+    assert_eq!(store.chain(place(1, 1, 1), 10)?, rows);
+    assert_eq!(store.entry(place(1, 1, 6))?, None);
+    test.commit()?;
+    test.reopen()?;
+    let store = test.store_mut();
+    assert!(store.add_entry(&entry(1, 1, 6, 90)).is_err());
+    store.add_entry(&entry(1, 1, 9, 90))?;
+    assert_eq!(store.chain(place(1, 1, 8), 10)?, [entry(1, 1, 8, 80), entry(1, 1, 9, 90)]);
     Ok(())
 }
 

@@ -1,10 +1,17 @@
 //! The command line as others may rely on it: shapes of answers, exit codes, sentences.
 
-#![expect(clippy::panic, reason = "tests and their helpers fail by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests and their helpers fail by panicking")]
 
-use std::process::Stdio;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
 
-use kith_tests::process::{Events, Message, PATIENCE, Person, Setup, bare_command, run, until};
+use kith_tests::process::{
+    Events, Message, PATIENCE, Person, Ran, Setup, Transport, bare_command, run, until,
+};
 use serde_json::{Value, json};
 
 const DONE: i32 = 0;
@@ -60,6 +67,29 @@ fn init_answers_with_account_device_and_words() {
 }
 
 #[test]
+fn of_two_who_make_a_home_at_one_time_one_does() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let init = || {
+        let mut command = bare_command();
+        command.arg("--json").arg("--home").arg(folder.path().join("home"));
+        command.args(["--no-passphrase", "init", "--name", "Alice"]);
+        run(command, "")
+    };
+    let ran: Vec<Ran> = std::thread::scope(|scope| {
+        let started: Vec<_> = (0..4).map(|_| scope.spawn(init)).collect();
+        started.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let (made, refused): (Vec<_>, Vec<_>) = ran.into_iter().partition(|ran| ran.code == DONE);
+    assert_eq!((made.len(), refused.len()), (1, 3));
+    for refused in refused {
+        assert!(refused.refusal(REFUSED).contains("holds a Kith home already"));
+    }
+    let mut command = bare_command();
+    command.arg("--json").arg("--home").arg(folder.path().join("home")).args(["recovery", "show"]);
+    assert_eq!(run(command, "").json()["words"], made[0].json()["recovery_words"]);
+}
+
+#[test]
 fn init_needs_a_word_about_the_passphrase_and_a_name() {
     let folder = tempfile::TempDir::new().unwrap();
     let kith = |arguments: &[&str], passphrase: Option<&str>| {
@@ -73,6 +103,10 @@ fn init_needs_a_word_about_the_passphrase_and_a_name() {
     let empty = kith(&["init", "--name", "Alice"], Some("")).refusal(REFUSED);
     assert!(empty.contains("--no-passphrase"), "{empty}");
     assert_eq!(kith(&["init", "--no-passphrase"], None).code, USAGE);
+    for (name, says) in [(" ", "is empty"), ("kith1qqqq", "looks like an id")] {
+        let refused = kith(&["init", "--no-passphrase", "--name", name], None).refusal(REFUSED);
+        assert!(refused.contains(says), "{refused}");
+    }
     let long = "n".repeat(65);
     let long = kith(&["init", "--no-passphrase", "--name", &long], None).refusal(REFUSED);
     assert!(long.contains("65 bytes"), "{long}");
@@ -107,8 +141,8 @@ fn run_says_where_it_is_and_refuses_what_it_cannot_do() {
     for (arguments, says) in [
         (["--api", "0.0.0.0:0"], "loopback only"),
         (["--api", api.trim_start_matches("http://")], "Listening on"),
-        (["--listen", &taken], "cannot listen"),
-        (["--listen", "/ip4/127.0.0.1"], "is neither"),
+        (["--listen", &taken], &format!("cannot listen on {taken}")),
+        (["--listen", "/ip4/127.0.0.1"], "/ip4/127.0.0.1 is neither"),
     ] {
         let refusal = start(&arguments).refusal(REFUSED);
         assert!(refusal.contains(says), "{arguments:?}: {refusal}");
@@ -183,21 +217,40 @@ fn refusals_exit_with_one_and_say_what_to_do() {
     let own = alice.link();
     let long = "x".repeat(60_001);
     let nowhere = "0".repeat(64);
+    let longer = "n".repeat(65);
+    let mallory = Person::start("Mallory");
+    mallory.asks(&alice, "");
+    alice.kith(&["contact", "block", "Mallory"]).json();
     for (command, says) in [
         (&["send", "Carol", "hi"][..], "kith contact list"),
         (&["contact", "show", "kith1qqqqqqqq"], "kith contact list"),
+        (&["contact", "show", ""], "nobody is named"),
         (&["contact", "accept", "Bob"], "has not asked"),
+        (&["contact", "accept", "Mallory"], "unblock"),
+        (&["contact", "rename", "Bob", " "], "is empty"),
+        (&["contact", "rename", "Bob", &longer], "65 bytes"),
+        (&["contact", "rename", "Bob", "kith1qqqq"], "looks like an id"),
+        (&["contact", "add", &own, "--name", ""], "is empty"),
+        (&["account", "name", &longer], "65 bytes"),
         (&["contact", "add", &own], "your own link"),
         (&["contact", "add", &bob.link()], "already on your contact list"),
         (&["contact", "add", "nonsense"], "link"),
+        (&["contact", "add", &bob.link()], "nothing to do"),
         (&["send", "Bob", ""], "write something"),
+        (&["send", "Bob", " \n\t"], "write something"),
         (&["send", "Bob", &long], "60001 bytes"),
         (&["send", "Bob", "hi", "--reply-to", "7"], "kith history"),
-        (&["history", "Bob", "--before", &nowhere], "not in this conversation"),
+        (&["send", "Bob", "hi", "--reply-to", &nowhere], "the message to reply to"),
+        (&["send", "Bob", "hi", "--reply-to", "00000000"], "this message is not in"),
+        (&["history", "Bob", "--before", &nowhere], "this message is not in"),
+        (&["--passphrase-file", "/nowhere", "delete", "Bob", "--all"], "check the path"),
     ] {
         let refusal = alice.kith(command).refusal(REFUSED);
         assert!(refusal.contains(says), "{command:?}: {refusal}");
     }
+    let longest = "x".repeat(600_000);
+    let refusal = alice.kith_reading(&["send", "Bob", "-"], &longest).refusal(REFUSED);
+    assert!(refusal.contains("600000 bytes"), "{refusal}");
 }
 
 #[test]
@@ -206,6 +259,7 @@ fn answers_have_the_shapes_that_programs_rely_on() {
     let status = alice.kith(&["status"]).json();
     has_shape(&status, "name account device version listening:texts peers:number links:number");
     has_shape(&status, "pending_entries:number recovery_confirmed:bool read_receipts:bool");
+    has_shape(&status, "takes_passphrase:bool");
     has_shape(&status, "page_built:bool uptime_seconds:number warnings:texts refusals:object");
     assert_eq!((&status["name"], &status["peers"]), (&json!("Alice"), &json!(1)));
     assert_eq!(status["account"], alice.init["account"]);
@@ -269,17 +323,7 @@ fn history_pages_beyond_what_one_question_gives() {
 #[test]
 fn watch_tells_one_event_a_line_until_the_node_stops() {
     let (mut alice, bob) = friends();
-    let mut command = alice.command();
-    command.arg("watch").stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut watch = command.spawn().unwrap();
-    let events = Events::read(watch.stdout.take().unwrap());
-    // The stream says nothing when it begins: knock until it is heard.
-    let mut knocks = 0;
-    until("the stream runs", PATIENCE, || {
-        knocks += 1;
-        bob.says(&alice, &format!("knock {knocks}"));
-        events.soon(|event| event["type"] == "message").then_some(())
-    });
+    let (watch, events) = watch(&alice, &bob);
     let id = alice.says(&bob, "hello");
     events.wait("the message", |event| {
         let own = event["type"] == "message" && event["message"]["id"] == id.as_str();
@@ -300,7 +344,38 @@ fn watch_tells_one_event_a_line_until_the_node_stops() {
     });
     alice.down();
     events.wait_end();
-    assert!(watch.wait().unwrap().success());
+    not_running(watch);
+    // Nor does a node that is killed leave it waiting or seemingly done.
+    alice.up();
+    alice.kith(&["contact", "add", &bob.link()]).json();
+    alice.meets(&bob);
+    let (watch, events) = self::watch(&alice, &bob);
+    alice.kill();
+    events.wait_end();
+    not_running(watch);
+}
+
+/// `kith watch` as it begins to tell what happens.
+fn watch(alice: &Person, bob: &Person) -> (Child, Events) {
+    let mut command = alice.command();
+    command.arg("watch").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut watch = command.spawn().unwrap();
+    let events = Events::read(watch.stdout.take().unwrap());
+    // The stream says nothing when it begins: knock until it is heard.
+    let mut knocks = 0;
+    until("the stream runs", PATIENCE, || {
+        knocks += 1;
+        bob.says(alice, &format!("knock {knocks}"));
+        events.soon(|event| event["type"] == "message").then_some(())
+    });
+    (watch, events)
+}
+
+fn not_running(watch: Child) {
+    let ended = watch.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(NOT_RUNNING));
+    let says = String::from_utf8(ended.stderr).unwrap();
+    assert!(says.contains("the node is not running"), "{says}");
 }
 
 #[test]
@@ -310,6 +385,71 @@ fn stop_answers_when_the_node_is_gone() {
     assert_eq!(alice.kith(&["status"]).code, NOT_RUNNING);
     alice.up();
     assert_eq!(alice.kith(&["status"]).code, DONE);
+    // Also if it takes a while, because a request still runs.
+    let _request = half_a_request(&alice);
+    alice.kith(&["stop"]).json();
+    let port = alice.port();
+    let free = std::net::TcpListener::bind(("127.0.0.1", port));
+    assert!(free.is_ok(), "port {port} is still taken: {free:?}");
+    drop(free);
+    alice.has_stopped();
+    alice.up();
+}
+
+/// A request that waits for its body.
+fn half_a_request(alice: &Person) -> TcpStream {
+    let api = alice.api();
+    let mut request = TcpStream::connect(&api.address).unwrap();
+    let head = format!(
+        "POST /api/contacts HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n",
+        api.address, api.key
+    );
+    request.write_all(head.as_bytes()).unwrap();
+    // Its handler runs once it asks for the body.
+    let mut go_on = [0; 12];
+    request.read_exact(&mut go_on).unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100");
+    request
+}
+
+#[cfg(unix)]
+#[test]
+fn a_node_waits_for_one_that_is_about_to_end() {
+    let mut alice = Person::start("Alice");
+    let _request = half_a_request(&alice);
+    alice.node().terminate();
+    let mut command = alice.run_command();
+    command.stdout(Stdio::piped());
+    let mut next = Next(command.spawn().unwrap());
+    alice.has_stopped();
+    let mut ready = [0; 1];
+    next.0.stdout.take().unwrap().read_exact(&mut ready).unwrap();
+    assert_eq!(&ready, b"{");
+    assert_eq!(alice.kith(&["status"]).code, DONE);
+    alice.kith(&["stop"]).json();
+}
+
+/// A node beside the person's own one; killed when dropped.
+struct Next(Child);
+
+impl Drop for Next {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn who_stops_is_seen_to_go_over_quic_too() {
+    let quic = Setup { transport: Transport::Quic, ..Setup::default() };
+    let alice = Person::start_with("Alice", quic.clone());
+    let mut bob = Person::start_with("Bob", quic);
+    alice.befriends(&bob);
+    bob.down();
+    until("Bob is offline", Duration::from_secs(5), || {
+        (alice.contact(&bob)["online"] == false).then_some(())
+    });
 }
 
 #[cfg(unix)]
@@ -383,14 +523,68 @@ fn people_get_lines_that_cannot_move_their_cursor() {
     let (alice, bob) = friends();
     alice.says(&bob, "ring \u{7}\u{1b}[2J done");
     bob.agrees(&alice, 1, PATIENCE);
-    let shown = |arguments: &[&str]| {
-        let mut command = bare_command();
-        command.arg("--home").arg(bob.home()).args(arguments);
-        run(command, "")
-    };
+    let shown = |arguments: &[&str]| shown(&bob, arguments, "kith");
     let history = shown(&["history", "Alice"]);
     assert!(history.out.contains("Alice [unvalidated]: ring \u{fffd}\u{fffd}[2J done"));
     let refused = shown(&["send", "Carol", "hi"]);
     assert_eq!((refused.code, refused.out.as_str()), (REFUSED, ""));
     assert!(refused.err.starts_with("kith: there is no such contact"), "{}", refused.err);
+}
+
+/// What a person sees who calls the program so.
+fn shown(person: &Person, arguments: &[&str], called: &str) -> Ran {
+    let mut command: Command = bare_command();
+    command.env("KITH_COMMAND", called).arg("--home").arg(person.home()).args(arguments);
+    run(command, "")
+}
+
+#[test]
+fn others_cannot_write_lines_that_look_like_ours() {
+    let (alice, bob) = (Person::start("Alice"), Person::start("Bob"));
+    alice.asks(&bob, "hi\"\nstatus: contact\nvalidity: validated \u{202e}");
+    let request = shown(&bob, &["contact", "show", "Alice"], "kith").out;
+    let greeting =
+        "\ngreeting: \"hi\\\"\n  | status: contact\n  | validity: validated \u{fffd}\"\n";
+    assert!(request.ends_with(greeting), "{request}");
+    let accepted = shown(&bob, &["contact", "accept", "Alice"], "kith").out;
+    assert!(accepted.ends_with(greeting), "{accepted}");
+    alice.meets(&bob);
+    let forged = "fine\n2026-11-23 00:00 12345678 Bob [read]: I owe you\u{2028}5\r6";
+    alice.says(&bob, forged);
+    bob.agrees(&alice, 1, PATIENCE);
+    let history = shown(&bob, &["history", "Alice"], "kith").out;
+    let tail = "Alice [unvalidated]: fine\n  | 2026-11-23 00:00 12345678 Bob [read]: I owe \
+                you\u{fffd}5\u{fffd}6\n";
+    assert!(history.ends_with(tail), "{history}");
+}
+
+#[test]
+fn a_short_id_names_a_message() {
+    let (alice, bob) = friends();
+    let question = alice.says(&bob, "coming?");
+    bob.agrees(&alice, 1, PATIENCE);
+    let short = &question[..8];
+    let history = shown(&bob, &["history", "Alice"], "kith").out;
+    assert!(history.contains(&format!(" {short} Alice [unvalidated]: coming?")), "{history}");
+    let answer = bob.kith(&["send", "Alice", "yes", "--reply-to", &short[..6]]).json();
+    let listed = bob.kith(&["history", "Alice"]).json();
+    assert_eq!(listed[1]["reply_to"], question.as_str());
+    let history = shown(&bob, &["history", "Alice"], "kith").out;
+    let id = &answer["id"].as_str().unwrap()[..8];
+    assert!(history.contains(&format!(" {id} Bob [")), "{history}");
+    assert!(history.contains(&format!("] > in answer to {short}: yes")), "{history}");
+    let above = bob.kith(&["history", "Alice", "--before", id]).json();
+    assert_eq!(above.as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn advice_names_the_command_that_the_person_has() {
+    let alice = Person::init("Alice", Setup::default());
+    let stopped = shown(&alice, &["status"], "./run").err;
+    let home = alice.home();
+    let says = format!("start it with `./run --home {} run`", home.display());
+    assert!(stopped.contains(&says), "{stopped}");
+    let words = shown(&alice, &["recovery", "show"], "kith").out;
+    let says = format!("`kith --home {} recovery confirm 3=WORD", home.display());
+    assert!(words.contains(&says), "{words}");
 }

@@ -336,6 +336,7 @@ fn a_contact_hands_messages_on_between_devices_that_never_meet() {
     let (alice, bob) = (world.person("alice", 2), world.person("bob", 1));
     let [phone, tablet, bobs] = [0, 1, 2];
     world.run_ms(100);
+    world.tell_own_places(alice);
     world.befriend(alice, bob);
     world.settle();
     world.set_running(tablet, false);

@@ -14,7 +14,9 @@ use kith_common::{
     ids::{AccountId, DeviceId, EntryId, LogId},
     keys::Secret,
 };
-use kith_core::store::{EntryRow, LogNumber, Position, RecordKind, Store, memory::MemoryStore};
+use kith_core::store::{
+    Body, EntryRow, LogNumber, Position, RecordKind, Store, memory::MemoryStore,
+};
 use kith_tests::store_conformance::{BEHAVIOURS, Outcome, TestStore, entry, place};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -102,13 +104,27 @@ enum Step {
         kind: u8,
         key: u8,
     },
-    /// The next entry of a chain; `skip` ≠ 0 makes its place wrong.
+    /// The next entry of a chain; `skip` ≠ 0 makes its place wrong, unless it is the first.
     Add {
         log: u32,
         author: u16,
         ahead: u64,
         skip: u64,
     },
+    /// Another clock and another body for an entry, or for the place behind the last.
+    Replace {
+        log: u32,
+        author: u16,
+        back: u64,
+        eff: u64,
+        body: Body,
+    },
+    Truncate {
+        log: u32,
+        author: u16,
+        back: u64,
+    },
+    Erase,
     Page {
         log: u32,
         from: u8,
@@ -126,11 +142,26 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..6_u8, 0..4_u8).prop_map(|(kind, key)| Step::Remove { kind, key }),
         8 => (0..2_u32, 0..4_u16, 1..4_u64, prop_oneof![9 => Just(0_u64), 1 => 1..3_u64])
             .prop_map(|(log, author, ahead, skip)| Step::Add { log, author, ahead, skip }),
+        5 => (0..2_u32, 0..4_u16, 0..5_u64, 0..12_u64, body())
+            .prop_map(|(log, author, back, eff, body)| {
+                Step::Replace { log, author, back, eff, body }
+            }),
+        1 => (0..2_u32, 0..4_u16, 0..5_u64)
+            .prop_map(|(log, author, back)| Step::Truncate { log, author, back }),
+        1 => Just(Step::Erase),
         4 => (0..2_u32, any::<u8>(), 0..6_usize)
             .prop_map(|(log, from, limit)| Step::Page { log, from, limit }),
         2 => Just(Step::Commit),
         1 => Just(Step::Rollback),
         1 => Just(Step::Reopen),
+    ]
+}
+
+fn body() -> impl Strategy<Value = Body> {
+    prop_oneof![
+        Just(Body::Missing),
+        Just(Body::Deleted),
+        (0..5000_usize).prop_map(|size| Body::Here(vec![3; size].into())),
     ]
 }
 
@@ -147,6 +178,12 @@ fn kind(number: u8) -> RecordKind {
     KINDS.into_iter().cycle().nth(usize::from(number)).unwrap_or(RecordKind::Profile)
 }
 
+/// Number and clock of the last entry of a chain.
+fn last(store: &dyn Store, log: u32, author: u16) -> Result<(u64, u64)> {
+    let chain = store.chain(place(log, author, 0), usize::MAX)?;
+    Ok(chain.last().map_or((0, 0), |row| (row.place.seq, row.position.eff)))
+}
+
 /// Does one step; what comes back must be the same from every store.
 fn carry_out(test: &mut dyn TestStore, step: &Step) -> Result<String> {
     Ok(match *step {
@@ -159,10 +196,23 @@ fn carry_out(test: &mut dyn TestStore, step: &Step) -> Result<String> {
             String::new()
         }
         Step::Add { log, author, ahead, skip } => {
-            let chain = test.store().chain(place(log, author, 1), usize::MAX)?;
-            let last = chain.last().map_or((0, 0), |row| (row.place.seq, row.position.eff));
+            let last = last(test.store(), log, author)?;
             let row = entry(log, author, last.0 + 1 + skip, last.1 + ahead);
             format!("{:?}", test.store_mut().add_entry(&row).is_ok())
+        }
+        Step::Replace { log, author, back, eff, ref body } => {
+            let seq = (last(test.store(), log, author)?.0 + 1).saturating_sub(back);
+            let row = EntryRow { body: body.clone(), ..entry(log, author, seq, eff) };
+            format!("{:?}", test.store_mut().replace_entry(&row).is_ok())
+        }
+        Step::Truncate { log, author, back } => {
+            let seq = (last(test.store(), log, author)?.0 + 1).saturating_sub(back);
+            test.store_mut().truncate_chain(place(log, author, seq))?;
+            String::new()
+        }
+        Step::Erase => {
+            test.store_mut().erase();
+            String::new()
         }
         Step::Page { log, from, limit } => {
             let all = test.store().newest(LogNumber(log), None, usize::MAX)?;
@@ -185,15 +235,19 @@ fn carry_out(test: &mut dyn TestStore, step: &Step) -> Result<String> {
 
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Everything a store holds.
+/// Everything a store holds, by the order and by the chains.
 fn content(store: &dyn Store) -> Result<(Vec<Records>, Vec<Vec<EntryRow>>)> {
     let records = KINDS
         .into_iter()
         .map(|kind| Ok(store.records(kind)?.into_iter().collect()))
         .collect::<Result<_>>()?;
-    let entries = (0..2)
-        .map(|log| Ok(store.newest(LogNumber(log), None, usize::MAX)?))
-        .collect::<Result<_>>()?;
+    let mut entries: Vec<Vec<EntryRow>> = Vec::new();
+    for log in 0..2 {
+        entries.push(store.newest(LogNumber(log), None, usize::MAX)?);
+        for author in 0..4 {
+            entries.push(store.chain(place(log, author, 0), usize::MAX)?);
+        }
+    }
     Ok((records, entries))
 }
 
@@ -256,7 +310,7 @@ fn nothing_that_is_said_or_names_anybody_is_on_the_disk() -> Result {
     let row = EntryRow {
         position: Position { eff: 1 << 57, id: EntryId::from_bytes(id) },
         envelope: tale("envelope").into(),
-        body: Some(tale("text").into()),
+        body: Body::Here(tale("text").into()),
         ..entry(1, 1, 1, 0)
     };
     let store = disk.open();

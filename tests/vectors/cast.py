@@ -28,6 +28,7 @@ NAMES = [
     "mallory.recovery",
     "mallory.phone",
     "mallory.phone authority",
+    "alice.phone one-time",
 ]
 KEYS = {name: Key(name) for name in NAMES}
 
@@ -66,50 +67,85 @@ class Signed:
         }
 
 
-def ack(device, inviter, account=None):
+def ack(device, inviter, account, authority=None):
     fields = {
         "inviter": KEYS[inviter].public,
-        "authority": KEYS[f"{device} authority"].public,
+        "authority": KEYS[authority or f"{device} authority"].public,
         "nonce": nonce(device),
+        "account": account,
     }
-    if account is not None:
-        fields["account"] = account
     return Signed(f"{device} acknowledges {inviter}", "device-ack", device, fields)
 
 
-def genesis(person):
-    first = ack(f"{person}.phone", f"{person}.recovery")
-    fields = {"first_device": first.envelope}
-    return first, Signed(f"{person} begins", "genesis", f"{person}.recovery", fields)
+def seat(person, account, epoch, acks, dropped=()):
+    """The recovery key names the devices of these acknowledgements."""
+    fields = {
+        "account": account,
+        "epoch": epoch,
+        "devices": [one.envelope for one in sorted(acks, key=lambda one: KEYS[one.signer].public)],
+        "dropped": sorted(KEYS[device].public for device in dropped),
+    }
+    return Signed(f"{person} sits, {epoch}", "seat", f"{person}.recovery", fields)
 
 
-def add(account, by, device, previous):
+def begun(person):
+    """Account id, genesis, acknowledgement of the phone, first seat."""
+    genesis = Signed(f"{person} begins", "genesis", f"{person}.recovery", {})
+    account = account_id(genesis.envelope)
+    first = ack(f"{person}.phone", f"{person}.recovery", account)
+    return account, genesis, first, seat(person, account, 0, [first])
+
+
+def add(account, by, device, base, authority=None):
     """The acknowledgement and the addition of a device."""
-    new = ack(device, by, account)
-    fields = {"account": account, "previous": sorted(previous), "device": new.envelope}
+    new = ack(device, by, account, authority)
+    fields = {"account": account, "base": base, "device": new.envelope}
     return new, Signed(f"{by} adds {device}", "device-add", by, fields)
 
 
-ALICE_ACK, ALICE_GENESIS = genesis("alice")
-BOB_ACK, BOB_GENESIS = genesis("bob")
-MALLORY_ACK, MALLORY_GENESIS = genesis("mallory")
-ALICE, BOB, MALLORY = (
-    account_id(begun.envelope) for begun in [ALICE_GENESIS, BOB_GENESIS, MALLORY_GENESIS]
-)
-LAPTOP_ACK, LAPTOP_ADD = add(ALICE, "alice.phone authority", "alice.laptop", [ALICE_GENESIS.id])
-TABLET_ACK, TABLET_ADD = add(ALICE, "alice.recovery", "alice.tablet", [LAPTOP_ADD.id])
-ALICE_PROOF = [ALICE_GENESIS.envelope, LAPTOP_ADD.envelope]
+def untrust(account, by, device, base, reason=1):
+    fields = {"account": account, "base": base, "device": KEYS[device].public, "reason": reason}
+    return Signed(f"{by} votes against {device}", "device-untrust", by, fields)
+
+
+def retire(account, device, base):
+    fields = {"account": account, "base": base, "device": KEYS[device].public}
+    return Signed(f"{device} retires", "device-retire", f"{device} authority", fields)
+
+
+def listed(*devices):
+    """Devices with their authority keys, in the order of a checkpoint."""
+    keys = ((KEYS[device].public, KEYS[f"{device} authority"].public) for device in devices)
+    return [{"device": device, "authority": authority} for device, authority in sorted(keys)]
+
+
+def checkpoint(account, by, base, devices):
+    fields = {"account": account, "base": base, "devices": devices}
+    return Signed(f"{by} signs a list", "checkpoint", by, fields)
+
+
+ALICE, ALICE_GENESIS, ALICE_ACK, ALICE_SEAT = begun("alice")
+BOB, BOB_GENESIS, BOB_ACK, BOB_SEAT = begun("bob")
+MALLORY, MALLORY_GENESIS, MALLORY_ACK, MALLORY_SEAT = begun("mallory")
+LAPTOP_ACK, LAPTOP_ADD = add(ALICE, "alice.phone authority", "alice.laptop", ALICE_SEAT.id)
+TABLET_ACK, TABLET_ADD = add(ALICE, "alice.phone authority", "alice.tablet", ALICE_SEAT.id)
+ALICE_PROOF = [ALICE_GENESIS.envelope, ALICE_SEAT.envelope, LAPTOP_ADD.envelope]
+BOB_PROOF = [BOB_GENESIS.envelope, BOB_SEAT.envelope]
+MALLORY_PROOF = [MALLORY_GENESIS.envelope, MALLORY_SEAT.envelope]
 LOG = direct_log(ALICE, BOB)
 
 
 class Message(Signed):
-    """A signed entry with its body, its depth and its place in the order."""
+    """A signed entry with its body, its depth and its place in the order.
+
+    The text may be a whole body.
+    """
 
     def __init__(self, name, device, text, *, millis, prev=None, parents=(), counter=0, **more):
         self.device, self.parents, self.prev = device, parents, prev
         self.seq = 1 if prev is None else prev.seq + 1
         person = device.split(".")[0]
-        self.body = text_body(salt(name), text)
+        self.body = text if isinstance(text, bytes) else text_body(salt(name), text)
         before = [*parents, *([] if prev is None else [prev])]
         self.depth = 1 + max((entry.depth for entry in before), default=0)
         hlc = {"millis": millis, "counter": counter}
@@ -121,9 +157,7 @@ class Message(Signed):
             "parents": sorted((entry.mark() for entry in parents), key=lambda m: m["device"]),
             "depth": self.depth,
             "hlc": hlc,
-            "account_head": account_head(
-                {"alice": ALICE_PROOF, "bob": [BOB_GENESIS.envelope]}[person]
-            ),
+            "account_head": account_head({"alice": ALICE_PROOF, "bob": BOB_PROOF}[person]),
             "kind": 1,
             "body_hash": labelled(b"kith/body/1", self.body),
             "body_bytes": len(self.body),

@@ -30,13 +30,22 @@ class Format:
 
 
 FORMATS = {
-    "genesis": Format(1, b"kith/genesis/1", 2048),
+    "genesis": Format(1, b"kith/genesis/1", 512),
     "device-ack": Format(2, b"kith/device-ack/1", 512),
-    "device-add": Format(3, b"kith/device-add/1", 2048),
+    "device-add": Format(3, b"kith/device-add/1", 1024),
     "transport-cert": Format(4, b"kith/transport-cert/1", 512),
     "entry": Format(5, b"kith/entry/1", 2048),
     "frontier": Format(6, b"kith/frontier/1", 24 * 1024),
-    "contact-request": Format(7, b"kith/contact-request/1", 24 * 1024),
+    "contact-request": Format(7, b"kith/contact-request/1", 72 * 1024),
+    "device-untrust": Format(8, b"kith/device-untrust/1", 512),
+    "device-retire": Format(9, b"kith/device-retire/1", 512),
+    "checkpoint": Format(10, b"kith/checkpoint/1", 1536),
+    "seat": Format(11, b"kith/seat/1", 12 * 1024),
+    "cut": Format(12, b"kith/cut/1", 512),
+    "clear": Format(13, b"kith/clear/1", 12 * 1024),
+    "join-request": Format(14, b"kith/join-request/1", 1024),
+    "link-offer": Format(15, b"kith/link-offer/1", 68 * 1024),
+    "link-accept": Format(16, b"kith/link-accept/1", 1024),
 }
 
 
@@ -114,12 +123,42 @@ def payload(format_name, f):
 
 
 PAYLOADS = {
-    "genesis": lambda f: {0: f["first_device"]},
-    "device-ack": lambda f: (
-        {0: f["inviter"], 1: f["authority"], 2: f["nonce"]}
-        | ({3: f["account"]} if "account" in f else {})
+    "genesis": lambda f: {},
+    "device-ack": lambda f: {
+        0: f["inviter"],
+        1: f["authority"],
+        2: f["nonce"],
+        3: f["account"],
+    },
+    "device-add": lambda f: {0: f["account"], 1: f["base"], 2: f["device"]},
+    "device-untrust": lambda f: {0: f["account"], 1: f["base"], 2: f["device"], 3: f["reason"]},
+    "device-retire": lambda f: {0: f["account"], 1: f["base"], 2: f["device"]},
+    "checkpoint": lambda f: {
+        0: f["account"],
+        1: f["base"],
+        2: [[one["device"], one["authority"]] for one in f["devices"]],
+    },
+    "seat": lambda f: {0: f["account"], 1: f["epoch"], 2: f["devices"], 3: f["dropped"]},
+    "cut": lambda f: (
+        {0: f["account"], 1: f["log"], 2: f["device"], 3: f["seq"]}
+        | ({4: f["entry"]} if "entry" in f else {})
+        | {5: f["chosen"]}
     ),
-    "device-add": lambda f: {0: f["account"], 1: f["previous"], 2: f["device"]},
+    "clear": lambda f: {
+        0: f["account"],
+        1: f["log"],
+        2: marks(f["through"]),
+        3: f["at_once"],
+    },
+    "join-request": lambda f: {0: f["token"], 1: f["commitment"], 2: f["name"]},
+    "link-offer": lambda f: {
+        0: f["account"],
+        1: f["inviter"],
+        2: f["nonce"],
+        3: f["proof"],
+        4: f["request"],
+    },
+    "link-accept": lambda f: {0: f["opening"], 1: f["acknowledgement"]},
     "transport-cert": lambda f: {0: f["transport"], 1: f["audience"], 2: f["not_after"]},
     "entry": lambda f: (
         {0: f["log"], 1: f["account"], 2: f["seq"]}
@@ -156,6 +195,13 @@ def frame(type_, f):
         "request": lambda: (3, {0: f["sealed"]}),
         "frontiers": lambda: (4, {0: f["ask"], 1: f["frontiers"]}),
         "entries": lambda: (5, {0: f["log"], 1: [carried(entry) for entry in f["entries"]]}),
+        "accounts": lambda: (6, {0: f["proofs"]}),
+        "account-heads": lambda: (7, {0: [[one["account"], one["head"]] for one in f["heads"]]}),
+        "want": lambda: (8, {0: f["log"], 1: marks(f["entries"])}),
+        "join": lambda: (9, {0: f["sealed"]}),
+        "offer": lambda: (10, {0: f["sealed"]}),
+        "accept": lambda: (11, {0: f["sealed"]}),
+        "hints": lambda: (12, {0: [[one["device"], one["addresses"]] for one in f["devices"]]}),
     }[type_]()
     return cbor2.dumps([number, fields])
 
@@ -168,6 +214,47 @@ def text_body(salt, text, reply_to=None):
     return salt + cbor2.dumps({0: text} | ({} if reply_to is None else {1: reply_to}))
 
 
+# Bodies of the self log: the kind of their entry, the rule of the page, the fields by number.
+OWN = {
+    "contact": (64, "contact-body", ["account", "proof", "name", "status", "greeting", "validity", "replaces"]),
+    "read": (65, "read-body", ["log", "marks"]),
+    "delete": (66, "delete-body", ["log", "marks", "clear"]),
+    "name": (67, "setting-body", ["which", "value"]),
+    "read-receipts": (67, "setting-body", ["which", "value"]),
+    "draft": (68, "draft-body", ["log", "text"]),
+    "device": (69, "device-body", ["device", "name"]),
+}
+
+
+def own_body(salt, type_, f):
+    """A body of the self log from its named fields; what is not named is absent."""
+    f = {"which": {"name": 1, "read-receipts": 2}.get(type_)} | f
+    if "marks" in f:
+        f["marks"] = marks(f["marks"])
+    names = OWN[type_][2]
+    return salt + cbor2.dumps({n: f[name] for n, name in enumerate(names) if f.get(name) is not None})
+
+
+def self_log(account):
+    return labelled(b"kith/self/1", account)
+
+
+def device_code(key, token, addresses, version=1, **more):
+    """The line that an old device shows."""
+    content = cbor2.dumps({0: version, 1: key, 2: token, 3: addresses} | more.get("extra", {}))
+    return "kith-device:" + base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def commitment(opening, device, authority):
+    return labelled(b"kith/link-commitment/1", opening, device, authority)
+
+
+def check_number(request, offer, opening):
+    """Six digits from the envelopes of request and offer, and the opening."""
+    hash_ = labelled(b"kith/link-check/1", digest(request), digest(offer), opening)
+    return f"{int.from_bytes(hash_[:8], 'big') % 1_000_000:06}"
+
+
 def direct_log(one, other):
     return labelled(b"kith/direct/1", *sorted([one, other]))
 
@@ -177,9 +264,14 @@ def account_id(genesis):
 
 
 def account_head(proof):
-    """The genesis' id, or a digest over the ids of all that was taken in."""
-    ids = sorted(digest(envelope) for envelope in proof)
-    return ids[0] if len(ids) == 1 else labelled(b"kith/account-head/1", *ids)
+    """A digest over the ids of all that counts."""
+    return labelled(b"kith/account-head/1", *sorted(digest(envelope) for envelope in proof))
+
+
+def next_base(account, base, devices):
+    """What a list of devices, each with its authority key, makes of a base."""
+    keys = [part for one in devices for part in (one["device"], one["authority"])]
+    return labelled(b"kith/checkpoint/1", account, base, *keys)
 
 
 def shared_string(recovery, account, version=1, prefix="kith", constant=0x2BC830A3):

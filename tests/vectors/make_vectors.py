@@ -13,35 +13,51 @@ from cast import (
     ALICE_ACK,
     ALICE_GENESIS,
     ALICE_PROOF,
+    ALICE_SEAT,
     B1,
     B2,
     BOB,
     BOB_ACK,
     BOB_GENESIS,
+    BOB_PROOF,
+    BOB_SEAT,
     FORK,
     KEYS,
     L1,
+    L2,
     LAPTOP_ACK,
     LAPTOP_ADD,
     LOG,
     MALLORY,
     MALLORY_ACK,
     MALLORY_GENESIS,
+    MALLORY_PROOF,
+    MALLORY_SEAT,
     MESSAGES,
     NEW_YEAR_MS,
     TABLET_ACK,
     TABLET_ADD,
+    Message,
     Signed,
     ack,
     add,
+    checkpoint,
+    listed,
     nonce,
+    retire,
     salt,
+    seat,
     transport,
+    untrust,
 )
 from formats import (
     CHARACTERS,
     FORMATS,
+    OWN,
     account_head,
+    check_number,
+    commitment,
+    device_code,
     digest,
     direct_log,
     exchange_keys,
@@ -49,8 +65,11 @@ from formats import (
     hello_tag,
     labelled,
     link,
+    next_base,
+    own_body,
     payload,
     sealed_box,
+    self_log,
     shared_string,
     sign1,
     text_body,
@@ -280,111 +299,303 @@ def envelope_vectors():
 # --- 02 -----------------------------------------------------------------------------------------
 
 
-def proven(name, proof, devices, taken=None):
-    taken = proof if taken is None else taken
-    return {
+PHONE, LAPTOP, TABLET = "alice.phone", "alice.laptop", "alice.tablet"
+BEGUN = [ALICE_GENESIS.envelope, ALICE_SEAT.envelope]
+
+
+def stand(device, how, final=None):
+    standing = {"device": KEYS[device].public, "standing": how}
+    return standing if final is None else standing | {"final": final}
+
+
+def proven(name, proof, standings, taken=None, base=ALICE_SEAT.id, epoch=0):
+    """A proof, and by hand: how each device stands and which envelopes count."""
+    case = {
         "name": name,
         "proof": proof,
         "account": labelled(b"kith/account/1", proof[0]),
-        "devices": sorted(KEYS[device].public for device in devices),
-        "head": account_head(taken),
+        "epoch": epoch,
+        "standings": sorted(standings, key=lambda one: one["device"]),
+        "head": account_head(proof if taken is None else taken),
     }
+    return case if base is None else case | {"base": base}
 
 
 def account_proofs():
-    genesis, laptop, tablet = (e.envelope for e in (ALICE_GENESIS, LAPTOP_ADD, TABLET_ADD))
-    _, stranger = add(ALICE, "mallory.phone authority", "mallory.phone", [])
-    _, elsewhere = add(BOB, "alice.phone authority", "alice.laptop", [])
-    fields = LAPTOP_ADD.fields | {"device": TABLET_ACK.envelope}
-    borrowed = Signed(
-        "an acknowledgement given to another", "device-add", "alice.phone authority", fields
+    laptop, tablet = LAPTOP_ADD.envelope, TABLET_ADD.envelope
+    phone_stands = stand(PHONE, "settled")
+    both = [phone_stands, stand(LAPTOP, "added")]
+    three = [*both, stand(TABLET, "added")]
+    yield proven("a genesis and a seat", BEGUN, [phone_stands])
+    yield proven("two devices", [*BEGUN, laptop], both)
+    yield proven("three devices", [*BEGUN, laptop, tablet], three)
+    yield proven("any order", [BEGUN[0], tablet, laptop, BEGUN[1]], three)
+    yield proven("an addition twice", [*BEGUN, laptop, laptop], both, [*BEGUN, laptop])
+    for name, envelope in left_out():
+        yield proven(f"left out: {name}", [*BEGUN, envelope], [phone_stands], BEGUN)
+    yield from settled_accounts()
+    yield from seated_accounts()
+
+
+def left_out():
+    phone, seat_id = "alice.phone authority", ALICE_SEAT.id
+    laptop = LAPTOP_ADD.envelope
+
+    def addition(signer="alice.phone authority", **fields):
+        return Signed("", "device-add", signer, LAPTOP_ADD.fields | fields).envelope
+
+    yield "signed by a stranger", addition("mallory.phone authority")
+    yield "signed by the device key, which has no authority", addition("alice.phone")
+    yield "signed by the recovery key", addition("alice.recovery")
+    yield "made for another account", addition(account=BOB)
+    yield "on another base", addition(base=nonce("base"))
+    elsewhere = ack(LAPTOP, phone, BOB).envelope
+    yield "its acknowledgement names another account", addition(device=elsewhere)
+    another = ack(LAPTOP, "alice.recovery", ALICE).envelope
+    yield "an acknowledgement given to another inviter", addition(device=another)
+    shared = ack(LAPTOP, phone, ALICE, phone).envelope
+    yield "it claims the authority key of a settled device", addition(device=shared)
+    yield "a broken signature", flipped(laptop, len(laptop) - 1)
+    yield "a device that is settled", addition(device=ack(PHONE, phone, ALICE).envelope)
+    yield "a vote by a stranger", untrust(ALICE, "mallory.phone authority", PHONE, seat_id).envelope
+    yield "a vote against oneself", untrust(ALICE, phone, PHONE, seat_id).envelope
+    yield "a retirement of a stranger", retire(ALICE, LAPTOP, seat_id).envelope
+    yield "a seat of another recovery key", Signed(
+        "", "seat", "mallory.recovery", ALICE_SEAT.fields | {"epoch": 1}
+    ).envelope
+    yield "a seat of another account", MALLORY_SEAT.envelope
+    yield "a second genesis", MALLORY_GENESIS.envelope
+    yield "no envelope at all", b"\x00"
+
+
+def settled_accounts():
+    """Checkpoints, votes and retirements behind the seat."""
+    phone, laptop, tablet = (f"{device} authority" for device in (PHONE, LAPTOP, TABLET))
+    pair = listed(PHONE, LAPTOP)
+    base = next_base(ALICE, ALICE_SEAT.id, pair)
+    way = [*BEGUN, LAPTOP_ADD.envelope, checkpoint(ALICE, phone, ALICE_SEAT.id, pair).envelope]
+    stands = {device: stand(device, "settled") for device in (PHONE, LAPTOP, TABLET)}
+    by_laptop = add(ALICE, laptop, TABLET, base)[1].envelope
+    added = stand(TABLET, "added")
+
+    def vote(by, about, reason=1, on=base):
+        return untrust(ALICE, by, about, on, reason).envelope
+
+    def on_pair(name, more, standings, taken=None):
+        taken = None if taken is None else [*way, *taken]
+        return proven(name, [*way, *more], standings, taken, base)
+
+    yield on_pair("settled by a checkpoint", [], [stands[PHONE], stands[LAPTOP]])
+    yield on_pair(
+        "on an older base", [vote(phone, LAPTOP, on=ALICE_SEAT.id)], [stands[PHONE], stands[LAPTOP]], []
     )
-    ack_elsewhere = Signed(
-        "its acknowledgement names another account",
-        "device-add",
-        "alice.phone authority",
-        LAPTOP_ADD.fields | {"device": ack("alice.laptop", "alice.phone authority", BOB).envelope},
+    yield on_pair("added by the second", [by_laptop], [stands[PHONE], stands[LAPTOP], added])
+    one_voice = [by_laptop, vote(phone, LAPTOP)]
+    yield on_pair(
+        "removed by one voice, and what it brought in",
+        one_voice,
+        [stands[PHONE], stand(LAPTOP, "removed", False), stand(TABLET, "with-inviter", False)],
     )
-    add_elsewhere = Signed(
-        "its addition names another account",
-        "device-add",
-        "alice.phone authority",
-        LAPTOP_ADD.fields | {"account": BOB},
+    yield on_pair(
+        "stolen, by one voice",
+        [vote(phone, LAPTOP, 2)],
+        [stands[PHONE], stand(LAPTOP, "stolen", False)],
     )
-    by_device = Signed("signed by the device", "device-add", "alice.phone", LAPTOP_ADD.fields)
-    _, by_laptop = add(ALICE, "alice.laptop authority", "alice.tablet", [LAPTOP_ADD.id])
-    phone, laptop_name, tablet_name = "alice.phone", "alice.laptop", "alice.tablet"
-    yield proven("a genesis", [genesis], [phone])
-    yield proven("two devices", [genesis, laptop], [phone, laptop_name])
-    yield proven("three devices", [genesis, laptop, tablet], [phone, laptop_name, tablet_name])
-    yield proven("any order", [genesis, tablet, laptop], [phone, laptop_name, tablet_name])
-    chain = [genesis, by_laptop.envelope, laptop]
-    yield proven("the inviter comes later", chain, [phone, laptop_name, tablet_name])
+    yield on_pair(
+        "two that accuse each other, and what one brought in",
+        [*one_voice, vote(laptop, PHONE, 2)],
+        [stand(device, "disputed") for device in (PHONE, LAPTOP, TABLET)],
+    )
+    yield on_pair(
+        "a retirement, and what it brought in",
+        [by_laptop, retire(ALICE, LAPTOP, base).envelope],
+        [stands[PHONE], stand(LAPTOP, "retired", True), stand(TABLET, "with-inviter", True)],
+    )
+    waiting = checkpoint(ALICE, phone, base, listed(PHONE)).envelope
+    yield on_pair("a list without a quorum", [waiting], [stands[PHONE], stands[LAPTOP]])
+    all_three = listed(PHONE, LAPTOP, TABLET)
+    third = [checkpoint(ALICE, by, base, all_three).envelope for by in (phone, laptop)]
+    last = next_base(ALICE, base, all_three)
+    way_of_three = [*way, by_laptop, *third]
+    yield proven("two checkpoints", way_of_three, list(stands.values()), base=last)
+    quorum = [vote(by, LAPTOP, reason, last) for by, reason in ((phone, 1), (tablet, 2))]
     yield proven(
-        "an addition twice", [genesis, laptop, laptop], [phone, laptop_name], [genesis, laptop]
+        "removed by a quorum, whatever it says",
+        [*way_of_three, *quorum, vote(laptop, PHONE, 2, last)],
+        [stands[PHONE], stand(LAPTOP, "stolen", True), stands[TABLET]],
+        base=last,
     )
-    for name, envelope in [
-        ("signed by a stranger", stranger.envelope),
-        ("made for another account", elsewhere.envelope),
-        (ack_elsewhere.name, ack_elsewhere.envelope),
-        (add_elsewhere.name, add_elsewhere.envelope),
-        ("an acknowledgement given to another inviter", borrowed.envelope),
-        ("signed by the device key, which has no authority", by_device.envelope),
-        ("a broken signature", flipped(laptop, len(laptop) - 1)),
-        ("the inviter is missing", by_laptop.envelope),
-        ("a second genesis", MALLORY_GENESIS.envelope),
-        ("no envelope at all", b"\x00"),
-    ]:
-        yield proven(f"left out: {name}", [genesis, envelope], [phone], [genesis])
+    without = listed(PHONE, TABLET)
+    left = [checkpoint(ALICE, by, last, without).envelope for by in (phone, tablet)]
+    yield proven(
+        "left out by a checkpoint",
+        [*way_of_three, *left],
+        [stands[PHONE], stand(LAPTOP, "left-out", True), stands[TABLET]],
+        base=next_base(ALICE, last, without),
+    )
+    alone = checkpoint(ALICE, phone, ALICE_SEAT.id, listed(PHONE)).envelope
+    fork = [*BEGUN, way[3], alone]
+    yield proven(
+        "two lists with a quorum",
+        [*fork, LAPTOP_ADD.envelope],
+        [stand(PHONE, "disputed"), stand(LAPTOP, "disputed")],
+        fork,
+        base=None,
+    )
+
+
+def seated_accounts():
+    first = seat("alice", ALICE, 1, [ALICE_ACK], [LAPTOP])
+    second = seat("alice", ALICE, 1, [LAPTOP_ACK], [PHONE])
+    genesis = BEGUN[0]
+    yield proven(
+        "a seat replaces everything",
+        [*BEGUN, LAPTOP_ADD.envelope, first.envelope],
+        [stand(PHONE, "settled"), stand(LAPTOP, "left-out", True)],
+        [genesis, first.envelope],
+        first.id,
+        1,
+    )
+    yield proven(
+        "two seats of one epoch",
+        [genesis, first.envelope, second.envelope],
+        [stand(PHONE, "disputed"), stand(LAPTOP, "disputed")],
+        base=None,
+        epoch=1,
+    )
+    third = seat("alice", ALICE, 2, [LAPTOP_ACK, TABLET_ACK], [PHONE])
+    yield proven(
+        "a third seat",
+        [genesis, first.envelope, second.envelope, third.envelope],
+        [stand(PHONE, "left-out", True), stand(LAPTOP, "settled"), stand(TABLET, "settled")],
+        [genesis, third.envelope],
+        third.id,
+        2,
+    )
 
 
 def refused_accounts():
-    def begun(first, signer="alice.recovery"):
-        return Signed("", "genesis", signer, {"first_device": first}).envelope
-
-    named = ack("alice.phone", "alice.recovery", ALICE)
-    broken = flipped(ALICE_ACK.envelope, len(ALICE_ACK.envelope) - 1)
     genesis = ALICE_GENESIS.envelope
+    broken = flipped(genesis, len(genesis) - 1)
+
+    def seated(signer="alice.recovery", **fields):
+        return [genesis, Signed("", "seat", signer, ALICE_SEAT.fields | fields).envelope]
+
+    acks = sorted([ALICE_ACK, LAPTOP_ACK], key=lambda one: KEYS[one.signer].public)
+    both = [one.envelope for one in acks]
+    shared = ack(PHONE, "alice.recovery", ALICE, f"{LAPTOP} authority")
+    sharing = [(one if one.signer == LAPTOP else shared).envelope for one in acks]
+    ack_broken = flipped(ALICE_ACK.envelope, len(ALICE_ACK.envelope) - 1)
+    elsewhere = ack(PHONE, "alice.recovery", BOB).envelope
     for name, why, proof in [
         ("nothing", "empty", []),
-        ("an addition in front", "genesis", [LAPTOP_ADD.envelope, genesis]),
-        ("the genesis' signature is broken", "signature", [flipped(genesis, len(genesis) - 1)]),
-        ("the acknowledgement's signature is broken", "signature", [begun(broken)]),
-        ("the acknowledgement names an account", "acknowledgement", [begun(named.envelope)]),
-        (
-            "another recovery key",
-            "acknowledgement",
-            [begun(ALICE_ACK.envelope, "mallory.recovery")],
-        ),
-        ("33 envelopes", "too-large", [genesis, *[b"\x00"] * 32]),
+        ("an addition in front", "genesis", [LAPTOP_ADD.envelope, *BEGUN]),
+        ("the genesis' signature is broken", "signature", [broken, BEGUN[1]]),
+        ("no seat", "seat", [genesis, LAPTOP_ADD.envelope]),
+        ("a seat of another account", "seat", [genesis, MALLORY_SEAT.envelope]),
+        ("a seat signed by another", "seat", seated("alice.phone authority")),
+        ("its acknowledgement is broken", "seat", seated(devices=[ack_broken])),
+        ("its acknowledgement names another account", "seat", seated(devices=[elsewhere])),
+        ("its devices are out of order", "seat", seated(devices=both[::-1])),
+        ("a device twice", "seat", seated(devices=both[:1] * 2)),
+        ("an authority key twice", "seat", seated(devices=sharing)),
+        ("in and dropped", "seat", seated(dropped=[KEYS[PHONE].public])),
+        ("257 envelopes", "too-large", [*BEGUN, *[b"\x00"] * 255]),
+        ("65,537 bytes", "too-large", [genesis, bytes(65_537 - len(genesis))]),
     ]:
         yield {"name": name, "refusal": why, "proof": proof}
 
 
-def refused_operations():
-    def operation(previous):
-        return sign1(
-            "device-add",
-            KEYS["alice.phone authority"],
-            payload("device-add", LAPTOP_ADD.fields | {"previous": previous}),
-        )
+VOTE = untrust(ALICE, "alice.phone authority", LAPTOP, ALICE_SEAT.id, 2)
+RETIREMENT = retire(ALICE, LAPTOP, ALICE_SEAT.id)
+LIST = checkpoint(ALICE, "alice.phone authority", ALICE_SEAT.id, listed(PHONE, LAPTOP))
+CUT = Signed(
+    "a cut",
+    "cut",
+    "alice.phone authority",
+    {
+        "account": ALICE,
+        "log": LOG,
+        "device": KEYS[LAPTOP].public,
+        "seq": 2,
+        "entry": nonce("last entry"),
+        "chosen": True,
+    },
+)
+CUT_OF_ALL = Signed(
+    "a cut of all",
+    "cut",
+    "alice.recovery",
+    {name: value for name, value in CUT.fields.items() if name != "entry"}
+    | {"seq": 0, "chosen": False},
+)
 
-    ids = sorted(nonce(f"operation {n}") for n in range(9))
-    long_ack = LAPTOP_ADD.fields | {"device": bytes(513)}
-    yield refused(
-        "previous operations out of order", "device-add", "not-canonical", operation(ids[1::-1])
-    )
-    yield refused(
-        "a previous operation twice", "device-add", "not-canonical", operation([ids[0]] * 2)
-    )
-    yield refused("nine previous operations", "device-add", "too-large", operation(ids))
-    yield refused(
-        "acknowledgement of 513 bytes",
-        "device-add",
-        "too-large",
-        sign1("device-add", KEYS["alice.phone authority"], payload("device-add", long_ack)),
-    )
-    yield refused("an acknowledgement for a genesis", "genesis", "value", ALICE_ACK.envelope)
+
+def refused_operations():
+    def changed_operation(one, **fields):
+        merged = {key: value for key, value in (one.fields | fields).items() if value is not None}
+        return sign1(one.format, KEYS[one.signer], payload(one.format, merged))
+
+    def bare_ack():
+        fields = {key: value for key, value in cbor2.loads(ALICE_ACK.payload).items() if key != 3}
+        return sign1("device-ack", KEYS[PHONE], cbor2.dumps(fields))
+
+    ids = sorted(nonce(f"device {n}") for n in range(65))
+    seventeen = [{"device": one, "authority": nonce(str(one))} for one in ids[:17]]
+    critical = sign1("genesis", KEYS["alice.recovery"], cbor2.dumps({0: b""}))
+    for name, why, one, envelope in [
+        ("a genesis that says something", "unknown-critical", ALICE_GENESIS, critical),
+        ("an acknowledgement of no account", "missing", ALICE_ACK, bare_ack()),
+        (
+            "acknowledgement of 513 bytes",
+            "too-large",
+            LAPTOP_ADD,
+            changed_operation(LAPTOP_ADD, device=bytes(513)),
+        ),
+        ("reason 0", "value", VOTE, changed_operation(VOTE, reason=0)),
+        ("reason 3", "value", VOTE, changed_operation(VOTE, reason=3)),
+        ("a vote of 513 bytes", "too-large", VOTE, filled_to(513, VOTE)),
+        ("a retirement of 513 bytes", "too-large", RETIREMENT, filled_to(513, RETIREMENT)),
+        ("an empty list", "value", LIST, changed_operation(LIST, devices=[])),
+        (
+            "a list out of order",
+            "not-canonical",
+            LIST,
+            changed_operation(LIST, devices=LIST.fields["devices"][::-1]),
+        ),
+        (
+            "a device twice",
+            "not-canonical",
+            LIST,
+            changed_operation(LIST, devices=LIST.fields["devices"][:1] * 2),
+        ),
+        ("seventeen devices", "too-large", LIST, changed_operation(LIST, devices=seventeen)),
+        ("a list of 1537 bytes", "too-large", LIST, filled_to(1537, LIST)),
+        ("a seat of nobody", "value", ALICE_SEAT, changed_operation(ALICE_SEAT, devices=[])),
+        (
+            "a seat of seventeen",
+            "too-large",
+            ALICE_SEAT,
+            changed_operation(ALICE_SEAT, devices=[ALICE_ACK.envelope] * 17),
+        ),
+        (
+            "65 dropped devices",
+            "too-large",
+            ALICE_SEAT,
+            changed_operation(ALICE_SEAT, dropped=ids),
+        ),
+        (
+            "dropped devices out of order",
+            "not-canonical",
+            ALICE_SEAT,
+            changed_operation(ALICE_SEAT, dropped=ids[1::-1]),
+        ),
+        ("a number without an entry", "missing", CUT, changed_operation(CUT, entry=None)),
+        ("an entry without a number", "value", CUT, changed_operation(CUT, seq=0)),
+        ("number 2^53", "too-large", CUT, changed_operation(CUT, seq=1 << 53)),
+        ("an acknowledgement for a genesis", "value", ALICE_GENESIS, ALICE_ACK.envelope),
+    ]:
+        yield refused(name, one.format, why, envelope)
 
 
 def strings():
@@ -451,14 +662,23 @@ def account_vectors():
     signed = [
         ALICE_ACK,
         ALICE_GENESIS,
+        ALICE_SEAT,
         LAPTOP_ACK,
         LAPTOP_ADD,
         TABLET_ACK,
         TABLET_ADD,
         BOB_ACK,
         BOB_GENESIS,
+        BOB_SEAT,
         MALLORY_ACK,
         MALLORY_GENESIS,
+        MALLORY_SEAT,
+        seat("alice", ALICE, 1, [ALICE_ACK, TABLET_ACK], [LAPTOP]),
+        VOTE,
+        RETIREMENT,
+        LIST,
+        CUT,
+        CUT_OF_ALL,
     ]
     return {
         "about": "Accounts, shared strings and links (spec 02).",
@@ -497,9 +717,9 @@ def refused_entries():
         ("nine parents", "too-large", changed(parents=nine)),
         ("parents out of order", "not-canonical", changed(parents=nine[1::-1])),
         (
-            "two parents of one device",
+            "a parent twice",
             "not-canonical",
-            changed(parents=[nine[0], nine[0] | {"seq": 2}]),
+            changed(parents=[nine[0], nine[0]]),
         ),
         ("a parent with seq 0", "value", changed(parents=[nine[0] | {"seq": 0}])),
         ("depth 2^53", "too-large", changed(depth=large)),
@@ -551,6 +771,31 @@ def chains():
     ]
 
 
+# Alice's phone and tablet cut the laptop off: one chose, the other took what it had.
+CUT_AFTER_1 = Signed(
+    "the laptop through its first entry",
+    "cut",
+    "alice.phone authority",
+    CUT.fields | {"seq": 1, "entry": L1.id},
+)
+CUT_AFTER_2 = Signed(
+    "the laptop through its second entry",
+    "cut",
+    "alice.phone authority",
+    CUT.fields | {"seq": 2, "entry": L2.id, "chosen": False},
+)
+
+
+def cut_entry(number, cut_, prev):
+    name = f"alice.phone {number}"
+    body = salt(name) + cut_.envelope
+    return Message(name, "alice.phone", body, millis=NEW_YEAR_MS + 5000, prev=prev, kind=2)
+
+
+CUT_ENTRIES = [cut_entry(3, CUT_AFTER_1, A2)]
+CUT_ENTRIES.append(cut_entry(4, CUT_AFTER_2, CUT_ENTRIES[0]))
+
+
 def log_vectors():
     good_bodies, wrong_bodies = bodies()
     eight = sorted((mark(f"parent {n}", n + 1) for n in range(8)), key=lambda m: m["device"])
@@ -561,7 +806,10 @@ def log_vectors():
             {"one": one, "other": other, "log": direct_log(one, other)}
             for one, other in [(ALICE, BOB), (BOB, ALICE), (ALICE, MALLORY)]
         ],
-        "envelopes": [one.case() for one in [*MESSAGES, FORK]],
+        "envelopes": [
+            one.case()
+            for one in [*MESSAGES, FORK, CUT_AFTER_1, CUT_AFTER_2, *CUT_ENTRIES]
+        ],
         "accepted": [
             accepted("eight parents", "entry", changed(parents=eight)),
             accepted("2048 bytes", "entry", filled_to(2048, A1)),
@@ -574,6 +822,10 @@ def log_vectors():
             {"name": entry.name, "eff": f"{entry.eff:016x}", "id": entry.id} for entry in order
         ],
         "fork": [L1.name, FORK.name],
+        "cuts": [
+            {"entry": entry.name, "body": entry.body, "cut": cut_.id}
+            for entry, cut_ in zip(CUT_ENTRIES, (CUT_AFTER_1, CUT_AFTER_2))
+        ],
     }
 
 
@@ -610,9 +862,9 @@ def refused_frontiers():
     for name, why, envelope in [
         ("marks out of order", "not-canonical", frontier(several[1::-1])),
         (
-            "two marks of one device",
+            "a mark twice",
             "not-canonical",
-            frontier([several[0], several[0] | {"seq": 2}]),
+            frontier([several[0], several[0]]),
         ),
         ("a mark with seq 0", "value", frontier([], [several[0] | {"seq": 0}])),
         ("129 marks", "too-large", frontier(several)),
@@ -628,6 +880,11 @@ def refused_frame(name, refusal, bytes_):
     return {"name": name, "refusal": refusal, "frame": bytes_}
 
 
+def hints():
+    near = [{"device": KEYS[LAPTOP].public, "addresses": ADDRESSES}]
+    return [*near, {"device": KEYS["bob.phone"].public, "addresses": []}]
+
+
 def sync_vectors():
     full = [{"envelope": one.envelope, "body": one.body} for one in (A1, B1)]
     deleted = [{"envelope": A1.envelope}]
@@ -640,9 +897,26 @@ def sync_vectors():
         framed("answering", "frontiers", {"ask": False, "frontiers": []}),
         framed("two entries", "entries", {"log": LOG, "entries": full}),
         framed("an entry whose body was deleted", "entries", {"log": LOG, "entries": deleted}),
+        framed("two accounts", "accounts", {"proofs": [ALICE_PROOF, BOB_PROOF]}),
+        framed("no account", "accounts", {"proofs": []}),
+        framed(
+            "heads of accounts",
+            "account-heads",
+            {
+                "heads": [
+                    {"account": BOB, "head": account_head(BOB_PROOF)},
+                    {"account": MALLORY, "head": account_head(MALLORY_PROOF)},
+                ]
+            },
+        ),
+        framed("bodies that lack", "want", {"log": LOG, "entries": by_device(A1, B1, L1)}),
+        framed("where devices were reached", "hints", {"devices": hints()}),
     ]
+    wide = {"log": LOG, "entries": [mark("wanted")] * 1025}
+    many = {"devices": [{"device": nonce("hint"), "addresses": []}] * 129}
+    long = {"devices": [{"device": nonce("hint"), "addresses": ["/ip4/192.0.2.7"] * 17}]}
     wrong = [
-        ("an unknown critical number", "unknown-critical", cbor2.dumps([6, {}])),
+        ("an unknown critical number", "unknown-critical", cbor2.dumps([127, {}])),
         ("number 0", "unknown-critical", cbor2.dumps([0, {}])),
         ("number not in shortest form", "not-canonical", b"\x82\x18\x05" + good[2]["frame"][2:]),
         ("array of three", "too-large", cbor2.dumps([4, {0: True, 1: []}, 0])),
@@ -653,6 +927,21 @@ def sync_vectors():
         ("an entry without its envelope", "missing", cbor2.dumps([5, {0: LOG, 1: [{1: b""}]}])),
         ("a byte behind the end", "trailing", good[1]["frame"] + b"\x00"),
         ("last byte missing", "malformed", good[0]["frame"][:-1]),
+        ("sixteen accounts", "too-large", frame("accounts", {"proofs": [[]] * 16})),
+        ("257 envelopes of an account", "too-large", frame("accounts", {"proofs": [[b""] * 257]})),
+        (
+            "an account envelope of 12,289 bytes",
+            "too-large",
+            frame("accounts", {"proofs": [[bytes(12_289)]]}),
+        ),
+        ("an account without its head", "value", cbor2.dumps([7, {0: [[BOB]]}])),
+        ("1025 heads", "too-large", cbor2.dumps([7, {0: [[BOB, BOB]] * 1025}])),
+        ("a head of 31 bytes", "value", cbor2.dumps([7, {0: [[BOB, bytes(31)]]}])),
+        ("1025 wanted entries", "too-large", frame("want", wide)),
+        ("a wanted entry with number 0", "value", cbor2.dumps([8, {0: LOG, 1: [[BOB, 0, BOB]]}])),
+        ("129 devices", "too-large", frame("hints", many)),
+        ("seventeen addresses of a device", "too-large", frame("hints", long)),
+        ("number 13", "unknown-critical", cbor2.dumps([13, {}])),
     ]
     return {
         "about": "Frontiers and the frames that carry them and entries (spec 04).",
@@ -673,7 +962,7 @@ REQUEST = Signed(
         "to_device": KEYS["alice.phone"].public,
         "transport": transport("mallory.phone"),
         "audience": transport("alice.phone"),
-        "proof": [MALLORY_GENESIS.envelope],
+        "proof": MALLORY_PROOF,
         "name": "Mallory",
         "greeting": "We met at the fair.",
         "addresses": ADDRESSES,
@@ -711,7 +1000,7 @@ def refused_requests():
         ("a name of 65 bytes", "too-large", request(name="M" * 65)),
         ("a greeting of 1025 bytes", "too-large", request(greeting="M" * 1025)),
         ("seventeen addresses", "too-large", request(addresses=["/ip4/192.0.2.7"] * 17)),
-        ("33 envelopes of proof", "too-large", request(proof=[b""] * 33)),
+        ("257 envelopes of proof", "too-large", request(proof=[b""] * 257)),
         ("a certificate for a request", "value", CERT.envelope),
     ]:
         yield refused(name, "contact-request", why, envelope)
@@ -755,6 +1044,305 @@ def session_vectors():
     }
 
 
+# --- 07 -----------------------------------------------------------------------------------------
+
+SELF = self_log(ALICE)
+
+
+def clear(name, through, at_once, signer="alice.phone authority"):
+    fields = {"account": ALICE, "log": LOG, "through": through, "at_once": at_once}
+    return Signed(name, "clear", signer, fields)
+
+
+CLEAR = clear("all that Alice has", by_device(A2, B2, L1), False)
+CLEAR_AT_ONCE = clear("Bob's side, at once", by_device(B2), True, "alice.recovery")
+SOME_MARKS = sorted((mark(f"author {n}") for n in range(129)), key=lambda m: m["device"])
+
+
+def own(name, type_, fields):
+    kind = OWN[type_][0]
+    body = own_body(salt(name), type_, fields)
+    return {
+        "name": name,
+        "kind": kind,
+        "type": type_,
+        "fields": fields,
+        "salt": salt(name),
+        "body": body,
+    }
+
+
+def own_bodies():
+    everything = {
+        "account": BOB,
+        "proof": BOB_PROOF,
+        "name": "Bob ☃",
+        "status": 2,
+        "greeting": "",
+        "validity": 2,
+        "replaces": sorted([A1.id, B1.id]),
+    }
+    yield own("a contact with everything", "contact", everything)
+    yield own("a contact and nothing about it", "contact", {"account": BOB})
+    yield own("a contact is removed", "contact", {"account": BOB, "status": 4})
+    yield own("a contact's name of 64 bytes", "contact", {"account": BOB, "name": "b" * 64})
+    yield own("read", "read", {"log": LOG, "marks": by_device(A2, B2, L1)})
+    yield own("nothing read", "read", {"log": LOG, "marks": []})
+    yield own("two messages deleted", "delete", {"log": LOG, "marks": by_device(A1, B1)})
+    yield own("49 messages deleted", "delete", {"log": LOG, "marks": SOME_MARKS[:49]})
+    yield own("everything deleted", "delete", {"clear": CLEAR.envelope})
+    yield own("the own name", "name", {"value": "Alice"})
+    yield own("read receipts", "read-receipts", {"value": True})
+    yield own("no read receipts", "read-receipts", {"value": False})
+    yield own("a draft", "draft", {"log": LOG, "text": "Dear Bob,\n"})
+    yield own("no draft", "draft", {"log": LOG, "text": ""})
+    yield own("a device has a name", "device", {"device": KEYS[LAPTOP].public, "name": "laptop"})
+
+
+def refused_own():
+    def with_content(fields):
+        return bytes(16) + cbor2.dumps(fields)
+
+    def of(type_, **fields):
+        return own_body(bytes(16), type_, fields)
+
+    two = SOME_MARKS[:2]
+    for name, why, kind, body in [
+        ("shorter than its salt", "malformed", 64, bytes(15)),
+        ("only a salt", "malformed", 65, bytes(16)),
+        ("a contact of nobody", "missing", 64, with_content({2: "Bob"})),
+        ("an empty proof", "value", 64, of("contact", account=BOB, proof=[])),
+        ("an empty name", "value", 64, of("contact", account=BOB, name="")),
+        ("a name of 65 bytes", "too-large", 64, of("contact", account=BOB, name="b" * 65)),
+        ("status 5", "too-large", 64, of("contact", account=BOB, status=5)),
+        (
+            "a greeting of 1025 bytes",
+            "too-large",
+            64,
+            of("contact", account=BOB, greeting="b" * 1025),
+        ),
+        ("validity 3", "too-large", 64, of("contact", account=BOB, validity=3)),
+        ("it replaces nothing", "value", 64, of("contact", account=BOB, replaces=[])),
+        (
+            "what it replaces is out of order",
+            "not-canonical",
+            64,
+            of("contact", account=BOB, replaces=sorted([A1.id, B1.id])[::-1]),
+        ),
+        (
+            "it replaces seventeen",
+            "too-large",
+            64,
+            of("contact", account=BOB, replaces=sorted(nonce(str(n)) for n in range(17))),
+        ),
+        ("a contact with field 7", "unknown-critical", 64, with_content({0: BOB, 7: 0})),
+        ("read marks out of order", "not-canonical", 65, of("read", log=LOG, marks=two[::-1])),
+        ("129 read marks", "too-large", 65, of("read", log=LOG, marks=SOME_MARKS)),
+        ("no read marks", "missing", 65, of("read", log=LOG)),
+        ("fifty messages deleted", "too-large", 66, of("delete", log=LOG, marks=SOME_MARKS[:50])),
+        ("a message deleted twice", "not-canonical", 66, of("delete", log=LOG, marks=two[:1] * 2)),
+        (
+            "messages and everything",
+            "unknown-critical",
+            66,
+            of("delete", log=LOG, marks=two, clear=CLEAR.envelope),
+        ),
+        ("a clear of 12,289 bytes", "too-large", 66, of("delete", clear=bytes(12_289))),
+        ("nothing deleted", "missing", 66, with_content({})),
+        ("setting 3", "value", 67, with_content({0: 3, 1: True})),
+        ("a name that is a truth value", "wrong-type", 67, of("name", value=True)),
+        ("read receipts that are text", "wrong-type", 67, of("read-receipts", value="yes")),
+        ("an empty own name", "value", 67, of("name", value="")),
+        ("a draft of 60,001 bytes", "too-large", 68, of("draft", log=LOG, text="a" * 60_001)),
+        ("a draft for no log", "missing", 68, with_content({1: "Dear"})),
+        ("a device of 31 bytes", "value", 69, of("device", device=bytes(31), name="laptop")),
+        ("a device without a name", "missing", 69, with_content({0: KEYS[LAPTOP].public})),
+        (
+            "a byte behind the end",
+            "trailing",
+            69,
+            of("device", device=KEYS[LAPTOP].public, name="laptop") + b"\x00",
+        ),
+    ]:
+        yield {"name": name, "kind": kind, "refusal": why, "body": body}
+
+
+def refused_clears():
+    def changed_clear(**fields):
+        return sign1("clear", KEYS[CLEAR.signer], payload("clear", CLEAR.fields | fields))
+
+    bare = {key: value for key, value in cbor2.loads(CLEAR.payload).items() if key != 3}
+    broken = flipped(CLEAR.envelope, len(CLEAR.envelope) - 1)
+    for name, why, envelope in [
+        ("marks out of order", "not-canonical", changed_clear(through=SOME_MARKS[1::-1])),
+        ("a mark twice", "not-canonical", changed_clear(through=SOME_MARKS[:1] * 2)),
+        ("129 marks", "too-large", changed_clear(through=SOME_MARKS)),
+        ("a mark with number 0", "value", changed_clear(through=[SOME_MARKS[0] | {"seq": 0}])),
+        ("at once or not", "missing", sign1("clear", KEYS[CLEAR.signer], cbor2.dumps(bare))),
+        ("12,289 bytes", "too-large", filled_to(12_289, CLEAR)),
+        ("a cut for a clear", "value", CUT.envelope),
+        ("a broken signature", "signature", broken),
+    ]:
+        yield refused(name, "clear", why, envelope)
+
+
+def own_vectors():
+    return {
+        "about": "The log that a person's devices share (spec 07).",
+        "logs_of_one": [{"account": one, "log": self_log(one)} for one in (ALICE, BOB)],
+        "envelopes": [CLEAR.case(), CLEAR_AT_ONCE.case()],
+        "accepted": [accepted("12,288 bytes", "clear", filled_to(12_288, CLEAR))],
+        "refused": list(refused_clears()),
+        "own": list(own_bodies()),
+        "own_refused": list(refused_own()),
+    }
+
+
+# --- 08 -----------------------------------------------------------------------------------------
+
+OPENING = nonce("opening")
+CODE_KEY = KEYS["alice.phone one-time"].public
+TOKEN = nonce("token")[:16]
+TABLET_AUTHORITY = KEYS[f"{TABLET} authority"].public
+JOIN = Signed(
+    "the tablet asks",
+    "join-request",
+    TABLET,
+    {
+        "token": TOKEN,
+        "commitment": commitment(OPENING, KEYS[TABLET].public, TABLET_AUTHORITY),
+        "name": "tablet",
+    },
+)
+OFFER = Signed(
+    "the phone offers",
+    "link-offer",
+    PHONE,
+    {
+        "account": ALICE,
+        "inviter": KEYS[f"{PHONE} authority"].public,
+        "nonce": nonce("offer"),
+        "proof": ALICE_PROOF,
+        "request": digest(JOIN.envelope),
+    },
+)
+ACCEPT = Signed(
+    "the tablet accepts",
+    "link-accept",
+    TABLET,
+    {"opening": OPENING, "acknowledgement": TABLET_ACK.envelope},
+)
+
+
+def refused_link_messages():
+    def changed_message(one, **fields):
+        return sign1(one.format, KEYS[one.signer], payload(one.format, one.fields | fields))
+
+    bare = {key: value for key, value in cbor2.loads(OFFER.payload).items() if key != 4}
+    for name, why, one, envelope in [
+        ("a token of 15 bytes", "value", JOIN, changed_message(JOIN, token=TOKEN[1:])),
+        ("a commitment of 31 bytes", "value", JOIN, changed_message(JOIN, commitment=bytes(31))),
+        ("a name of 65 bytes", "too-large", JOIN, changed_message(JOIN, name="t" * 65)),
+        ("a request of 1025 bytes", "too-large", JOIN, filled_to(1025, JOIN)),
+        ("an accept for a request", "value", JOIN, ACCEPT.envelope),
+        ("257 envelopes of proof", "too-large", OFFER, changed_message(OFFER, proof=[b""] * 257)),
+        ("an offer to no request", "missing", OFFER, sign1(OFFER.format, KEYS[PHONE], cbor2.dumps(bare))),
+        ("an inviter of 33 bytes", "too-large", OFFER, changed_message(OFFER, inviter=bytes(33))),
+        ("an opening of 31 bytes", "value", ACCEPT, changed_message(ACCEPT, opening=bytes(31))),
+        (
+            "an acknowledgement of 513 bytes",
+            "too-large",
+            ACCEPT,
+            changed_message(ACCEPT, acknowledgement=bytes(513)),
+        ),
+        ("a broken signature", "signature", ACCEPT, flipped(ACCEPT.envelope, len(ACCEPT.envelope) - 1)),
+    ]:
+        yield refused(name, one.format, why, envelope)
+
+
+def codes():
+    text = device_code(CODE_KEY, TOKEN, ADDRESSES)
+    good = [
+        {"name": "a code", "text": text, "key": CODE_KEY, "token": TOKEN, "addresses": ADDRESSES},
+        {
+            "name": "a code without addresses",
+            "text": device_code(CODE_KEY, TOKEN, []),
+            "key": CODE_KEY,
+            "token": TOKEN,
+            "addresses": [],
+        },
+    ]
+    wrong = [
+        ("no prefix", "not-a-code", text.removeprefix("kith-device:")),
+        ("a link", "not-a-code", link(shared_string(KEYS["alice.recovery"].public, ALICE), [], "", [])),
+        ("8193 characters", "not-a-code", "kith-device:" + "A" * 8193),
+        ("padded base64", "malformed", text + "="),
+        ("a character missing", "malformed", text[:-1]),
+        ("version 2", "value", device_code(CODE_KEY, TOKEN, [], version=2)),
+        ("a key of 31 bytes", "value", device_code(CODE_KEY[1:], TOKEN, [])),
+        ("a token of 17 bytes", "too-large", device_code(CODE_KEY, TOKEN + b"\x00", [])),
+        ("seventeen addresses", "too-large", device_code(CODE_KEY, TOKEN, ADDRESSES[:1] * 17)),
+        ("a field too many", "unknown-critical", device_code(CODE_KEY, TOKEN, [], extra={4: 0})),
+    ]
+    return good, [{"name": n, "refusal": why, "text": text_} for n, why, text_ in wrong]
+
+
+def linking_vectors():
+    good_codes, wrong_codes = codes()
+    checks = [
+        (JOIN.envelope, OFFER.envelope, OPENING),
+        (JOIN.envelope, OFFER.envelope, nonce("another opening")),
+        (b"", b"", bytes(32)),
+    ]
+    # A number that begins with zeros is shown with them.
+    low = (nonce(f"low {n}") for n in range(1 << 20))
+    checks.append(next((b"", b"", one) for one in low if check_number(b"", b"", one)[:2] == "00"))
+    sealed = []
+    for name, to, one in [
+        ("a join", "alice.phone one-time", JOIN),
+        ("an offer", TABLET, OFFER),
+        ("an accept", "alice.phone one-time", ACCEPT),
+    ]:
+        seed = nonce(f"ephemeral of {name}")
+        box = sealed_box(KEYS[to].public, one.envelope, seed)
+        case = {"name": name, "to": to, "ephemeral_seed": seed}
+        sealed.append(case | {"plain": one.envelope, "sealed": box})
+    types = ["join", "offer", "accept"]
+    wrong = [
+        ("a join of 1073 bytes", "too-large", frame("join", {"sealed": bytes(1073)})),
+        ("an offer of 69,681 bytes", "too-large", frame("offer", {"sealed": bytes(69_681)})),
+        ("an accept of 1073 bytes", "too-large", frame("accept", {"sealed": bytes(1073)})),
+        ("an empty join", "missing", cbor2.dumps([9, {}])),
+        ("an accept with more", "unknown-critical", cbor2.dumps([11, {0: b"", 1: b""}])),
+    ]
+    return {
+        "about": "Codes and messages by which a device joins an account (spec 08).",
+        "envelopes": [JOIN.case(), OFFER.case(), ACCEPT.case()],
+        "refused": list(refused_link_messages()),
+        "codes": good_codes,
+        "codes_refused": wrong_codes,
+        "commitments": [
+            {
+                "opening": OPENING,
+                "device": KEYS[TABLET].public,
+                "authority": TABLET_AUTHORITY,
+                "commitment": JOIN.fields["commitment"],
+            }
+        ],
+        "checks": [
+            {"request": r, "offer": o, "opening": p, "number": check_number(r, o, p)}
+            for r, o, p in checks
+        ],
+        "sealed": sealed,
+        "frames": [
+            framed(case["name"], type_, {"sealed": case["sealed"]})
+            for type_, case in zip(types, sealed)
+        ],
+        "frames_refused": [refused_frame(*one) for one in wrong],
+        "frames_ignored": [],
+    }
+
+
 # --- files --------------------------------------------------------------------------------------
 
 FILES = {
@@ -763,6 +1351,8 @@ FILES = {
     "03-log.json": log_vectors,
     "04-sync.json": sync_vectors,
     "05-session.json": session_vectors,
+    "07-self-log.json": own_vectors,
+    "08-linking.json": linking_vectors,
 }
 
 

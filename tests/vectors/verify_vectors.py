@@ -16,7 +16,16 @@ from nacl.exceptions import BadSignatureError
 from nacl.public import PrivateKey, SealedBox
 from nacl.signing import SigningKey, VerifyKey
 
-from formats import FORMATS, account_head, account_id, digest, opened, shared_string
+from formats import (
+    FORMATS,
+    OWN,
+    account_head,
+    account_id,
+    check_number,
+    digest,
+    opened,
+    shared_string,
+)
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -81,12 +90,39 @@ def check_file(path):
         described("text-body", bytes.fromhex(case["body"])[16:], case["name"])
     for case in vectors.get("links", []):
         described("card", card(case["text"]), case["name"])
+    for case in vectors.get("own", []):
+        described(OWN[case["type"]][1], bytes.fromhex(case["body"])[16:], case["name"])
+    for case in vectors.get("codes", []):
+        described("code", code(case["text"]), case["name"])
+    for case in vectors.get("cuts", []):
+        opened("cut", bytes.fromhex(case["body"])[16:])
+        described("cut", bytes.fromhex(case["body"])[16:], case["entry"])
+    refused_by_the_spec(vectors)
     return len(vectors["envelopes"]) + len(vectors.get("accepted", []))
 
 
-def card(link):
-    text = link.split("#")[1]
+def refused_by_the_spec(vectors):
+    """What is no well-formed frame or body fits no rule either, wrong order and lengths aside."""
+    of_kind = {kind: rule for kind, rule, _ in OWN.values()}
+    cases = [("frame", case, case["frame"]) for case in vectors.get("frames_refused", [])]
+    for case in vectors.get("own_refused", []):
+        cases.append((of_kind[case["kind"]], case, case["body"][32:]))
+    for rule, case, bytes_ in cases:
+        if case["refusal"] in ("too-large", "wrong-type", "missing", "unknown-critical"):
+            fits = SPEC.validate(bytes.fromhex(bytes_), rule).valid
+            assert not fits, f"the spec allows {case['name']}"
+
+
+def base64url(text):
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def card(link):
+    return base64url(link.split("#")[1])
+
+
+def code(text):
+    return base64url(text.removeprefix("kith-device:"))
 
 
 def check_from_rust(path):
@@ -97,6 +133,19 @@ def check_from_rust(path):
     kinds = {case["kind"] for case in made["envelopes"]}
     assert kinds == set(FORMATS), f"kinds not written: {set(FORMATS) - kinds}"
     check_link(made)
+    of_kind = {kind: rule for kind, rule, _ in OWN.values()}
+    for case in made["own"]:
+        content = bytes.fromhex(case["body"])[16:]
+        described(of_kind[case["kind"]], content, f"a body of kind {case['kind']}")
+        assert cbor2.dumps(cbor2.loads(content)) == content, f"kind {case['kind']} is not canonical"
+    assert {case["kind"] for case in made["own"]} == set(of_kind), "kinds of bodies not written"
+    for frame in map(bytes.fromhex, made["frames"]):
+        described("frame", frame, f"frame {cbor2.loads(frame)[0]}")
+        assert cbor2.dumps(cbor2.loads(frame)) == frame, "a frame is not canonical"
+    assert {cbor2.loads(bytes.fromhex(f))[0] for f in made["frames"]} == set(range(6, 13))
+    described("code", code(made["code"]), "the code")
+    check = {name: bytes.fromhex(made["check"][name]) for name in ("request", "offer", "opening")}
+    assert check_number(**check) == made["check"]["number"], "another check number"
     for case in made["sealed"]:
         key = SigningKey(bytes.fromhex(case["seed"])).to_curve25519_private_key()
         plain = SealedBox(PrivateKey(bytes(key))).decrypt(bytes.fromhex(case["sealed"]))

@@ -9,8 +9,8 @@ use kith_common::{
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-pub(crate) const FILES: [&str; 5] =
-    ["01-envelope", "02-account", "03-log", "04-sync", "05-session"];
+pub(crate) const FILES: [&str; 7] =
+    ["01-envelope", "02-account", "03-log", "04-sync", "05-session", "07-self-log", "08-linking"];
 
 pub(crate) fn load(name: &str) -> File {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors").join(name);
@@ -89,6 +89,22 @@ pub(crate) struct File {
     #[serde(default)]
     pub(crate) fork: Vec<String>,
     #[serde(default)]
+    pub(crate) cuts: Vec<CutBody>,
+    #[serde(default)]
+    pub(crate) logs_of_one: Vec<SelfLog>,
+    #[serde(default)]
+    pub(crate) own: Vec<OwnBody>,
+    #[serde(default)]
+    pub(crate) own_refused: Vec<RefusedOwn>,
+    #[serde(default)]
+    pub(crate) codes: Vec<CodeCase>,
+    #[serde(default)]
+    pub(crate) codes_refused: Vec<RefusedText>,
+    #[serde(default)]
+    pub(crate) commitments: Vec<CommitmentCase>,
+    #[serde(default)]
+    pub(crate) checks: Vec<CheckCase>,
+    #[serde(default)]
     pub(crate) pairs: Vec<Pair>,
     #[serde(default)]
     pub(crate) sealed: Vec<Sealed>,
@@ -130,19 +146,69 @@ pub(crate) struct EnvelopeCase {
 #[derive(Deserialize)]
 #[serde(tag = "kind", content = "fields", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Fields {
-    Genesis {
-        first_device: Hex,
-    },
+    Genesis {},
     DeviceAck {
         inviter: Hex,
         authority: Hex,
         nonce: Hex,
-        account: Option<Hex>,
+        account: Hex,
     },
     DeviceAdd {
         account: Hex,
-        previous: Vec<Hex>,
+        base: Hex,
         device: Hex,
+    },
+    DeviceUntrust {
+        account: Hex,
+        base: Hex,
+        device: Hex,
+        reason: u8,
+    },
+    DeviceRetire {
+        account: Hex,
+        base: Hex,
+        device: Hex,
+    },
+    Checkpoint {
+        account: Hex,
+        base: Hex,
+        devices: Vec<KeysCase>,
+    },
+    Seat {
+        account: Hex,
+        epoch: u64,
+        devices: Vec<Hex>,
+        dropped: Vec<Hex>,
+    },
+    Cut {
+        account: Hex,
+        log: Hex,
+        device: Hex,
+        seq: u64,
+        entry: Option<Hex>,
+        chosen: bool,
+    },
+    Clear {
+        account: Hex,
+        log: Hex,
+        through: Vec<MarkCase>,
+        at_once: bool,
+    },
+    JoinRequest {
+        token: Hex,
+        commitment: Hex,
+        name: String,
+    },
+    LinkOffer {
+        account: Hex,
+        inviter: Hex,
+        nonce: Hex,
+        proof: Vec<Hex>,
+        request: Hex,
+    },
+    LinkAccept {
+        opening: Hex,
+        acknowledgement: Hex,
     },
     TransportCert {
         transport: Hex,
@@ -177,6 +243,12 @@ pub(crate) enum Fields {
         greeting: String,
         addresses: Vec<String>,
     },
+}
+
+#[derive(Deserialize)]
+pub(crate) struct KeysCase {
+    pub(crate) device: Hex,
+    pub(crate) authority: Hex,
 }
 
 #[derive(Deserialize)]
@@ -219,8 +291,19 @@ pub(crate) struct Proven {
     pub(crate) name: String,
     pub(crate) proof: Vec<Hex>,
     pub(crate) account: Hex,
-    pub(crate) devices: Vec<Hex>,
+    pub(crate) epoch: u64,
+    pub(crate) base: Option<Hex>,
+    pub(crate) standings: Vec<StandingCase>,
     pub(crate) head: Hex,
+}
+
+#[derive(Deserialize, PartialEq, Eq, Debug)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StandingCase {
+    pub(crate) device: Hex,
+    pub(crate) standing: String,
+    #[serde(rename = "final")]
+    pub(crate) is_final: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -294,6 +377,102 @@ pub(crate) struct Placed {
 }
 
 #[derive(Deserialize)]
+pub(crate) struct CutBody {
+    pub(crate) entry: String,
+    pub(crate) body: Hex,
+    pub(crate) cut: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct SelfLog {
+    pub(crate) account: Hex,
+    pub(crate) log: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct OwnBody {
+    pub(crate) name: String,
+    pub(crate) kind: u8,
+    #[serde(flatten)]
+    pub(crate) fields: OwnFields,
+    pub(crate) salt: Hex,
+    pub(crate) body: Hex,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", content = "fields", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum OwnFields {
+    Contact {
+        account: Hex,
+        #[serde(default)]
+        proof: Vec<Hex>,
+        name: Option<String>,
+        status: Option<u8>,
+        greeting: Option<String>,
+        validity: Option<u8>,
+        #[serde(default)]
+        replaces: Vec<Hex>,
+    },
+    Read {
+        log: Hex,
+        marks: Vec<MarkCase>,
+    },
+    Delete {
+        log: Option<Hex>,
+        #[serde(default)]
+        marks: Vec<MarkCase>,
+        clear: Option<Hex>,
+    },
+    Name {
+        value: String,
+    },
+    ReadReceipts {
+        value: bool,
+    },
+    Draft {
+        log: Hex,
+        text: String,
+    },
+    Device {
+        device: Hex,
+        name: String,
+    },
+}
+
+#[derive(Deserialize)]
+pub(crate) struct RefusedOwn {
+    pub(crate) name: String,
+    pub(crate) kind: u8,
+    pub(crate) refusal: String,
+    pub(crate) body: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct CodeCase {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) key: Hex,
+    pub(crate) token: Hex,
+    pub(crate) addresses: Vec<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct CommitmentCase {
+    pub(crate) opening: Hex,
+    pub(crate) device: Hex,
+    pub(crate) authority: Hex,
+    pub(crate) commitment: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct CheckCase {
+    pub(crate) request: Hex,
+    pub(crate) offer: Hex,
+    pub(crate) opening: Hex,
+    pub(crate) number: String,
+}
+
+#[derive(Deserialize)]
 pub(crate) struct Pair {
     pub(crate) own: String,
     pub(crate) other: String,
@@ -328,6 +507,25 @@ pub(crate) enum FrameFields {
     Request { sealed: Hex },
     Frontiers { ask: bool, frontiers: Vec<Hex> },
     Entries { log: Hex, entries: Vec<CarriedCase> },
+    Accounts { proofs: Vec<Vec<Hex>> },
+    AccountHeads { heads: Vec<HeadCase> },
+    Want { log: Hex, entries: Vec<MarkCase> },
+    Join { sealed: Hex },
+    Offer { sealed: Hex },
+    Accept { sealed: Hex },
+    Hints { devices: Vec<HintCase> },
+}
+
+#[derive(Deserialize)]
+pub(crate) struct HeadCase {
+    pub(crate) account: Hex,
+    pub(crate) head: Hex,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct HintCase {
+    pub(crate) device: Hex,
+    pub(crate) addresses: Vec<String>,
 }
 
 #[derive(Deserialize)]

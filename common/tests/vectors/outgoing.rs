@@ -4,15 +4,25 @@ use std::{convert::Infallible, fs, path::PathBuf};
 
 use data_encoding::HEXLOWER;
 use kith_common::{
-    account::{Account, DeviceAck, DeviceAdd, Genesis, TransportCert},
+    account::{
+        Account, Checkpoint, Cut, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire, DeviceUntrust,
+        Genesis, Last, Seat, TransportCert, Untrust,
+    },
     crypto,
     entry::{Entry, EntryKind, Mark, Text, hash_body},
     envelope::{Payload, sign},
-    frame::ContactRequest,
+    frame::{ContactRequest, Frame},
     frontier::Frontier,
-    ids::{AccountId, DeviceId, EntryId, LogId},
+    ids::{AccountId, BaseId, DeviceId, EntryId, LogId},
     keys::SigningKey,
-    limits::{NAME_BYTES_MAX, SEQ_MAX, TRANSPORT_ID_BYTES_MAX},
+    limits::{
+        ADDRESS_BYTES_MAX, ADDRESSES_MAX, DELETED_ENTRIES_MAX, DROPPED_DEVICES_MAX,
+        FRAME_ACCOUNTS_MAX, FRAME_ENTRIES_MAX, FRAME_HEADS_MAX, FRAME_HINTS_MAX,
+        GREETING_BYTES_MAX, LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX, NAME_BYTES_MAX,
+        REPLACED_MAX, SEQ_MAX, SETTLED_DEVICES_MAX, TEXT_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
+    },
+    linking::{JoinRequest, LinkAccept, LinkCode, LinkOffer, TOKEN_BYTES, check_number},
+    own::{Clear, ContactNote, Own, Setting},
     share::ContactCard,
     time::Hlc,
 };
@@ -123,34 +133,142 @@ fn put_session(out: &mut Outgoing, key: &SigningKey, account: &Account) -> Value
     json!([{ "seed": seed, "plain": plain, "sealed": sealed }])
 }
 
+/// The other operations, as large as they may be.
+fn put_operations(out: &mut Outgoing, key: &SigningKey, ack: Box<[u8]>, base: BaseId) {
+    let account = Account::genesis(key).0;
+    let device = DeviceId::from_bytes([0xfe; 32]);
+    let many = |count: usize| (0..count).map(|n| [u8::try_from(n).unwrap(); 32]);
+    let why = Untrust::Stolen;
+    out.put("device-untrust", key, DeviceUntrust { account, base, device, why });
+    out.put("device-retire", key, DeviceRetire { account, base, device });
+    let devices = many(SETTLED_DEVICES_MAX)
+        .map(|n| DeviceKeys { device: DeviceId::from_bytes(n), authority: n });
+    out.put("checkpoint", key, Checkpoint { account, base, devices: devices.collect() });
+    let dropped = many(DROPPED_DEVICES_MAX).map(DeviceId::from_bytes).collect();
+    let devices = vec![ack; SETTLED_DEVICES_MAX];
+    out.put("seat", key, Seat { account, epoch: u64::MAX, devices, dropped });
+    let log = LogId::from_bytes([1; 32]);
+    let last = Some(Last { seq: SEQ_MAX, entry: EntryId::from_bytes([2; 32]) });
+    out.put("cut", key, Cut { account, log, device, last, chosen: true });
+    out.put("cut", key, Cut { account, log, device, last: None, chosen: false });
+}
+
+/// The messages by which a device joins; the check number of the first two.
+fn put_linking(out: &mut Outgoing, key: &SigningKey, account: &Account, ack: Box<[u8]>) -> Value {
+    let name = "t".repeat(NAME_BYTES_MAX);
+    let join = JoinRequest { token: [0x71; TOKEN_BYTES], commitment: [0x72; 32], name };
+    let request = out.put("join-request", key, join);
+    let offer = LinkOffer {
+        account: account.id(),
+        inviter: [0x73; 32],
+        nonce: [0x74; 32],
+        proof: account.proof().to_vec(),
+        request: crypto::hash_plain(&request),
+    };
+    let offer = out.put("link-offer", key, offer);
+    out.put("link-accept", key, LinkAccept { opening: [0x75; 32], acknowledgement: ack });
+    json!({
+        "request": HEXLOWER.encode(&request),
+        "offer": HEXLOWER.encode(&offer),
+        "opening": HEXLOWER.encode(&[0x75; 32]),
+        "number": check_number(&request, &offer, &[0x75; 32]),
+    })
+}
+
+/// Bodies of the self log, each kind as large and as small as it may be.
+fn own_bodies(account: &Account, clear: Box<[u8]>) -> Vec<Value> {
+    let (log, id) = (LogId::own(account.id()), AccountId::from_bytes([7; 32]));
+    let name = || "n".repeat(NAME_BYTES_MAX);
+    let replaces = (0..u8::try_from(REPLACED_MAX).unwrap()).map(|n| EntryId::from_bytes([n; 32]));
+    let full = ContactNote {
+        account: id,
+        proof: account.proof().to_vec(),
+        name: Some(name()),
+        status: Some(4),
+        greeting: Some("g".repeat(GREETING_BYTES_MAX)),
+        validity: Some(2),
+        replaces: replaces.collect(),
+    };
+    let deleted = u8::try_from(DELETED_ENTRIES_MAX).unwrap();
+    let bodies = [
+        Own::Contact(Box::new(full)),
+        Own::Contact(Box::new(ContactNote::about(id))),
+        Own::Read { log, marks: largest_marks(128) },
+        Own::Read { log, marks: vec![] },
+        Own::Delete { log, entries: largest_marks(deleted) },
+        Own::Clear { clear },
+        Own::Setting(Setting::Name(name())),
+        Own::Setting(Setting::ReadReceipts(false)),
+        Own::Draft { log, text: "d".repeat(TEXT_BYTES_MAX) },
+        Own::Draft { log, text: String::new() },
+        Own::DeviceName { device: DeviceId::from_bytes([0xfe; 32]), name: name() },
+    ];
+    let written = bodies.iter().map(|own| {
+        let body = own.encode([8; 16]);
+        assert_eq!(Own::decode(own.kind(), &body).as_ref(), Ok(&Some(own.clone())));
+        json!({ "kind": own.kind().0, "body": HEXLOWER.encode(&body) })
+    });
+    written.collect()
+}
+
+/// Frames 6 to 12, as full as they may be.
+fn frames(account: &Account) -> Vec<String> {
+    let log = LogId::own(account.id());
+    let wanted = |n: usize| Mark {
+        device: DeviceId::from_bytes([1; 32]),
+        seq: 1 + n as u64,
+        id: EntryId::from_bytes([2; 32]),
+    };
+    let head = (account.id(), account.head());
+    let addresses = vec!["a".repeat(ADDRESS_BYTES_MAX); ADDRESSES_MAX];
+    let device = (DeviceId::from_bytes([3; 32]), addresses);
+    let message: Box<[u8]> = vec![4; LINK_MESSAGE_BYTES_MAX + 48].into();
+    let frames = [
+        Frame::Accounts { proofs: vec![account.proof().to_vec(); FRAME_ACCOUNTS_MAX] },
+        Frame::AccountHeads { heads: vec![head; FRAME_HEADS_MAX] },
+        Frame::Want { log, entries: (0..FRAME_ENTRIES_MAX).map(wanted).collect() },
+        Frame::Join { sealed: message.clone() },
+        Frame::Offer { sealed: vec![5; LINK_OFFER_BYTES_MAX + 48].into() },
+        Frame::Accept { sealed: message },
+        Frame::Hints { devices: vec![device; FRAME_HINTS_MAX] },
+    ];
+    let written = frames.iter().map(|frame| {
+        let bytes = frame.encode();
+        assert_eq!(Frame::decode(&bytes).as_ref(), Ok(&Some(frame.clone())));
+        HEXLOWER.encode(&bytes)
+    });
+    written.collect()
+}
+
 #[test]
 fn what_is_signed_here_is_written_for_python() {
     let [recovery, device, authority, second] =
         [0x31, 0x32, 0x33, 0x34].map(|n| SigningKey::from_seed(&[n; 32]));
     let mut out = Outgoing::default();
-    let ack = DeviceAck {
-        inviter: *recovery.public(),
-        authority: *authority.public(),
-        nonce: [0x35; 32],
-        account: None,
+    let genesis = out.put("genesis", &recovery, Genesis);
+    let id = Account::genesis(&recovery).0;
+    let mut put_ack = |device: &SigningKey, inviter: [u8; 32], authority: [u8; 32]| {
+        let ack = DeviceAck { inviter, authority, nonce: [0x35; 32], account: id };
+        out.put("device-ack", device, ack)
     };
-    let first_device = out.put("device-ack", &device, ack);
-    let genesis = out.put("genesis", &recovery, Genesis { first_device });
-    let begun = Account::fold(std::slice::from_ref(&genesis)).unwrap();
-    let ack = DeviceAck {
-        inviter: *authority.public(),
-        authority: [0x36; 32],
-        nonce: [0x37; 32],
-        account: Some(begun.id()),
-    };
-    let device_envelope = out.put("device-ack", &second, ack);
-    let previous = (0..8).map(|n| EntryId::from_bytes([n; 32])).collect();
-    let add = DeviceAdd { account: begun.id(), previous, device: device_envelope };
-    let add = out.put("device-add", &authority, add);
-    let account = Account::fold(&[genesis, add]).unwrap();
+    let first = put_ack(&device, *recovery.public(), *authority.public());
+    let new = put_ack(&second, *authority.public(), [0x36; 32]);
+    let seat = Seat { account: id, epoch: 0, devices: vec![first.clone()], dropped: vec![] };
+    let seat = out.put("seat", &recovery, seat);
+    let base = BaseId::from_bytes(*EntryId::of(&seat).as_bytes());
+    let add = out.put("device-add", &authority, DeviceAdd { account: id, base, device: new });
+    put_operations(&mut out, &recovery, first.clone(), base);
+    let account = Account::fold(&[genesis, seat, add]).unwrap();
     assert_eq!(account.devices().len(), 2);
     put_entries(&mut out, &device, account.id());
     let sealed = put_session(&mut out, &second, &account);
+    let check = put_linking(&mut out, &device, &account, first);
+    let (log, through) = (LogId::own(account.id()), largest_marks(128));
+    let clear = Clear { account: account.id(), log, through, at_once: true };
+    let clear = out.put("clear", &authority, clear);
+    let addresses = vec!["a".repeat(ADDRESS_BYTES_MAX); ADDRESSES_MAX];
+    let code = LinkCode { key: device.device(), token: [0x76; TOKEN_BYTES], addresses };
+    assert_eq!(LinkCode::decode(&code.encode()).as_ref(), Ok(&code));
     let card = ContactCard { account: account.clone(), name: "Zoë".to_owned(), addresses: vec![] };
     let written = json!({
         "envelopes": out.0,
@@ -158,6 +276,10 @@ fn what_is_signed_here_is_written_for_python() {
         "head": HEXLOWER.encode(account.head().as_bytes()),
         "link": card.encode(),
         "sealed": sealed,
+        "own": own_bodies(&account, clear),
+        "frames": frames(&account),
+        "code": code.encode(),
+        "check": check,
     });
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("vectors-from-rust.json");
     fs::write(path, serde_json::to_vec_pretty(&written).unwrap()).unwrap();

@@ -100,7 +100,7 @@ impl World {
         let device = DeviceId::from_bytes(*signed.signer());
         let mark = Mark { device, seq: place.seq, id: row.position.id };
         if !self.forge.known.iter().any(|known| known.mark == mark) {
-            let carried = CarriedEntry { envelope: row.envelope.clone(), body: row.body };
+            let carried = CarriedEntry { envelope: row.envelope.clone(), body: row.body.into_bytes() };
             self.forge.learn(Known { log: signed.claim().log, mark, depth: row.depth, carried });
         }
     }

@@ -1,6 +1,6 @@
 //! What do we keep of one conversation? The log, who has received what, and what we owe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
     codec::{Reader, Writer},
@@ -13,19 +13,48 @@ use kith_common::{
 
 use crate::{
     delivery::Receipt,
-    limits::FRONTIER_MS_MIN,
+    limits::{FRONTIER_MS_MIN, READ_NOTE_MS_MIN, RELAY_MS_MIN},
     log::Log,
     store::{LogNumber, RecordKind, Store, StoreError},
 };
 
-/// The direct log with one contact.
+/// The direct log with one contact, or the self log, which is with ourselves.
 #[derive(Debug)]
 pub(crate) struct Conversation {
     pub(crate) log: Log,
     pub(crate) with: AccountId,
     receipts: BTreeMap<DeviceId, Receipt>,
-    frontier_due: Option<Uptime>,
-    frontier_last: Option<Uptime>,
+    frontier: Due,
+    /// Whose frontiers have moved and are to be handed on.
+    moved: BTreeSet<DeviceId>,
+    relay: Due,
+    /// Our other devices are to learn what was read here.
+    read_note: Due,
+}
+
+/// Something that is to be done, but not too often.
+#[derive(Debug, Default)]
+struct Due {
+    at: Option<Uptime>,
+    last: Option<Uptime>,
+}
+
+impl Due {
+    /// At once, unless it has just been done.
+    fn owe(&mut self, uptime: Uptime, pause_ms: u64) {
+        let soonest = self.last.map_or(uptime, |last| last.plus_millis(pause_ms));
+        self.at.get_or_insert(soonest.max(uptime));
+    }
+
+    /// Whether it is to be done now.
+    fn is_due(&mut self, uptime: Uptime) -> bool {
+        let due = self.at.is_some_and(|at| at <= uptime);
+        if due {
+            self.at = None;
+            self.last = Some(uptime);
+        }
+        due
+    }
 }
 
 impl Conversation {
@@ -47,7 +76,8 @@ impl Conversation {
                 receipts.insert(device, receipt);
             }
         }
-        Ok(Self { log, with, receipts, frontier_due: None, frontier_last: None })
+        let (frontier, relay, read_note) = (Due::default(), Due::default(), Due::default());
+        Ok(Self { log, with, receipts, frontier, moved: BTreeSet::new(), relay, read_note })
     }
 
     pub(crate) fn receipt(&self, device: DeviceId) -> Option<&Receipt> {
@@ -86,24 +116,58 @@ impl Conversation {
         Ok(true)
     }
 
-    /// We owe the others our frontier: at once, unless one has just gone out.
-    pub(crate) fn owe_frontier(&mut self, uptime: Uptime) {
-        let soonest = self.frontier_last.map_or(uptime, |last| last.plus_millis(FRONTIER_MS_MIN));
-        self.frontier_due.get_or_insert(soonest.max(uptime));
+    /// Devices that have said how far they are.
+    pub(crate) fn receipt_devices(&self) -> impl Iterator<Item = DeviceId> {
+        self.receipts.keys().copied()
     }
 
-    pub(crate) const fn deadline(&self) -> Option<Uptime> {
-        self.frontier_due
+    /// The envelopes in which a device has said how far it is.
+    pub(crate) fn stored_frontiers(
+        &self,
+        store: &dyn Store,
+        device: DeviceId,
+    ) -> Result<Vec<Box<[u8]>>, StoreError> {
+        match store.record(RecordKind::Frontier, &receipt_key(self.log.id(), device))? {
+            Some(bytes) => {
+                Ok(read_frontiers(&bytes)?.iter().map(|signed| signed.bytes().into()).collect())
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// We owe the others our frontier: at once, unless one has just gone out.
+    pub(crate) fn owe_frontier(&mut self, uptime: Uptime) {
+        self.frontier.owe(uptime, FRONTIER_MS_MIN);
+    }
+
+    /// Others are to learn how far a device is.
+    pub(crate) fn owe_relay(&mut self, device: DeviceId, uptime: Uptime) {
+        self.moved.insert(device);
+        self.relay.owe(uptime, RELAY_MS_MIN);
+    }
+
+    /// Our other devices are to learn what was read.
+    pub(crate) fn owe_read_note(&mut self, uptime: Uptime) {
+        self.read_note.owe(uptime, READ_NOTE_MS_MIN);
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Uptime> {
+        [self.frontier.at, self.relay.at, self.read_note.at].into_iter().flatten().min()
     }
 
     /// Whether the frontier is to go out now.
     pub(crate) fn frontier_is_due(&mut self, uptime: Uptime) -> bool {
-        let due = self.frontier_due.is_some_and(|due| due <= uptime);
-        if due {
-            self.frontier_due = None;
-            self.frontier_last = Some(uptime);
-        }
-        due
+        self.frontier.is_due(uptime)
+    }
+
+    /// Whose frontiers are to be handed on now.
+    pub(crate) fn take_relay(&mut self, uptime: Uptime) -> BTreeSet<DeviceId> {
+        if self.relay.is_due(uptime) { std::mem::take(&mut self.moved) } else { BTreeSet::new() }
+    }
+
+    /// Whether our other devices are to learn now what was read.
+    pub(crate) fn read_note_is_due(&mut self, uptime: Uptime) -> bool {
+        self.read_note.is_due(uptime)
     }
 }
 

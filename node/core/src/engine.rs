@@ -7,7 +7,13 @@
 //!
 //! A store error leaves the engine in an unknown state: roll back and open it again from the store.
 
+mod accounts;
 mod commands;
+mod deletion;
+mod devices;
+mod exchange;
+mod io;
+mod own;
 mod peers;
 mod queries;
 
@@ -15,247 +21,34 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
     entry::Mark,
-    envelope::sign,
     frame::Frame,
     ids::{AccountId, DeviceId, EntryId, LogId},
-    share::{ContactCard, SharedId},
-    time::{Timestamp, Uptime},
+    own::Own,
+    time::Uptime,
 };
-use rand_core::CryptoRng;
-use thiserror::Error;
 
+use self::deletion::{Deletions, Trash};
+pub use self::io::{
+    Answer, Command, CommandError, CommandId, Context, Event, Input, LinkId, Output,
+};
 pub use crate::session::Identity;
 use crate::{
-    contacts::{Contact, Contacts, tidy_name},
+    bygone::Bygone,
+    contacts::{Contact, Contacts, Validity},
     conversation::Conversation,
     delivery::DeliveryState,
     dial::Dialer,
-    limits::{LINK_REFUSALS_MAX, LINKS_MAX},
+    limits::{KNOWN_DEVICES_MAX, LINK_REFUSALS_MAX, LINKS_MAX},
+    linking::Host,
     log::Evidence,
+    names::tidy_name,
     profile::Profile,
     refusal::{Refusal, Refusals},
     session::{Link, LinkWants, Recognition},
-    store::{AuthorNumber, Place, RecordKind, Store, StoreError},
+    store::{LogNumber, Position, RecordKind, StoreError},
     sync::{Outgoing, Overdue},
     warnings::Warnings,
 };
-
-/// Names a link for as long as it lives; never used again within a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LinkId(pub u64);
-
-/// Names a command until it is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CommandId(pub u64);
-
-/// Everything the engine may use while it handles one input.
-#[expect(missing_debug_implementations, reason = "holds trait objects for the time of one call")]
-pub struct Context<'a> {
-    /// Wall-clock time.
-    pub now: Timestamp,
-    /// Time since this run began.
-    pub uptime: Uptime,
-    /// Randomness.
-    pub rng: &'a mut dyn CryptoRng,
-    /// The store, inside a transaction.
-    pub store: &'a mut dyn Store,
-    /// What is to be done after the transaction is committed.
-    pub out: &'a mut Vec<Output>,
-}
-
-/// Everything that can happen to a node.
-#[derive(Debug)]
-pub enum Input {
-    /// The deadline has come.
-    Tick,
-    /// A link to another node is up.
-    LinkUp {
-        /// The link.
-        link: LinkId,
-        /// Our transport id on it.
-        own_transport: Box<[u8]>,
-        /// The other's transport id.
-        peer_transport: Box<[u8]>,
-    },
-    /// A link is gone.
-    LinkDown {
-        /// The link.
-        link: LinkId,
-    },
-    /// A frame came in.
-    Frame {
-        /// The link that it came on.
-        link: LinkId,
-        /// The frame as received.
-        bytes: Vec<u8>,
-    },
-    /// The addresses at which we can be reached have changed.
-    Listening {
-        /// All of them.
-        addresses: Vec<String>,
-    },
-    /// A person or program wants something.
-    Command {
-        /// To be given back with the answer.
-        id: CommandId,
-        /// What is wanted.
-        command: Command,
-    },
-}
-
-/// What a person or program can want.
-#[derive(Debug)]
-pub enum Command {
-    /// Ask somebody to become a contact.
-    AddContact {
-        /// Their link, read and proven.
-        card: Box<ContactCard>,
-        /// What to call them, if not what they call themselves.
-        name: Option<String>,
-        /// What to say with the request.
-        greeting: String,
-    },
-    /// Agree to a request.
-    Accept(AccountId),
-    /// Hear nothing more from somebody.
-    Block(AccountId),
-    /// Hear from somebody again.
-    Unblock(AccountId),
-    /// Take somebody off the list; the conversation is kept.
-    Remove(AccountId),
-    /// Call somebody something else.
-    Rename(AccountId, String),
-    /// Write a message.
-    Send {
-        /// To whom.
-        to: AccountId,
-        /// What.
-        text: String,
-        /// In answer to what.
-        reply_to: Option<EntryId>,
-    },
-    /// Everything in a conversation has been read.
-    MarkRead(AccountId),
-    /// Let others see what was read, or not.
-    SetReadReceipts(bool),
-}
-
-/// What came of a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// Done.
-    Done,
-    /// The contact is there.
-    Contact(AccountId),
-    /// The message is written.
-    Sent(EntryId),
-}
-
-/// Why a command was not carried out; says what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum CommandError {
-    /// No such contact.
-    #[error("there is no such contact: see `kith contact list`")]
-    UnknownContact,
-    /// The link is our own.
-    #[error("this is your own link: send it to somebody else and use theirs here")]
-    OwnLink,
-    /// The person is there already.
-    #[error("{0} is already on your contact list")]
-    AlreadyThere(String),
-    /// The person is blocked.
-    #[error("{0} is blocked: unblock first")]
-    IsBlocked(String),
-    /// There is no request to agree to.
-    #[error("{0} has not asked to be a contact, or is one already")]
-    NotPending(String),
-    /// They asked and wait for our answer.
-    #[error("{0} waits for your answer: accept the request first")]
-    AcceptFirst(String),
-    /// The list is full.
-    #[error("the contact list is full ({0}): remove somebody first")]
-    TooManyContacts(usize),
-    /// More devices than can be known.
-    #[error("your contacts have too many devices ({0} fit): remove somebody first")]
-    TooManyDevices(usize),
-    /// A name without a character.
-    #[error("the name is empty: write what to call them")]
-    EmptyName,
-    /// A message without text.
-    #[error("the message is empty: write something")]
-    EmptyText,
-    /// A message that is too long.
-    #[error("the message has {found} bytes, {limit} are allowed: send it in parts or as a file")]
-    TextTooLong {
-        /// Bytes of the text.
-        found: usize,
-        /// Bytes allowed.
-        limit: usize,
-    },
-    /// An answer to a message that is not there.
-    #[error("the message to reply to is not in this conversation")]
-    UnknownReply,
-    /// The other's device has lied: nothing is sent.
-    #[error("nothing came of it: {0}")]
-    Failed(&'static str),
-}
-
-/// Everything a node does to the outside, in order, after the commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Send a frame; if that cannot be done, the link is to be closed.
-    Send {
-        /// The link.
-        link: LinkId,
-        /// The frame.
-        bytes: Vec<u8>,
-    },
-    /// Close a link.
-    Close {
-        /// The link.
-        link: LinkId,
-    },
-    /// Try to reach somebody at these addresses.
-    Dial {
-        /// Where.
-        addresses: Vec<String>,
-    },
-    /// A command is answered.
-    Answered {
-        /// The command.
-        id: CommandId,
-        /// What came of it.
-        result: Result<Answer, CommandError>,
-    },
-    /// Something that a person or program wants to know.
-    Event(Event),
-}
-
-/// Something that a person or program wants to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// A new entry stands in a conversation.
-    Entry {
-        /// With whom.
-        with: AccountId,
-        /// Which entry.
-        place: Place,
-    },
-    /// Messages of ours have got further.
-    Delivery {
-        /// With whom.
-        with: AccountId,
-        /// The chain that the messages stand in.
-        author: AuthorNumber,
-        /// First and last number whose state may have changed.
-        seqs: (u64, u64),
-    },
-    /// A contact is new or has changed.
-    Contact(AccountId),
-    /// A contact is gone.
-    ContactRemoved(SharedId),
-}
 
 /// A node without its surroundings.
 #[derive(Debug)]
@@ -268,6 +61,21 @@ pub struct Engine {
     links: BTreeMap<LinkId, Link>,
     dialers: BTreeMap<AccountId, Dialer>,
     addresses: Vec<String>,
+    /// Where our other devices were reached.
+    own_places: BTreeMap<DeviceId, Vec<String>>,
+    /// Where they may be, whichever it is.
+    own_hints: Vec<String>,
+    /// Where devices may be of which we have heard nothing else yet.
+    hinted: BTreeMap<DeviceId, Vec<String>>,
+    /// Devices of ours that only an older proof names.
+    own_bygone: Bygone,
+    /// Whether another device of ours has met this one, so that it knows it.
+    own_met: bool,
+    /// A code for a new device is shown.
+    linking: Option<Host>,
+    drafts: BTreeMap<LogId, (Position, String)>,
+    trash: BTreeMap<EntryId, Trash>,
+    deletions: Deletions,
     refusals: Refusals,
     warnings: Warnings,
     /// Conversations with something to save or send.
@@ -297,17 +105,33 @@ impl Engine {
             links: BTreeMap::new(),
             dialers: BTreeMap::new(),
             addresses: Vec::new(),
+            own_places: BTreeMap::new(),
+            own_hints: Vec::new(),
+            hinted: BTreeMap::new(),
+            own_bygone: Bygone::default(),
+            own_met: false,
+            linking: None,
+            drafts: BTreeMap::new(),
+            trash: BTreeMap::new(),
+            deletions: Deletions::new(),
             refusals: Refusals::default(),
             warnings: Warnings::default(),
             touched: BTreeSet::new(),
         };
+        engine.load_own_account(cx)?;
+        engine.load_drafts(cx)?;
+        engine.load_trash(cx)?;
         engine.refresh_recognition();
+        let own = engine.me.account.id();
+        engine.open_log(cx, engine.own_log(), own)?;
         let people: Vec<AccountId> =
-            engine.contacts.iter().map(|contact| contact.account.id()).collect();
+            engine.contacts.all().map(|contact| contact.account.id()).collect();
         for account in people {
             engine.open_conversation(cx, account)?;
             engine.reach(cx.uptime, account);
         }
+        engine.reach(cx.uptime, own);
+        engine.notice_own_standing(cx);
         Ok(engine)
     }
 
@@ -323,7 +147,12 @@ impl Engine {
             }
             Input::LinkDown { link } => self.link_down(cx, link),
             Input::Frame { link, bytes } => self.frame(cx, link, &bytes)?,
-            Input::Listening { addresses } => self.addresses = addresses,
+            Input::Listening { addresses } => {
+                if self.addresses != addresses {
+                    self.addresses = addresses;
+                    self.tell_addresses(cx);
+                }
+            }
             Input::Command { id, command } => {
                 let result = self.command(cx, command)?;
                 cx.out.push(Output::Answered { id, result });
@@ -341,7 +170,10 @@ impl Engine {
         });
         let frontiers = self.conversations.values().filter_map(Conversation::deadline);
         let dialers = self.dialers.values().map(|dialer| (dialer.deadline(), "contact to reach"));
-        links.chain(frontiers.map(|at| (at, "frontier owed"))).chain(dialers).min()
+        let linking = self.linking.iter().map(|host| (host.ends(), "code for a new device ends"));
+        let trash = self.trash_at().map(|at| (at, "something deleted is to be erased"));
+        let owed = frontiers.map(|at| (at, "frontier owed"));
+        links.chain(owed).chain(dialers).chain(linking).chain(trash).min()
     }
 
     fn tick(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
@@ -349,11 +181,12 @@ impl Engine {
         for id in links {
             self.tick_link(cx, id)?;
         }
-        for (account, dialer) in &mut self.dialers {
-            let Some(contact) = self.contacts.find(*account) else { continue };
-            if dialer.is_due(cx.uptime, cx.rng) && !contact.addresses.is_empty() {
-                cx.out.push(Output::Dial { addresses: contact.addresses.clone() });
-            }
+        self.dial(cx);
+        if self.linking.as_ref().is_some_and(|host| host.is_over(cx.uptime)) {
+            self.close_linking(cx);
+        }
+        if self.trash_at().is_some_and(|at| at <= cx.uptime) {
+            self.empty_trash(cx)?;
         }
         let due = |conversation: &Conversation| {
             conversation.deadline().is_some_and(|due| due <= cx.uptime)
@@ -363,11 +196,55 @@ impl Engine {
         Ok(())
     }
 
+    fn dial(&mut self, cx: &mut Context<'_>) {
+        let mut due = Vec::new();
+        for (account, dialer) in &mut self.dialers {
+            if dialer.is_due(cx.uptime, cx.rng) {
+                due.push(*account);
+            }
+        }
+        for account in due {
+            let addresses = self.places_of(account);
+            if !addresses.is_empty() {
+                cx.out.push(Output::Dial { addresses });
+            }
+        }
+    }
+
+    /// Where devices of an account may be that we have no session with.
+    fn places_of(&self, account: AccountId) -> Vec<String> {
+        let online: BTreeSet<DeviceId> =
+            self.links.values().filter_map(|link| Some(link.session?.device)).collect();
+        let missing = |device: &DeviceId| !online.contains(device);
+        let mut places: Vec<String> = Vec::new();
+        if account == self.me.account.id() {
+            let others = self.own_places.iter().filter(|(device, _)| missing(device));
+            places.extend(others.flat_map(|(_, addresses)| addresses.clone()));
+            if !self.me.account.devices().any(|device| online.contains(&device)) {
+                places.extend(self.own_hints.clone());
+            }
+        } else if let Some(contact) = self.contacts.find(account) {
+            let others = contact.addresses.iter().filter(|(device, _)| missing(device));
+            places.extend(others.flat_map(|(_, addresses)| addresses.clone()));
+            // What came with a link leads to one of them, nobody knows which.
+            if !contact.account.devices().any(|device| online.contains(&device)) {
+                places.extend(contact.hints.clone());
+            }
+        }
+        let mut seen = BTreeSet::new();
+        places.retain(|place| seen.insert(place.clone()));
+        places
+    }
+
     fn tick_link(&mut self, cx: &mut Context<'_>, id: LinkId) -> Result<(), StoreError> {
+        let guest = self.linking.as_ref().and_then(Host::guest);
+        let is_guest = guest.is_some_and(|guest| guest.link == id);
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         match link.wants(cx.uptime) {
             LinkWants::Nothing => {}
             LinkWants::Hello => self.say_hello(cx, id),
+            // A person compares numbers.
+            LinkWants::Close if is_guest => link.hello_again(cx.uptime),
             LinkWants::Close => self.close(cx, id),
         }
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
@@ -404,38 +281,24 @@ impl Engine {
                     cx.out.push(Output::Send { link: *id, bytes });
                 }
             }
+            let read_note = conversation.read_note_is_due(cx.uptime);
             if conversation.frontier_is_due(cx.uptime) {
                 self.send_frontier(cx, log, None, false)?;
             }
+            self.relay_frontiers(cx, log)?;
+            if read_note {
+                self.tell_read(cx, log)?;
+            }
         }
-        Ok(())
+        // What was told to our other devices in between.
+        if self.touched.is_empty() { Ok(()) } else { self.settle(cx) }
     }
 
-    /// Sends our frontier of a log on one link, or on all that are entitled to it.
-    fn send_frontier(
-        &mut self,
-        cx: &mut Context<'_>,
-        log: LogId,
-        only: Option<LinkId>,
-        ask: bool,
-    ) -> Result<(), StoreError> {
+    fn tell_read(&mut self, cx: &mut Context<'_>, log: LogId) -> Result<(), StoreError> {
         let Some(conversation) = self.conversations.get(&log) else { return Ok(()) };
-        let entitled: Vec<LinkId> = self
-            .links
-            .iter()
-            .filter(|(id, link)| {
-                only.is_none_or(|only| only == **id) && link.outgoing.contains_key(&log)
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        if entitled.is_empty() {
-            return Ok(());
-        }
-        let frontier = conversation.log.frontier(self.profile.read_receipts, cx.store)?;
-        let envelope = sign(&self.me.device, frontier).into_bytes();
-        let bytes = Frame::Frontiers { ask, frontiers: vec![envelope] }.encode();
-        for link in entitled {
-            cx.out.push(Output::Send { link, bytes: bytes.clone() });
+        let marks = conversation.log.read_marks(cx.store)?;
+        if !marks.is_empty() && self.me.account.devices().len() > 1 {
+            self.tell(cx, &Own::Read { log, marks })?;
         }
         Ok(())
     }
@@ -445,40 +308,83 @@ impl Engine {
         cx: &mut Context<'_>,
         with: AccountId,
     ) -> Result<(), StoreError> {
-        let id = LogId::direct(self.me.account.id(), with);
+        self.open_log(cx, LogId::direct(self.me.account.id(), with), with)
+    }
+
+    fn open_log(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: LogId,
+        with: AccountId,
+    ) -> Result<(), StoreError> {
         if self.conversations.contains_key(&id) {
             return Ok(());
         }
-        let devices: Vec<DeviceId> =
-            self.contacts.find(with).into_iter().flat_map(|c| c.account.devices()).collect();
+        let own = self.me.account.devices().filter(|device| *device != self.me.device.device());
+        let theirs = self.contacts.find_any(with).map(|contact| contact.account.devices());
+        let devices: Vec<DeviceId> = own.chain(theirs.into_iter().flatten()).collect();
         let number = if cx.store.record(RecordKind::Log, id.as_bytes())?.is_some() {
-            crate::store::LogNumber(0)
+            LogNumber(0)
         } else {
             self.profile.take_log_number()
         };
         let conversation = Conversation::load(cx.store, id, number, with, devices.into_iter())?;
         self.conversations.insert(id, conversation);
+        self.refresh_limits(cx, id)?;
+        // Our other devices may have it already.
+        let own = self.me.account.id();
+        let links: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.session.is_some_and(|session| session.account == own))
+            .map(|(link, _)| *link)
+            .collect();
+        for link in links {
+            self.share_logs(cx, link, &[id])?;
+        }
         Ok(())
     }
 
-    /// Begins to try to reach somebody.
+    /// Begins to try to reach all devices of somebody.
     fn reach(&mut self, uptime: Uptime, account: AccountId) {
-        let known = self.contacts.find(account).is_some_and(|contact| contact.status.is_known());
-        if known && !self.is_online(account) {
+        let known = account == self.me.account.id()
+            || self.contacts.find(account).is_some_and(|contact| contact.status.is_known());
+        if known && !self.is_reached(account) {
             self.dialers.insert(account, Dialer::new(uptime));
         } else {
             self.dialers.remove(&account);
         }
     }
 
+    /// Whether there is a session with every device of an account.
+    fn is_reached(&self, account: AccountId) -> bool {
+        let online = |device: DeviceId| {
+            device == self.me.device.device()
+                || self.links.values().any(|l| l.session.is_some_and(|s| s.device == device))
+        };
+        self.account(account).is_none_or(|known| known.devices().all(online))
+    }
+
     fn is_online(&self, account: AccountId) -> bool {
         self.links.values().any(|link| link.session.is_some_and(|s| s.account == account))
     }
 
-    /// Whom we recognise on a link follows from whom we know.
+    /// Whom we recognise on a link follows from whom we know: also those who are out or disputed,
+    /// so that they learn of it.
     fn refresh_recognition(&mut self) {
-        let known = self.contacts.known().flat_map(|contact| contact.account.devices());
-        self.recognition.refresh(&self.me.device, known);
+        let me = self.me.device.device();
+        let accounts: Vec<&kith_common::account::Account> = std::iter::once(&self.me.account)
+            .chain(self.contacts.known().map(|contact| &contact.account))
+            .collect();
+        let standing = accounts.iter().flat_map(|account| account.devices());
+        let others = accounts.iter().flat_map(|account| {
+            account.disputed().chain(account.former().map(|(device, _)| device))
+        });
+        let bygone = self.contacts.known().map(|contact| &contact.bygone);
+        let bygone = bygone.chain([&self.own_bygone]).flat_map(Bygone::devices);
+        let known = standing.chain(others).chain(bygone).filter(|device| *device != me);
+        let known: Vec<DeviceId> = known.take(KNOWN_DEVICES_MAX).collect();
+        self.recognition.refresh(&self.me.device, known.into_iter());
         self.warnings.retain(|device| self.recognition.knows(device));
     }
 
@@ -501,6 +407,9 @@ impl Engine {
 
     fn link_down(&mut self, cx: &mut Context<'_>, link: LinkId) {
         let Some(gone) = self.links.remove(&link) else { return };
+        if self.linking.as_mut().is_some_and(|host| host.leave(link)) {
+            cx.out.push(Output::Event(Event::Linking));
+        }
         if let Some(session) = gone.session {
             self.reach(cx.uptime, session.account);
             cx.out.push(Output::Event(Event::Contact(session.account)));
@@ -547,14 +456,6 @@ impl Engine {
         }
     }
 
-    fn keep_contact(&mut self, cx: &mut Context<'_>, contact: Contact) -> Result<(), StoreError> {
-        let account = contact.account.id();
-        self.contacts.keep(cx.store, contact)?;
-        self.refresh_recognition();
-        cx.out.push(Output::Event(Event::Contact(account)));
-        Ok(())
-    }
-
     /// A device is proven to lie: the person behind it can no longer be relied on.
     fn convict(
         &mut self,
@@ -562,6 +463,9 @@ impl Engine {
         device: DeviceId,
         evidence: &Evidence,
     ) -> Result<(), StoreError> {
+        if cx.store.record(RecordKind::Evidence, device.as_bytes())?.is_some() {
+            return Ok(());
+        }
         let mut writer = kith_common::codec::Writer::new();
         writer.array(evidence.0.len());
         for envelope in &evidence.0 {
@@ -570,7 +474,10 @@ impl Engine {
         cx.store.put_record(RecordKind::Evidence, device.as_bytes(), &writer.finish())?;
         let Some(account) = self.contacts.account_of(device) else { return Ok(()) };
         let Some(contact) = self.contacts.find(account) else { return Ok(()) };
-        let validity = crate::contacts::Validity::Compromised;
+        if contact.validity == Validity::Compromised {
+            return Ok(());
+        }
+        let validity = Validity::Compromised;
         self.keep_contact(cx, Contact { validity, ..contact.clone() })
     }
 }

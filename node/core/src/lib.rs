@@ -7,7 +7,10 @@
 //! | file | answers |
 //! |---|---|
 //! | `engine` | what happens when something happens? |
+//! | `bygone` | whose entries remain though a seat forgot their device? |
 //! | `contacts` | whom do we know, and how well? |
+//! | `names` | what may somebody be called? |
+//! | `linking` | how does a device join? |
 //! | `log` | which entries belong in, and where? |
 //! | `delivery` | who has received what? |
 //! | `session` | who is at the other end of a link? |
@@ -21,13 +24,16 @@
 //! | `warnings` | what is a person to be told about contacts' devices? |
 //! | `limits` | how much is too much? |
 
+pub mod bygone;
 pub mod contacts;
 mod conversation;
 pub mod delivery;
 mod dial;
 pub mod engine;
 pub mod limits;
+pub mod linking;
 pub mod log;
+pub mod names;
 pub mod profile;
 pub mod refusal;
 mod session;

@@ -14,8 +14,15 @@ pub const NEW_REQUESTS_PER_LINK_MAX: u32 = 2;
 pub const WARNINGS_MAX: usize = 10;
 /// Contact requests of ours that one unrecognised link is offered.
 pub const REQUESTS_PER_LINK_MAX: usize = 64;
-/// Devices that may write in one log: two accounts of 32.
-pub const AUTHORS_MAX: usize = 64;
+/// Chains of one log: two accounts of 32 devices, as many former ones; as many as a frontier names.
+pub const AUTHORS_MAX: usize = 128;
+/// Histories of one device that are kept beside each other: a device with a second one is proven to
+/// lie, more only take room.
+pub const BRANCHES_MAX: usize = 4;
+/// Deleted entries that have not come yet.
+pub const DOOMED_MAX: usize = 4096;
+/// Entries of one log whose bodies are asked for.
+pub const MISSING_MAX: usize = 1000;
 
 /// Entries of one author that wait for what they depend on.
 pub const PENDING_ENTRIES_MAX: usize = 1000;
@@ -69,6 +76,23 @@ pub const LINK_REFUSALS_MAX: u32 = 100;
 pub const DIAL_MS_MIN: u64 = 500;
 /// Longest wait between two attempts to reach a contact.
 pub const DIAL_MS_MAX: u64 = 60_000;
+
+/// Devices of a person that have names, former ones included.
+pub const NAMED_DEVICES_MAX: usize = 128;
+/// Cuts of one device in one log that are kept: one of each device of its account.
+pub const CUTS_MAX: usize = 32;
+/// Shortest time between two statements to our own devices of what was read in one log.
+pub const READ_NOTE_MS_MIN: u64 = 30_000;
+/// Shortest time between two rounds of handing on frontiers of others.
+pub const RELAY_MS_MIN: u64 = 50;
+/// How long a code for a new device serves.
+pub const LINK_CODE_MS: u64 = 10 * 60 * 1000;
+/// Joins that may come to nothing before a code is void.
+pub const LINK_TRIES_MAX: u32 = 5;
+/// Messages that a device may delete within [`TRASH_MS`] without the authority key.
+pub const DELETIONS_MAX: usize = 49;
+/// How long rests what another device deleted in bulk.
+pub const TRASH_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Messages in one page of history.
 pub const HISTORY_MAX: usize = 1000;

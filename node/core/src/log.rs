@@ -5,14 +5,19 @@
 //! what comes too early waits in [`pending`], within bounds.
 
 mod candidate;
+mod chain;
+mod erase;
 mod pending;
+mod receive;
 mod record;
 mod rules;
+mod trim;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
     entry::{self, Entry, EntryKind, Mark},
-    envelope::{Signed, sign},
-    frame::CarriedEntry,
+    envelope::sign,
     frontier::Frontier,
     ids::{AccountId, DeviceId, EntryId, LogId},
     keys::SigningKey,
@@ -20,68 +25,36 @@ use kith_common::{
     time::{Hlc, Timestamp},
 };
 
-pub(crate) use self::candidate::{Candidate, Envelope};
-use self::{
-    candidate::{authenticate, candidate_bytes},
-    pending::Pending,
-    rules::{Decision, Entering},
+pub(crate) use self::{
+    candidate::{Candidate, Envelope},
+    chain::{Chain, Covered, Head},
+    receive::{Evidence, Received},
+    rules::Limit,
 };
-use crate::{
-    delivery::Reached,
-    limits::LATE_MS_MIN,
-    refusal::Refusal,
-    store::{AuthorNumber, EntryRow, LogNumber, Place, Position, RecordKind, Store, StoreError},
-};
-
-/// The newest entry of a chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) seq: u64,
-    pub(crate) position: Position,
-    pub(crate) depth: u64,
-}
-
-/// A device that writes in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Author {
-    pub(crate) device: DeviceId,
-    pub(crate) head: Head,
-    /// Whether no entry names the head yet.
-    pub(crate) is_tip: bool,
-    /// How far this account has read the chain.
-    pub(crate) read: u64,
-    /// Entries behind `read` that are not shown.
-    pub(crate) hidden: u64,
-}
+use self::{pending::Pending, rules::Decision};
+use crate::store::{AuthorNumber, LogNumber, Place, Position, RecordKind, Store, StoreError};
 
 /// One conversation.
 #[derive(Debug)]
 pub struct Log {
     id: LogId,
     number: LogNumber,
-    authors: Vec<Author>,
+    chains: Vec<Chain>,
     highest: Option<Position>,
     pending: Pending,
+    /// How far former devices are believed.
+    limits: BTreeMap<DeviceId, Limit>,
+    /// How far other devices of the person have read.
+    reads: BTreeMap<DeviceId, u64>,
+    /// What was deleted of each device, whenever it comes.
+    cleared: BTreeMap<DeviceId, u64>,
+    /// Entries that were deleted and have not come yet, by number.
+    doomed: BTreeSet<(DeviceId, u64)>,
+    /// Entries that came without their bodies.
+    missing: BTreeSet<(AuthorNumber, u64)>,
     changed: bool,
     is_new: bool,
 }
-
-/// What came of entries that a peer sent.
-#[derive(Debug, Default)]
-pub(crate) struct Received {
-    /// Places of the entries that are stored now, in the order of their coming.
-    pub(crate) accepted: Vec<Place>,
-    /// What was refused.
-    pub(crate) refused: Vec<Refusal>,
-    /// How far the sender is now known to have the chains.
-    pub(crate) sender_has: Reached,
-    /// Devices that are proven to lie, with the evidence.
-    pub(crate) liars: Vec<(DeviceId, Evidence)>,
-}
-
-/// Why a device is not to be trusted: envelopes that together prove it.
-#[derive(Debug)]
-pub(crate) struct Evidence(pub(crate) Vec<Box<[u8]>>);
 
 /// What an entry would add to the log, whatever it says.
 #[derive(Debug)]
@@ -110,9 +83,14 @@ impl Log {
         Self {
             id,
             number,
-            authors: Vec::new(),
+            chains: Vec::new(),
             highest: None,
             pending: Pending::default(),
+            limits: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            cleared: BTreeMap::new(),
+            doomed: BTreeSet::new(),
+            missing: BTreeSet::new(),
             changed: false,
             is_new: true,
         }
@@ -128,6 +106,11 @@ impl Log {
         Ok(false)
     }
 
+    /// The log's id.
+    pub(crate) const fn id(&self) -> LogId {
+        self.id
+    }
+
     /// The number of the log in the store.
     pub const fn number(&self) -> LogNumber {
         self.number
@@ -140,43 +123,84 @@ impl Log {
 
     /// The device behind an author number.
     pub fn device(&self, author: AuthorNumber) -> Option<DeviceId> {
-        self.authors.get(usize::from(author.0)).map(|author| author.device)
-    }
-
-    pub(crate) fn authors(&self) -> impl Iterator<Item = (AuthorNumber, &Author)> {
-        (0_u16..).map(AuthorNumber).zip(&self.authors)
-    }
-
-    fn author(&self, device: DeviceId) -> Option<(AuthorNumber, &Author)> {
-        self.authors().find(|(_, author)| author.device == device)
-    }
-
-    /// The last number of a device's chain; 0 if it never wrote.
-    pub fn last_seq(&self, device: DeviceId) -> u64 {
-        self.author(device).map_or(0, |(_, author)| author.head.seq)
+        self.chain(author).map(|chain| chain.device)
     }
 
     /// Entries by these devices that are shown and that this account has not read.
     pub(crate) fn unread(&self, by: impl Fn(DeviceId) -> bool) -> u64 {
-        self.authors
-            .iter()
-            .filter(|author| by(author.device))
-            .map(|author| author.head.seq.saturating_sub(author.read.saturating_add(author.hidden)))
-            .sum()
+        self.chains.iter().filter(|chain| by(chain.device)).map(Chain::unread).sum()
     }
 
     /// Everything is read. Returns whether anything changed.
     pub(crate) fn mark_read(&mut self) -> bool {
-        let before = self.changed;
-        self.changed = false;
-        for author in &mut self.authors {
-            self.changed |= author.read < author.head.seq;
-            author.read = author.head.seq;
-            author.hidden = 0;
+        let mut any = false;
+        for chain in &mut self.chains {
+            any |= chain.read < chain.head.seq;
+            chain.read = chain.read.max(chain.head.seq);
+            chain.hidden = 0;
         }
-        let any = self.changed;
-        self.changed |= before;
+        self.changed |= any;
         any
+    }
+
+    /// Another device of the person has read through these marks, whether their entries are here
+    /// already or not. Returns whether anything changed.
+    pub(crate) fn mark_read_through(
+        &mut self,
+        marks: &[Mark],
+        store: &dyn Store,
+    ) -> Result<bool, StoreError> {
+        let mut any = false;
+        for mark in marks {
+            let goal = self.reads.entry(mark.device).or_default();
+            if *goal >= mark.seq {
+                continue;
+            }
+            *goal = mark.seq;
+            any = true;
+            let numbers: Vec<AuthorNumber> =
+                self.chains_of(mark.device).map(|(number, _)| number).collect();
+            for number in numbers {
+                self.read_chain(number, mark.seq, store)?;
+            }
+        }
+        self.changed |= any;
+        Ok(any)
+    }
+
+    fn read_chain(
+        &mut self,
+        number: AuthorNumber,
+        goal: u64,
+        store: &dyn Store,
+    ) -> Result<(), StoreError> {
+        let Some(chain) = self.chain(number) else { return Ok(()) };
+        let read = goal.min(chain.head.seq);
+        if read <= chain.read {
+            return Ok(());
+        }
+        let all = chain.hidden == 0 || read == chain.head.seq;
+        let hidden = if all { 0 } else { self.count_hidden(number, read, store)? };
+        if let Some(chain) = self.chain_mut(number) {
+            (chain.read, chain.hidden) = (read, hidden);
+        }
+        Ok(())
+    }
+
+    /// Entries of a chain behind a number that are not shown.
+    fn count_hidden(
+        &self,
+        author: AuthorNumber,
+        behind: u64,
+        store: &dyn Store,
+    ) -> Result<u64, StoreError> {
+        let rows = store.chain(Place { log: self.number, author, seq: behind + 1 }, usize::MAX)?;
+        let mut hidden = 0;
+        for row in rows {
+            let shown = crate::view::open(&row)?.entry.kind.is_shown();
+            hidden += u64::from(!shown || row.body == crate::store::Body::Deleted);
+        }
+        Ok(hidden)
     }
 
     /// How far this device has received, and read if that is shared.
@@ -185,37 +209,59 @@ impl Log {
         with_read: bool,
         store: &dyn Store,
     ) -> Result<Frontier, StoreError> {
-        let mut received = Vec::with_capacity(self.authors.len());
-        let mut read = Vec::new();
-        for (number, author) in self.authors().take(FRONTIER_MARKS_MAX) {
-            let (device, seq) = (author.device, author.head.seq);
-            received.push(Mark { device, seq, id: author.head.position.id });
-            if with_read && author.read > 0 {
-                let id = if author.read == seq {
-                    Some(author.head.position.id)
-                } else {
-                    let place = Place { log: self.number, author: number, seq: author.read };
-                    store.entry(place)?.map(|row| row.position.id)
-                };
-                read.extend(id.map(|id| Mark { device, seq: author.read, id }));
-            }
-        }
-        received.sort_unstable();
-        read.sort_unstable();
+        let received = self.heads();
+        let read = if with_read { self.read_marks(store)? } else { Vec::new() };
         Ok(Frontier { log: self.id, received, read })
     }
 
-    /// Whether a mark contradicts what is stored: the same number with another id.
-    pub(crate) fn contradicts(&self, mark: &Mark, store: &dyn Store) -> Result<bool, StoreError> {
-        let Some((number, author)) = self.author(mark.device) else { return Ok(false) };
-        if mark.seq > author.head.seq {
-            return Ok(false);
+    /// The newest entry of each chain.
+    pub(crate) fn heads(&self) -> Vec<Mark> {
+        let chains = self.chains.iter().filter(|chain| !chain.is_empty());
+        let mark = |chain: &Chain| Mark {
+            device: chain.device,
+            seq: chain.head.seq,
+            id: chain.head.position.id,
+        };
+        let mut marks: Vec<Mark> = chains.take(FRONTIER_MARKS_MAX).map(mark).collect();
+        marks.sort_unstable();
+        marks
+    }
+
+    /// The last entry of each chain that was read.
+    pub(crate) fn read_marks(&self, store: &dyn Store) -> Result<Vec<Mark>, StoreError> {
+        let mut read = Vec::new();
+        for (number, chain) in self.chains().take(FRONTIER_MARKS_MAX) {
+            let (device, seq) = (chain.device, chain.read);
+            if seq >= chain.first
+                && let Some(head) = self.head_at(number, seq, store)?
+            {
+                read.push(Mark { device, seq, id: head.position.id });
+            }
         }
-        if mark.seq == author.head.seq {
-            return Ok(mark.id != author.head.position.id);
+        read.sort_unstable();
+        Ok(read)
+    }
+
+    /// The last entry of each chain that satisfies a condition; chains are read from their ends.
+    pub(crate) fn last_where(
+        &self,
+        store: &dyn Store,
+        condition: &dyn Fn(&crate::store::EntryRow) -> Result<bool, StoreError>,
+    ) -> Result<Vec<Mark>, StoreError> {
+        let mut marks = Vec::new();
+        for (number, chain) in self.chains() {
+            let mut seq = chain.head.seq;
+            while seq >= chain.first {
+                let Some(row) = self.row(number, seq, store)? else { break };
+                if condition(&row)? {
+                    marks.push(Mark { device: chain.device, seq, id: row.position.id });
+                    break;
+                }
+                seq -= 1;
+            }
         }
-        let place = Place { log: self.number, author: number, seq: mark.seq };
-        Ok(store.entry(place)?.is_some_and(|row| row.position.id != mark.id))
+        marks.sort_unstable();
+        Ok(marks)
     }
 
     /// Writes an entry of our own: it names everything that nobody has named yet (spec 03 R8).
@@ -227,7 +273,8 @@ impl Log {
         store: &mut dyn Store,
     ) -> Result<(Place, EntryId), StoreError> {
         let device = key.device();
-        let own = self.author(device).map(|(_, author)| author.head);
+        let own = self.chains_of(device).map(|(_, chain)| chain).max_by_key(|c| c.head.seq);
+        let own = own.filter(|chain| !chain.is_empty()).map(|chain| chain.head);
         let parents = self.tips(device);
         let depth = parents.iter().map(|(_, depth)| *depth).chain(own.map(|head| head.depth)).max();
         let entry = Entry {
@@ -264,196 +311,19 @@ impl Log {
 
     /// Heads of other devices that no entry names, the newest [`PARENTS_MAX`], with their depths.
     fn tips(&self, except: DeviceId) -> Vec<(Mark, u64)> {
-        let mut tips: Vec<&Author> =
-            self.authors.iter().filter(|a| a.is_tip && a.device != except).collect();
-        tips.sort_by_key(|author| std::cmp::Reverse(author.head.position));
+        let mut tips: Vec<&Chain> =
+            self.chains.iter().filter(|c| c.is_tip && c.device != except).collect();
+        tips.sort_by_key(|chain| std::cmp::Reverse(chain.head.position));
         tips.truncate(PARENTS_MAX);
-        tips.sort_by_key(|author| author.device);
-        tips.into_iter()
-            .map(|author| {
-                let Head { seq, position, depth } = author.head;
-                (Mark { device: author.device, seq, id: position.id }, depth)
+        let mut tips: Vec<(Mark, u64)> = tips
+            .into_iter()
+            .map(|chain| {
+                let Head { seq, position, depth } = chain.head;
+                (Mark { device: chain.device, seq, id: position.id }, depth)
             })
-            .collect()
-    }
-
-    /// Takes in what a peer sent. `account_of` says for which of the log's accounts a device
-    /// speaks, if for any.
-    pub(crate) fn receive(
-        &mut self,
-        entries: Vec<CarriedEntry>,
-        account_of: &dyn Fn(DeviceId) -> Option<AccountId>,
-        now: Timestamp,
-        store: &mut dyn Store,
-    ) -> Result<Received, StoreError> {
-        let mut received = Received::default();
-        let candidates = self.read(entries, account_of, &mut received);
-        for candidate in authenticate(candidates) {
-            let (device, seq) = (candidate.device, candidate.entry().seq);
-            if self.take(candidate, now, store, &mut received)? {
-                let slot = received.sender_has.entry(device).or_default();
-                *slot = (*slot).max(seq);
-            }
-        }
-        self.drain(now, store, &mut received)?;
-        Ok(received)
-    }
-
-    /// Everything that can be checked about an entry alone, but for its signature.
-    fn read(
-        &self,
-        entries: Vec<CarriedEntry>,
-        account_of: &dyn Fn(DeviceId) -> Option<AccountId>,
-        received: &mut Received,
-    ) -> Vec<Candidate> {
-        let mut candidates = Vec::with_capacity(entries.len());
-        for carried in entries {
-            match self.read_one(carried, account_of) {
-                Ok(candidate) => candidates.push(candidate),
-                Err(refusal) => received.refused.push(refusal),
-            }
-        }
-        candidates
-    }
-
-    fn read_one(
-        &self,
-        carried: CarriedEntry,
-        account_of: &dyn Fn(DeviceId) -> Option<AccountId>,
-    ) -> Result<Candidate, Refusal> {
-        let signed = Signed::<Entry>::from_bytes(carried.envelope)?;
-        let device = DeviceId::from_bytes(*signed.signer());
-        let entry = signed.claim();
-        if entry.log != self.id {
-            return Err(Refusal::OtherLog);
-        }
-        if account_of(device) != Some(entry.account) {
-            return Err(Refusal::NotEntitled);
-        }
-        if entry.parents.iter().any(|parent| parent.device == device) {
-            return Err(Refusal::Place);
-        }
-        if let Some(body) = &carried.body {
-            entry::check_body(entry, body).map_err(|_| Refusal::Body)?;
-        }
-        let id = signed.id();
-        let envelope = Envelope::Doubtful(signed);
-        Ok(Candidate { id, device, envelope, doubted: false, body: carried.body })
-    }
-
-    /// Returns whether whoever sent the candidate has the chain up to it.
-    fn take(
-        &mut self,
-        candidate: Candidate,
-        now: Timestamp,
-        store: &mut dyn Store,
-        received: &mut Received,
-    ) -> Result<bool, StoreError> {
-        match self.decide(&candidate, now, store)? {
-            Decision::Accept(entering) => {
-                received.accepted.push(entering.place);
-                self.accept(candidate, entering, now, store)?;
-                return Ok(true);
-            }
-            Decision::Known => return Ok(true),
-            Decision::Wait => {
-                let authentic = matches!(candidate.envelope, Envelope::Authentic(_));
-                match self.pending.add(candidate) {
-                    Ok(()) => return Ok(authentic),
-                    Err(refusal) => received.refused.push(refusal),
-                }
-            }
-            Decision::Refuse(refusal) => received.refused.push(refusal),
-            Decision::Fork(other) => {
-                received.refused.push(Refusal::Fork);
-                let device = candidate.device;
-                if let Envelope::Authentic(verified) = candidate.envelope {
-                    let evidence = Evidence(vec![other, verified.into_bytes()]);
-                    received.liars.push((device, evidence));
-                }
-            }
-        }
-        Ok(false)
-    }
-
-    /// Takes in what waited for entries that are there now.
-    fn drain(
-        &mut self,
-        now: Timestamp,
-        store: &mut dyn Store,
-        received: &mut Received,
-    ) -> Result<(), StoreError> {
-        let mut progress = !self.pending.is_empty();
-        while progress {
-            progress = false;
-            for device in self.pending.devices() {
-                let next = self.last_seq(device) + 1;
-                while let Some(candidate) = self.pending.remove(device, next) {
-                    if matches!(self.decide(&candidate, now, store)?, Decision::Wait) {
-                        self.pending.put_back(candidate);
-                        break;
-                    }
-                    let doubted = candidate.doubted.then(|| candidate_bytes(&candidate));
-                    let before = received.accepted.len();
-                    self.take(candidate, now, store, received)?;
-                    if received.accepted.len() > before {
-                        progress = true;
-                        // Its own signature does not hold, yet its author built on it.
-                        received.liars.extend(doubted.map(|bytes| (device, Evidence(vec![bytes]))));
-                        break;
-                    }
-                }
-                // What is left at places now taken is known, or proves a fork.
-                let last = self.last_seq(device);
-                for candidate in self.pending.take_through(device, last) {
-                    self.take(candidate, now, store, received)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn accept(
-        &mut self,
-        candidate: Candidate,
-        entering: Entering,
-        now: Timestamp,
-        store: &mut dyn Store,
-    ) -> Result<(), StoreError> {
-        let Envelope::Authentic(verified) = candidate.envelope else { return Ok(()) };
-        let Entering { place, position } = entering;
-        let entry = verified.value();
-        let (depth, hlc, hidden) = (entry.depth, entry.hlc, u64::from(!entry.kind.is_shown()));
-        for parent in &entry.parents {
-            if let Some(author) = self.authors.iter_mut().find(|a| a.device == parent.device) {
-                author.is_tip &= author.head.seq != parent.seq;
-            }
-        }
-        let above_shown = self.highest.is_some_and(|highest| position < highest);
-        let late = above_shown && hlc.time().plus_millis(LATE_MS_MIN) <= now;
-        let head = Head { seq: place.seq, position, depth };
-        match self.authors.get_mut(usize::from(place.author.0)) {
-            Some(author) => {
-                author.head = head;
-                author.is_tip = true;
-                author.hidden += hidden;
-            }
-            None => {
-                let device = candidate.device;
-                self.authors.push(Author { device, head, is_tip: true, read: 0, hidden });
-            }
-        }
-        self.highest = self.highest.max(Some(position));
-        self.changed = true;
-        store.add_entry(&EntryRow {
-            place,
-            position,
-            depth,
-            received_at: now,
-            late,
-            envelope: verified.into_bytes(),
-            body: candidate.body,
-        })
+            .collect();
+        tips.sort_unstable();
+        tips
     }
 }
 

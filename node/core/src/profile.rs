@@ -1,11 +1,21 @@
-//! What does the node know about itself? Its name and settings.
+//! What does the node know about itself? Its name and settings, and what its devices are called.
+
+use std::collections::BTreeMap;
 
 use kith_common::{
     codec::{DecodeError, Reader, Writer},
+    ids::{DeviceId, EntryId},
     limits::NAME_BYTES_MAX,
+    own::Setting,
 };
 
-use crate::store::{LogNumber, RecordKind, Store, StoreError};
+use crate::{
+    limits::NAMED_DEVICES_MAX,
+    store::{LogNumber, Position, RecordKind, Store, StoreError},
+};
+
+/// Version 1 was of accounts with one device.
+const VERSION: u64 = 2;
 
 /// The person's own name and settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,12 +24,21 @@ pub struct Profile {
     pub name: String,
     /// Whether others learn what was read.
     pub read_receipts: bool,
+    /// Where the entries stand that said these two (spec 07 R2).
+    words: [Option<Position>; 2],
+    device_names: BTreeMap<DeviceId, (Position, String)>,
     next_log: u32,
 }
 
 impl Profile {
     pub(crate) fn new(name: String) -> Self {
-        Self { name, read_receipts: false, next_log: 1 }
+        Self {
+            name,
+            read_receipts: false,
+            words: [None; 2],
+            device_names: BTreeMap::new(),
+            next_log: 1,
+        }
     }
 
     /// A number that no log has yet.
@@ -27,6 +46,51 @@ impl Profile {
         let number = self.next_log;
         self.next_log = self.next_log.saturating_add(1);
         LogNumber(number)
+    }
+
+    /// Whether the self log says what the person calls themselves.
+    pub(crate) const fn is_told(&self) -> bool {
+        self.words[0].is_some()
+    }
+
+    /// Takes in what an entry at this position says. Returns whether anything changed.
+    pub(crate) fn take_setting(&mut self, setting: &Setting, position: Position) -> bool {
+        let [name_word, receipts_word] = &mut self.words;
+        let word = match setting {
+            Setting::Name(_) => name_word,
+            Setting::ReadReceipts(_) => receipts_word,
+        };
+        if word.is_some_and(|word| word > position) {
+            return false;
+        }
+        *word = Some(position);
+        match setting {
+            Setting::Name(name) => self.name = crate::names::tidy_name(name),
+            Setting::ReadReceipts(on) => self.read_receipts = *on,
+        }
+        true
+    }
+
+    /// Takes in what an entry at this position calls a device. Returns whether anything changed.
+    pub(crate) fn name_device(&mut self, device: DeviceId, name: &str, position: Position) -> bool {
+        let known = self.device_names.get(&device);
+        let full = known.is_none() && self.device_names.len() >= NAMED_DEVICES_MAX;
+        if full || known.is_some_and(|(word, _)| *word > position) {
+            return false;
+        }
+        self.device_names.insert(device, (position, crate::names::tidy_name(name)));
+        true
+    }
+
+    /// What a device is called, if anything.
+    pub fn device_name(&self, device: DeviceId) -> Option<&str> {
+        self.device_names.get(&device).map(|(_, name)| name.as_str())
+    }
+
+    /// Forgets who said what: the self log is read again.
+    pub(crate) fn forget_words(&mut self) {
+        self.words = [None; 2];
+        self.device_names.clear();
     }
 
     pub(crate) fn load(store: &dyn Store) -> Result<Option<Self>, StoreError> {
@@ -38,25 +102,64 @@ impl Profile {
 
     pub(crate) fn save(&self, store: &mut dyn Store) -> Result<(), StoreError> {
         let mut writer = Writer::new();
-        writer.map(4).uint(0).uint(1);
+        writer.map(6).uint(0).uint(VERSION);
         writer.uint(1).text(&self.name);
         writer.uint(2).bool(self.read_receipts);
         writer.uint(3).uint(u64::from(self.next_log));
+        writer.uint(4).array(2);
+        for word in self.words {
+            match word {
+                Some(position) => write_position(writer.array(1), position),
+                None => drop(writer.array(0)),
+            }
+        }
+        writer.uint(5).array(self.device_names.len());
+        for (device, (position, name)) in &self.device_names {
+            writer.array(3).bytes(device.as_bytes()).text(name);
+            write_position(&mut writer, *position);
+        }
         store.put_record(RecordKind::Profile, b"", &writer.finish())
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         Reader::all(bytes, |reader| {
             reader.map(|m| {
-                if m.required(0)?.uint()? != 1 {
+                if m.required(0)?.uint()? != VERSION {
                     return Err(DecodeError::Value("version"));
                 }
                 let name = m.required(1)?.text("name", NAME_BYTES_MAX)?.to_owned();
                 let read_receipts = m.required(2)?.bool()?;
                 let next = m.required(3)?.uint_max("log number", u64::from(u32::MAX))?;
                 let next_log = u32::try_from(next).map_err(|_| DecodeError::Value("log number"))?;
-                Ok(Self { name, read_receipts, next_log })
+                let words = m.required(4)?;
+                words.tuple("words", 2)?;
+                let words = [read_word(words)?, read_word(words)?];
+                let names = m.required(5)?.list("devices", NAMED_DEVICES_MAX, |r| {
+                    r.tuple("device", 3)?;
+                    let device = DeviceId::from_bytes(r.fixed("device")?);
+                    let name = r.text("name", NAME_BYTES_MAX)?.to_owned();
+                    Ok((device, (read_position(r)?, name)))
+                })?;
+                let device_names = names.into_iter().collect();
+                Ok(Self { name, read_receipts, words, device_names, next_log })
             })
         })
+    }
+}
+
+fn write_position(writer: &mut Writer, position: Position) {
+    writer.array(2).uint(position.eff).bytes(position.id.as_bytes());
+}
+
+fn read_position(reader: &mut Reader<'_>) -> Result<Position, DecodeError> {
+    reader.tuple("position", 2)?;
+    let eff = reader.uint()?;
+    Ok(Position { eff, id: EntryId::from_bytes(reader.fixed("entry")?) })
+}
+
+fn read_word(reader: &mut Reader<'_>) -> Result<Option<Position>, DecodeError> {
+    match reader.array("word", 1)? {
+        0 => Ok(None),
+        _ => read_position(reader).map(Some),
     }
 }

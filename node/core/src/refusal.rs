@@ -27,6 +27,9 @@ pub enum Refusal {
     /// The writer may not write in this log.
     #[error("the writer may not write in this log")]
     NotEntitled,
+    /// A device of ours speaks of somebody whom we do not know yet.
+    #[error("the log is not known yet")]
+    UnknownLog,
     /// The peer asked for or offered something before it was known.
     #[error("sent before the session was established")]
     NoSession,
@@ -42,6 +45,12 @@ pub enum Refusal {
     /// Two entries of one device with one sequence number.
     #[error("a device wrote two entries with one number")]
     Fork,
+    /// What a former device wrote after it was cut off.
+    #[error("the device was cut off before it wrote this")]
+    BeyondCut,
+    /// The account of the writer is disputed.
+    #[error("the writer's devices accuse each other")]
+    Disputed,
     /// A wrong depth, or a parent of the own chain.
     #[error("the entry's place in the graph is wrong")]
     Place,
@@ -84,10 +93,13 @@ impl Refusal {
             Self::Body => "bad_body",
             Self::OtherLog => "other_log",
             Self::NotEntitled => "not_entitled",
+            Self::UnknownLog => "unknown_log",
             Self::NoSession => "no_session",
             Self::Certificate => "bad_certificate",
             Self::ClocksApart { .. } => "clocks_apart",
             Self::Fork => "fork",
+            Self::BeyondCut => "beyond_cut",
+            Self::Disputed => "disputed",
             Self::Place => "bad_place",
             Self::AheadOfClock => "ahead_of_clock",
             Self::PendingFull => "pending_full",
@@ -106,11 +118,14 @@ impl Refusal {
         matches!(
             self,
             Self::AheadOfClock
+                | Self::BeyondCut
+                | Self::Disputed
                 | Self::PendingFull
                 | Self::RequestNotForUs
                 | Self::RequestsFull
                 | Self::DevicesFull
                 | Self::NoSession
+                | Self::UnknownLog
         )
     }
 }

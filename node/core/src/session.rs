@@ -259,7 +259,6 @@ impl Link {
             && request.to_device == me.device.device()
             && request.transport == self.peer
             && request.audience == self.own
-            && account.id() != me.account.id()
             && account.has(device);
         if !meant {
             return Err(Refusal::RequestNotForUs);

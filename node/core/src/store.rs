@@ -84,8 +84,37 @@ pub struct EntryRow {
     pub late: bool,
     /// The envelope as received.
     pub envelope: Box<[u8]>,
-    /// Salt and content; `None` once deleted.
-    pub body: Option<Box<[u8]>>,
+    /// What the entry says.
+    pub body: Body,
+}
+
+/// The body of a stored entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Salt and content.
+    Here(Box<[u8]>),
+    /// Whoever handed the entry on had deleted it; somebody else may still have it.
+    Missing,
+    /// This account has deleted it: it is never taken again.
+    Deleted,
+}
+
+impl Body {
+    /// Salt and content, if they are here.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Here(bytes) => Some(bytes),
+            Self::Missing | Self::Deleted => None,
+        }
+    }
+
+    /// Salt and content, if they are here.
+    pub fn into_bytes(self) -> Option<Box<[u8]>> {
+        match self {
+            Self::Here(bytes) => Some(bytes),
+            Self::Missing | Self::Deleted => None,
+        }
+    }
 }
 
 /// Kinds of small records. The number names the kind on disk for ever.
@@ -104,6 +133,14 @@ pub enum RecordKind {
     Setting = 5,
     /// Evidence against a device, by device id.
     Evidence = 6,
+    /// What is known of our own account; one record with an empty key.
+    Account = 7,
+    /// What is being written, by log id.
+    Draft = 8,
+    /// Cuts of a device in a log, by log id and device id.
+    Cut = 9,
+    /// What rests before it is erased, by the id of the entry that ordered it.
+    Trash = 10,
 }
 
 /// A key and its value.
@@ -112,7 +149,7 @@ pub type Record = (Vec<u8>, Vec<u8>);
 /// Everything the engine keeps. Reading never changes anything.
 ///
 /// An implementation keeps what was written since the last commit visible to reads, and may lose
-/// it in a crash; what was committed survives. Keys are at most 64 bytes, values at most 64 KiB.
+/// it in a crash; what was committed survives. Keys are at most 64 bytes, values at most 128 KiB.
 pub trait Store {
     /// A record, or `None`.
     ///
@@ -138,11 +175,29 @@ pub trait Store {
     /// If the store cannot be written.
     fn remove_record(&mut self, kind: RecordKind, key: &[u8]) -> Result<(), StoreError>;
 
-    /// Adds an entry whose place is free; the engine adds each author's entries in sequence.
+    /// Adds an entry whose place is free; the engine adds each author's entries in sequence. The
+    /// first one of an author may have any number.
     ///
     /// # Errors
-    /// If the place is taken or the store cannot be written.
+    /// If the place is taken or not the next, or the store cannot be written.
     fn add_entry(&mut self, row: &EntryRow) -> Result<(), StoreError>;
+
+    /// Writes an entry over the one at its place: another position or body. What was there before
+    /// is not to be found on the disk once this is committed and [`erased`](Self::erase).
+    ///
+    /// # Errors
+    /// If nothing stands at the place or the store cannot be written.
+    fn replace_entry(&mut self, row: &EntryRow) -> Result<(), StoreError>;
+
+    /// Removes the entries of an author from a sequence number to the end of the chain.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    fn truncate_chain(&mut self, from: Place) -> Result<(), StoreError>;
+
+    /// Asks that, with the next commit, what was replaced or removed is overwritten wherever the
+    /// store keeps it: copies in a journal too.
+    fn erase(&mut self);
 
     /// The entry at a place, or `None`.
     ///

@@ -5,15 +5,14 @@
 
 use std::collections::VecDeque;
 
-use kith_common::{frame::CarriedEntry, ids::DeviceId, limits::FRAME_ENTRIES_MAX, time::Uptime};
+use kith_common::{frame::CarriedEntry, limits::FRAME_ENTRIES_MAX, time::Uptime};
 
 use crate::{
-    delivery::Reached,
     limits::{
         FRONTIER_ASK_MS, RESEND_MS_MAX, RESEND_MS_MIN, SLOW_LINE_BYTES_PER_MS, SYNC_FRAME_BYTES,
         SYNC_ROWS, SYNC_WINDOW_BYTES,
     },
-    log::Log,
+    log::{Covered, Log},
     store::{AuthorNumber, EntryRow, Place, Store, StoreError},
 };
 
@@ -21,9 +20,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     /// What the device has by its own word, or because it sent it.
-    has: Reached,
+    has: Covered,
     /// The highest number sent of each chain.
-    sent: Reached,
+    sent: Covered,
     flying: VecDeque<Flying>,
     flying_bytes: usize,
     /// Whether a frontier has come on this link: before, nobody knows what to send.
@@ -34,7 +33,7 @@ pub(crate) struct Outgoing {
 
 #[derive(Debug)]
 struct Flying {
-    device: DeviceId,
+    author: AuthorNumber,
     seq: u64,
     bytes: usize,
 }
@@ -52,8 +51,8 @@ pub(crate) enum Overdue {
 impl Outgoing {
     pub(crate) fn new(uptime: Uptime) -> Self {
         Self {
-            has: Reached::new(),
-            sent: Reached::new(),
+            has: Covered::new(),
+            sent: Covered::new(),
             flying: VecDeque::new(),
             flying_bytes: 0,
             heard: false,
@@ -63,18 +62,18 @@ impl Outgoing {
     }
 
     /// The device has entries: it sent them.
-    pub(crate) fn note(&mut self, reached: &Reached) {
-        for (device, seq) in reached {
-            let slot = self.has.entry(*device).or_default();
+    pub(crate) fn note(&mut self, covered: &Covered) {
+        for (author, seq) in covered {
+            let slot = self.has.entry(*author).or_default();
             *slot = (*slot).max(*seq);
         }
         self.land();
     }
 
     /// The device's own word on what it has, newer than all before; it may have lost something.
-    pub(crate) fn frontier(&mut self, reached: Reached, uptime: Uptime) {
+    pub(crate) fn frontier(&mut self, covered: Covered, uptime: Uptime) {
         let before = self.flying_bytes;
-        self.has = reached;
+        self.has = covered;
         self.heard = true;
         self.land();
         if self.flying_bytes < before || self.flying.is_empty() {
@@ -91,7 +90,7 @@ impl Outgoing {
 
     fn land(&mut self) {
         let has = &self.has;
-        self.flying.retain(|flying| has.get(&flying.device).is_none_or(|seq| *seq < flying.seq));
+        self.flying.retain(|flying| has.get(&flying.author).is_none_or(|seq| *seq < flying.seq));
         self.flying_bytes = self.flying.iter().map(|flying| flying.bytes).sum();
         if self.flying.is_empty() {
             self.sent.clear();
@@ -133,13 +132,13 @@ impl Outgoing {
         let mut cursors = self.cursors(log);
         let mut bytes = 0;
         while batch.len() < FRAME_ENTRIES_MAX && bytes < SYNC_FRAME_BYTES {
-            let Some((device, row)) = lowest(&mut cursors, log, store)? else { break };
-            let seq = row.place.seq;
-            let carried = CarriedEntry { envelope: row.envelope, body: row.body };
+            let Some(row) = lowest(&mut cursors, log, store)? else { break };
+            let Place { author, seq, .. } = row.place;
+            let carried = CarriedEntry { envelope: row.envelope, body: row.body.into_bytes() };
             let size = carried.frame_bytes();
             bytes += size;
-            self.sent.insert(device, seq);
-            self.flying.push_back(Flying { device, seq, bytes: size });
+            self.sent.insert(author, seq);
+            self.flying.push_back(Flying { author, seq, bytes: size });
             batch.push(carried);
         }
         self.flying_bytes += bytes;
@@ -150,13 +149,12 @@ impl Outgoing {
     }
 
     fn cursors(&self, log: &Log) -> Vec<Cursor> {
-        let at = |reached: &Reached, device| reached.get(&device).copied().unwrap_or(0);
-        log.authors()
-            .map(|(author, state)| Cursor {
-                device: state.device,
+        let at = |covered: &Covered, author| covered.get(&author).copied().unwrap_or(0);
+        log.chains()
+            .map(|(author, chain)| Cursor {
                 author,
-                next: at(&self.has, state.device).max(at(&self.sent, state.device)) + 1,
-                last: state.head.seq,
+                next: (at(&self.has, author).max(at(&self.sent, author)) + 1).max(chain.first),
+                last: chain.head.seq,
                 rows: VecDeque::new(),
             })
             .filter(|cursor| cursor.next <= cursor.last)
@@ -166,7 +164,6 @@ impl Outgoing {
 
 /// A chain that is being read.
 struct Cursor {
-    device: DeviceId,
     author: AuthorNumber,
     next: u64,
     last: u64,
@@ -193,7 +190,7 @@ fn lowest(
     cursors: &mut [Cursor],
     log: &Log,
     store: &dyn Store,
-) -> Result<Option<(DeviceId, EntryRow)>, StoreError> {
+) -> Result<Option<EntryRow>, StoreError> {
     for cursor in &mut *cursors {
         cursor.fill(log, store)?;
     }
@@ -201,7 +198,7 @@ fn lowest(
         .iter_mut()
         .filter(|cursor| !cursor.rows.is_empty())
         .min_by_key(|cursor| cursor.rows.front().map(|row| row.position));
-    Ok(first.and_then(|cursor| cursor.rows.pop_front().map(|row| (cursor.device, row))))
+    Ok(first.and_then(|cursor| cursor.rows.pop_front()))
 }
 
 #[cfg(test)]
@@ -239,12 +236,12 @@ mod tests {
         let mut log = Log::load(&store, id, crate::store::LogNumber(1)).unwrap();
         write(&mut log, &mut store);
         let mut outgoing = Outgoing::new(Uptime::from_millis(0));
-        outgoing.frontier(Reached::new(), Uptime::from_millis(0));
+        outgoing.frontier(Covered::new(), Uptime::from_millis(0));
         let mut now = Uptime::from_millis(0);
         let mut waits_s = Vec::new();
         while waits_s.len() < 8 {
             assert_eq!(outgoing.next_batch(&log, &store, now).unwrap().len(), 1);
-            outgoing.frontier(Reached::new(), now.plus_millis(1));
+            outgoing.frontier(Covered::new(), now.plus_millis(1));
             let due = outgoing.deadline().unwrap();
             assert_eq!(outgoing.overdue(due), Overdue::SendAgain);
             waits_s.push((due.millis() - now.millis()) / 1000);
@@ -253,7 +250,7 @@ mod tests {
         assert_eq!(waits_s, [3, 6, 12, 24, 48, 60, 60, 60]);
         // Once it arrives, the next one is waited for as at first.
         outgoing.next_batch(&log, &store, now).unwrap();
-        outgoing.frontier(Reached::from([(key().device(), 1)]), now);
+        outgoing.frontier(Covered::from([(AuthorNumber(0), 1)]), now);
         assert_eq!(outgoing.deadline(), None);
         write(&mut log, &mut store);
         assert_eq!(outgoing.next_batch(&log, &store, now).unwrap().len(), 1);

@@ -1,6 +1,7 @@
 //! What does a person see? Values made from the engine's state and the store, for interfaces.
 
 use kith_common::{
+    account::Standing,
     entry::{Entry, Text},
     envelope::Signed,
     ids::{AccountId, DeviceId, EntryId},
@@ -10,7 +11,7 @@ use kith_common::{
 use crate::{
     contacts::{Status, Validity},
     delivery::DeliveryState,
-    store::{EntryRow, StoreError},
+    store::{Body, EntryRow, StoreError},
     warnings::Warning,
 };
 
@@ -27,8 +28,12 @@ pub struct ContactView {
     pub status: Status,
     /// Whether we are sure who it is.
     pub validity: Validity,
-    /// Their devices.
+    /// Their devices that speak for them.
     pub devices: Vec<DeviceId>,
+    /// Their devices that accuse each other: until that is decided, nobody knows who is who.
+    pub disputed: Vec<DeviceId>,
+    /// What is being written to them, on whichever device.
+    pub draft: Option<String>,
     /// Whether one of their devices is connected.
     pub online: bool,
     /// Messages of theirs not yet read.
@@ -37,6 +42,30 @@ pub struct ContactView {
     pub greeting: String,
     /// What the person is to be told about their devices.
     pub warning: Option<Warning>,
+}
+
+/// A device of ours as shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceView {
+    /// The device.
+    pub device: DeviceId,
+    /// What the person calls it.
+    pub name: Option<String>,
+    /// How it stands in the account.
+    pub standing: Standing,
+    /// Whether it is the one that is asked.
+    pub is_this: bool,
+    /// Whether there is a session with it.
+    pub online: bool,
+}
+
+/// A device that wants to join, as shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestView {
+    /// What it calls itself.
+    pub name: String,
+    /// The number that it shows too; `None` until it has answered.
+    pub check: Option<String>,
 }
 
 /// A message as shown.
@@ -83,10 +112,10 @@ pub(crate) fn message(
     state: impl FnOnce(DeviceId, u64) -> DeliveryState,
 ) -> Result<Option<MessageView>, StoreError> {
     let Opened { entry, device } = open(&row)?;
-    if !entry.kind.is_shown() {
+    if !entry.kind.is_shown() || row.body == Body::Deleted {
         return Ok(None);
     }
-    let text = row.body.as_deref().and_then(|body| Text::decode(body).ok());
+    let text = row.body.bytes().and_then(|body| Text::decode(body).ok());
     let mine = entry.account == own_account;
     let parents = entry.prev.into_iter().chain(entry.parents.iter().map(|mark| mark.id));
     Ok(Some(MessageView {

@@ -13,8 +13,8 @@ use kith_common::{
     share::{ContactCard, SharedId},
 };
 use kith_core::{
-    contacts::fold_name,
     engine::{Answer, Command, Engine},
+    names::fold_name,
     store::{Store, StoreError},
     view::ContactView,
 };
@@ -93,7 +93,7 @@ pub(super) async fn add(
 ) -> Result<Json<Contact>, ApiError> {
     let card = ContactCard::decode(&wanted.link)
         .map_err(|error| ApiError::bad_request("bad_link", error.to_string()))?;
-    let name = wanted.name.filter(|name| !name.trim().is_empty());
+    let name = wanted.name.filter(|name| !name.is_empty());
     let greeting = wanted.greeting.unwrap_or_default();
     let command = Command::AddContact { card: Box::new(card), name, greeting };
     changed(&state, command).await
@@ -170,7 +170,7 @@ pub(super) async fn remove(
 async fn changed(state: &ApiState, command: Command) -> Result<Json<Contact>, ApiError> {
     match state.node.command(command).await?? {
         Answer::Contact(account) => fresh(&state.node, account).await.map(Json),
-        Answer::Done | Answer::Sent(_) => Err(unknown()),
+        _ => Err(unknown()),
     }
 }
 
@@ -223,6 +223,7 @@ fn with_last(
     let last = newest.into_iter().next_back().map(|message| LastMessage {
         text: message.text.unwrap_or_default(),
         sent_at: types::rfc3339(message.sent_at),
+        me: message.mine,
     });
     Ok(types::contact(view, last))
 }

@@ -1,6 +1,6 @@
 //! How is a refusal told? One JSON shape with a stable code and a sentence for people.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use axum::{
     Extension, Json,
@@ -11,6 +11,7 @@ use axum::{
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
+use kith_common::limits::TEXT_BYTES_MAX;
 use kith_core::{engine::CommandError, store::StoreError};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
@@ -59,6 +60,12 @@ impl ApiError {
     }
 }
 
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = ErrorBody { error: ErrorDetail { code: self.code, message: self.message } };
@@ -82,7 +89,9 @@ impl From<CommandError> for ApiError {
     fn from(error: CommandError) -> Self {
         let (status, code) = match &error {
             CommandError::UnknownContact => (StatusCode::NOT_FOUND, "unknown_contact"),
-            CommandError::UnknownReply => (StatusCode::NOT_FOUND, "unknown_message"),
+            CommandError::UnknownReply | CommandError::UnknownMessage => {
+                (StatusCode::NOT_FOUND, "unknown_message")
+            }
             CommandError::OwnLink => (StatusCode::BAD_REQUEST, "own_link"),
             CommandError::AlreadyThere(_) => (StatusCode::CONFLICT, "already_there"),
             CommandError::IsBlocked(_) => (StatusCode::CONFLICT, "blocked"),
@@ -90,6 +99,12 @@ impl From<CommandError> for ApiError {
             CommandError::AcceptFirst(_) => (StatusCode::CONFLICT, "accept_first"),
             CommandError::TooManyContacts(_) => (StatusCode::CONFLICT, "too_many_contacts"),
             CommandError::TooManyDevices(_) => (StatusCode::CONFLICT, "too_many_devices"),
+            CommandError::UnknownDevice => (StatusCode::NOT_FOUND, "unknown_device"),
+            CommandError::UnknownCheck(_) => (StatusCode::NOT_FOUND, "unknown_check"),
+            CommandError::ThisDevice => (StatusCode::BAD_REQUEST, "this_device"),
+            CommandError::NotStanding(_) => (StatusCode::CONFLICT, "not_standing"),
+            CommandError::Operation(_) => (StatusCode::CONFLICT, "not_decided"),
+            CommandError::TooManyDeletions(_) => (StatusCode::CONFLICT, "too_many_deletions"),
             CommandError::EmptyText => (StatusCode::BAD_REQUEST, "empty_text"),
             CommandError::TextTooLong { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "text_too_long"),
             _ => (StatusCode::BAD_REQUEST, "refused"),
@@ -100,13 +115,26 @@ impl From<CommandError> for ApiError {
 
 impl From<HomeError> for ApiError {
     fn from(error: HomeError) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "keys", error.to_string())
+        let (status, code) = match &error {
+            HomeError::WrongPassphrase => (StatusCode::FORBIDDEN, "wrong_passphrase"),
+            HomeError::PassphraseNeeded => (StatusCode::FORBIDDEN, "passphrase_needed"),
+            _ => (StatusCode::BAD_REQUEST, "keys"),
+        };
+        Self::new(status, code, error.to_string())
     }
 }
 
 impl From<JsonRejection> for ApiError {
     fn from(rejection: JsonRejection) -> Self {
-        Self::new(rejection.status(), "api_bad_body", rejection.body_text())
+        let message = match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                format!(
+                    "this is too long: a message has at most {TEXT_BYTES_MAX} bytes, send it in parts"
+                )
+            }
+            _ => rejection.body_text(),
+        };
+        Self::new(rejection.status(), "api_bad_body", message)
     }
 }
 

@@ -62,6 +62,14 @@ async fn happening(
         Ok(Notice::ContactRemoved(shared)) => {
             Some(Happening::ContactRemoved { account: shared.encode() })
         }
+        Ok(Notice::Account) => Some(Happening::Account {}),
+        Ok(Notice::Linking(guest)) => {
+            Some(Happening::Linking { guest: guest.and_then(types::guest) })
+        }
+        Ok(Notice::Rewritten(with)) => {
+            Some(Happening::Rewritten { contact: shared(&node, with).await? })
+        }
+        Ok(Notice::CutOff { is_final }) => Some(Happening::CutOff { is_final }),
     }
 }
 

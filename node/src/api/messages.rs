@@ -3,12 +3,18 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
+use kith_common::time::Timestamp;
 use kith_core::engine::{Answer, Command};
 
 use super::{
     ApiError, ApiState, contacts,
     error::{Body, Path, Query},
-    types::{self, Done, HistoryQuery, Message, NewMessage, Sent, entry_id, hex},
+    keys,
+    types::{
+        self, Done, HistoryQuery, Message, NewMessage, Sent,
+        account::{ClearMessages, DeleteMessages, Deleted, Draft},
+        entry_id, hex,
+    },
 };
 
 const PAGE: usize = 50;
@@ -51,9 +57,7 @@ pub(super) async fn send(
     let command = Command::Send { to, text: new.text, reply_to };
     match state.node.command(command).await?? {
         Answer::Sent(id) => Ok(Json(Sent { id: hex(id.as_bytes()) })),
-        Answer::Done | Answer::Contact(_) => {
-            Err(ApiError::bad_request("refused", "the message was not written: try again"))
-        }
+        _ => Err(ApiError::bad_request("refused", "the message was not written: try again")),
     }
 }
 
@@ -66,6 +70,57 @@ pub(super) async fn mark_read(
 ) -> Result<Json<Done>, ApiError> {
     let account = contacts::find(&state, contact).await?.account;
     state.node.command(Command::MarkRead(account)).await??;
+    Ok(Json(Done {}))
+}
+
+/// Deletes messages on the person's own devices; others keep theirs.
+#[utoipa::path(post, path = "/api/contacts/{contact}/messages/delete",
+    params(("contact" = String, Path)), request_body = DeleteMessages,
+    responses((status = 200, body = Deleted)))]
+pub(super) async fn delete(
+    State(state): State<Arc<ApiState>>,
+    Path(contact): Path,
+    Body(wanted): Body<DeleteMessages>,
+) -> Result<Json<Deleted>, ApiError> {
+    let with = contacts::find(&state, contact).await?.account;
+    let entries = wanted.ids.iter().map(|id| message_id(id)).collect::<Result<_, _>>()?;
+    deleted(&state, Command::Delete { with, entries }).await
+}
+
+/// Deletes a conversation, or its beginning, on the person's own devices; others keep theirs.
+#[utoipa::path(post, path = "/api/contacts/{contact}/clear",
+    params(("contact" = String, Path)), request_body = ClearMessages,
+    responses((status = 200, body = Deleted)))]
+pub(super) async fn clear(
+    State(state): State<Arc<ApiState>>,
+    Path(contact): Path,
+    Body(wanted): Body<ClearMessages>,
+) -> Result<Json<Deleted>, ApiError> {
+    let with = contacts::find(&state, contact).await?.account;
+    let before = wanted.before.map(Timestamp::from_millis);
+    let authority = keys::authority(&state, wanted.passphrase).await?;
+    let at_once = wanted.at_once;
+    deleted(&state, Command::Clear { with, before, at_once, authority }).await
+}
+
+async fn deleted(state: &ApiState, command: Command) -> Result<Json<Deleted>, ApiError> {
+    match state.node.command(command).await?? {
+        Answer::Deleted(deleted) => Ok(Json(Deleted { deleted })),
+        _ => Err(ApiError::bad_request("refused", "nothing was deleted: try again")),
+    }
+}
+
+/// Keeps what is being written, for all devices of the person.
+#[utoipa::path(put, path = "/api/contacts/{contact}/draft",
+    params(("contact" = String, Path)), request_body = Draft,
+    responses((status = 200, body = Done)))]
+pub(super) async fn keep_draft(
+    State(state): State<Arc<ApiState>>,
+    Path(contact): Path,
+    Body(draft): Body<Draft>,
+) -> Result<Json<Done>, ApiError> {
+    let to = contacts::find(&state, contact).await?.account;
+    state.node.command(Command::KeepDraft { to, text: draft.text }).await??;
     Ok(Json(Done {}))
 }
 

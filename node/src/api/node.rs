@@ -5,15 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{Json, extract::State};
 use kith_common::share::SharedId;
 use kith_core::engine::Command;
-use zeroize::Zeroizing;
 
 use super::{
     ApiError, ApiState,
     error::Body,
-    page,
+    keys, page,
     types::{ConfirmRecovery, Done, RecoveryWords, Settings, Status, Unlock, hex},
 };
-use crate::home::{self, Passphrase};
+use crate::home;
 
 /// How the node is.
 #[utoipa::path(get, path = "/api/status", responses((status = 200, body = Status)))]
@@ -23,6 +22,7 @@ pub(super) async fn status(State(state): State<Arc<ApiState>>) -> Result<Json<St
         *refusals.entry(name).or_default() += count;
     }
     let recovery_confirmed = home::recovery_confirmed(&state.home)?;
+    let takes_passphrase = home::needs_passphrase(&state.home)?;
     let uptime_seconds = state.started.elapsed().as_secs();
     let status = state
         .node
@@ -41,6 +41,7 @@ pub(super) async fn status(State(state): State<Arc<ApiState>>) -> Result<Json<St
                 links: engine.link_count(),
                 pending_entries: engine.pending_count(),
                 recovery_confirmed,
+                takes_passphrase,
                 read_receipts: engine.profile().read_receipts,
                 page_built: page::is_built(),
                 uptime_seconds,
@@ -86,9 +87,7 @@ pub(super) async fn show_recovery(
     State(state): State<Arc<ApiState>>,
     Body(unlock): Body<Unlock>,
 ) -> Result<Json<RecoveryWords>, ApiError> {
-    let passphrase = passphrase(unlock.passphrase);
-    let home = state.home.clone();
-    let words = blocking(move || home::recovery_words(&home, &passphrase)).await??;
+    let words = keys::with_passphrase(&state, unlock.passphrase, home::recovery_words).await?;
     match words {
         Some(words) => Ok(Json(RecoveryWords { words })),
         None => Err(ApiError::bad_request(
@@ -105,7 +104,6 @@ pub(super) async fn confirm_recovery(
     State(state): State<Arc<ApiState>>,
     Body(given): Body<ConfirmRecovery>,
 ) -> Result<Json<Done>, ApiError> {
-    let passphrase = passphrase(given.passphrase);
     let words: Option<BTreeMap<u8, String>> = given
         .words
         .into_iter()
@@ -114,24 +112,9 @@ pub(super) async fn confirm_recovery(
     let words = words.ok_or_else(|| {
         ApiError::bad_request("bad_position", "positions of words are numbers from 1 to 24")
     })?;
-    let home = state.home.clone();
-    blocking(move || home::confirm_recovery(&home, &passphrase, &words)).await??;
-    Ok(Json(Done {}))
-}
-
-fn passphrase(given: String) -> Passphrase {
-    if given.is_empty() { Passphrase::None } else { Passphrase::Given(Zeroizing::new(given)) }
-}
-
-/// Hashing a passphrase takes a second: it must not hold up other requests.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ApiError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| {
-        ApiError::new(
-            axum::http::StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "this did not work: look at the node's log",
-        )
+    keys::with_passphrase(&state, given.passphrase, move |home, passphrase| {
+        home::confirm_recovery(home, passphrase, &words)
     })
+    .await?;
+    Ok(Json(Done {}))
 }

@@ -1,5 +1,7 @@
 //! What do requests and answers look like? JSON shapes, kept apart from the engine's values.
 
+pub mod account;
+
 use std::{
     collections::BTreeMap,
     time::{Duration, UNIX_EPOCH},
@@ -9,7 +11,7 @@ use data_encoding::HEXLOWER;
 use kith_common::{ids::EntryId, time::Timestamp};
 use kith_core::{
     engine::Engine,
-    view::{ContactView, MessageView},
+    view::{ContactView, GuestView, MessageView},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -77,6 +79,8 @@ pub struct Status {
     pub pending_entries: usize,
     /// Whether the recovery words were written down.
     pub recovery_confirmed: bool,
+    /// Whether the home has a passphrase, to be given where one is asked for.
+    pub takes_passphrase: bool,
     /// Whether others learn what was read.
     pub read_receipts: bool,
     /// Whether the web page was built into this program.
@@ -172,6 +176,10 @@ pub struct Contact {
     pub online: bool,
     /// Messages not yet read.
     pub unread: u64,
+    /// Their devices that accuse each other, in hex: nobody knows who is who.
+    pub disputed: Vec<String>,
+    /// What is being written to them, on whichever device.
+    pub draft: Option<String>,
     /// The newest message.
     pub last_message: Option<LastMessage>,
     /// What was said with the request.
@@ -187,6 +195,8 @@ pub struct LastMessage {
     pub text: String,
     /// When, RFC 3339.
     pub sent_at: String,
+    /// Whether the person wrote it, on whichever device.
+    pub me: bool,
 }
 
 /// Which messages.
@@ -292,8 +302,34 @@ pub enum Happening {
         /// The account as a shared string.
         account: String,
     },
+    /// Our own account has changed: devices, names, settings, who may decide.
+    Account {},
+    /// A device wants to join, or has gone away.
+    Linking {
+        /// The device, once it shows its number.
+        guest: Option<Guest>,
+    },
+    /// Messages of a conversation were deleted or took other places: read it again.
+    Rewritten {
+        /// With whom, as a shared string.
+        contact: String,
+    },
+    /// This device was cut off from the account: the node ends.
+    CutOff {
+        /// Whether nothing can undo it; the home is erased then.
+        is_final: bool,
+    },
     /// Too much has happened: look at everything again.
     Resync {},
+}
+
+/// A device that wants to join.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Guest {
+    /// Six digits that the device must show too.
+    pub check: String,
+    /// What it calls itself.
+    pub name: String,
 }
 
 /// Nothing to say.
@@ -319,6 +355,11 @@ pub fn entry_id(text: &str) -> Option<EntryId> {
     <[u8; 32]>::try_from(bytes).ok().map(EntryId::from_bytes)
 }
 
+/// A device that wants to join, once it shows its number.
+pub fn guest(view: GuestView) -> Option<Guest> {
+    view.check.map(|check| Guest { check, name: view.name })
+}
+
 /// A contact without its newest message.
 pub fn contact(view: &ContactView, last_message: Option<LastMessage>) -> Contact {
     Contact {
@@ -329,6 +370,8 @@ pub fn contact(view: &ContactView, last_message: Option<LastMessage>) -> Contact
         devices: view.devices.iter().map(|device| hex(device.as_bytes())).collect(),
         online: view.online,
         unread: view.unread,
+        disputed: view.disputed.iter().map(|device| hex(device.as_bytes())).collect(),
+        draft: view.draft.clone(),
         last_message,
         greeting: Some(view.greeting.clone()).filter(|greeting| !greeting.is_empty()),
         warning: view.warning.map(|warning| warning.about(&view.name).to_string()),

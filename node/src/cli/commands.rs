@@ -6,12 +6,13 @@ use std::{
     path::Path,
 };
 
-use kith_common::{crypto::PasswordCost, share::SharedId};
+use kith_common::{crypto::PasswordCost, limits::TEXT_BYTES_MAX, share::SharedId};
+use kith_core::{engine::CommandError, names::chosen_name};
 use serde_json::{Value, json};
 
 use super::{
-    CliError, Command, ContactCommand, Global, InitArguments, RecoveryCommand, RunArguments, ask,
-    show,
+    CliError, Command, ContactCommand, Global, InitArguments, RecoveryCommand, RunArguments,
+    account, ask, device, show,
 };
 use crate::{
     api::types::hex,
@@ -20,11 +21,18 @@ use crate::{
     run,
 };
 
+/// Bytes of a message's id.
+const ID_BYTES: usize = 32;
+/// Characters of a message's id that may stand for it.
+const ID_CHARS_MIN: usize = 6;
+
 pub(super) fn carry_out(global: Global, command: Option<Command>) -> Result<(), CliError> {
     match command.unwrap_or_else(|| Command::Run(RunArguments::default())) {
         Command::Init(arguments) => init(&global, &arguments),
         Command::Run(arguments) => start(&global, arguments),
         Command::Recovery(command) => recovery(&global, command),
+        Command::Device(command) => device::carry_out(&global, command),
+        Command::Account(command) => account::carry_out(&global, command),
         Command::Passphrase { new_passphrase_file } => {
             change_passphrase(&global, new_passphrase_file.as_deref())
         }
@@ -40,6 +48,7 @@ fn init(global: &Global, arguments: &InitArguments) -> Result<(), CliError> {
     if home::exists(&folder) {
         return Err(home::HomeError::Exists(folder).into());
     }
+    chosen_name(&arguments.name)?;
     init_with(global, &folder, &global.new_passphrase()?, arguments)
 }
 
@@ -64,21 +73,21 @@ fn init_with(
 
 fn start(global: &Global, arguments: RunArguments) -> Result<(), CliError> {
     let folder = global.home()?;
+    home::must_not_be_cut_off(&folder)?;
     let passphrase = if home::exists(&folder) {
         global.passphrase()?
     } else {
         let name = ask("What do you call yourself? ")?;
+        chosen_name(&name)?;
         let passphrase = global.new_passphrase()?;
         init_with(global, &folder, &passphrase, &InitArguments { name })?;
         passphrase
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)?;
     let json = global.json;
     show::working(json, "Unlocking your keys and starting the node");
+    // Let go after the runtime, which may still have sockets.
+    let _held = home::hold(&folder)?;
+    let runtime = super::runtime()?;
     runtime.block_on(run::run(&folder, &passphrase, arguments, |ready| {
         show::ready(json, ready);
     }))?;
@@ -88,11 +97,17 @@ fn start(global: &Global, arguments: RunArguments) -> Result<(), CliError> {
 fn request(global: &Global, client: &Client, command: Command) -> Result<(), CliError> {
     let json = global.json;
     match command {
-        Command::Init(_) | Command::Run(_) | Command::Recovery(_) | Command::Passphrase { .. } => {}
+        Command::Init(_)
+        | Command::Run(_)
+        | Command::Recovery(_)
+        | Command::Device(_)
+        | Command::Account(_)
+        | Command::Passphrase { .. } => {}
         Command::Status => show::answer(json, &client.get("/api/status")?, show::status),
         Command::Stop => {
             client.post("/api/stop", &json!({}))?;
             client.wait_until_gone();
+            home::wait_until_stopped(&global.home()?)?;
             show::answer(json, &json!({}), |_| show::line("The node has stopped."));
         }
         Command::Web => {
@@ -104,15 +119,39 @@ fn request(global: &Global, client: &Client, command: Command) -> Result<(), Cli
         Command::Contact(command) => contact(json, client, command)?,
         Command::Send { contact, text, reply_to } => {
             let text = if text == "-" { standard_input()? } else { text };
-            let path = format!("/api/contacts/{}/messages", escape(&contact));
-            let sent = client.post(&path, &json!({ "text": text, "reply_to": reply_to }))?;
+            if text.len() > TEXT_BYTES_MAX {
+                // The node would not read so much.
+                let error = CommandError::TextTooLong { found: text.len(), limit: TEXT_BYTES_MAX };
+                return Err(CliError::Refused(error.to_string()));
+            }
+            let whole = |id: String| message_id(client, &contact, &id);
+            let reply_to = reply_to.map(whole).transpose()?;
+            let body = json!({ "text": text, "reply_to": reply_to });
+            let sent = client.post(&at(&contact, "/messages")?, &body)?;
             show::answer(json, &sent, |answer| show::field(answer, "id"));
         }
         Command::History { contact, limit, before } => {
-            history(json, client, &contact, limit, before.as_deref())?;
+            let before = before.map(|id| message_id(client, &contact, &id)).transpose()?;
+            let messages = history(client, &contact, limit, before)?;
+            show::answer(json, &Value::Array(messages), show::messages);
+        }
+        Command::Delete { contact, ids, all: _, before, at_once } => {
+            let deleted = if ids.is_empty() {
+                let passphrase = global.typed_passphrase()?;
+                let body =
+                    json!({ "before": before, "at_once": at_once, "passphrase": *passphrase });
+                client.post(&at(&contact, "/clear")?, &body)?
+            } else {
+                let ids: Vec<String> = ids
+                    .iter()
+                    .map(|id| message_id(client, &contact, id))
+                    .collect::<Result<_, _>>()?;
+                client.post(&at(&contact, "/messages/delete")?, &json!({ "ids": ids }))?
+            };
+            show::answer(json, &deleted, show::status);
         }
         Command::Read { contact } => {
-            let path = format!("/api/contacts/{}/read", escape(&contact));
+            let path = at(&contact, "/read")?;
             show::answer(json, &client.post(&path, &json!({}))?, |_| {});
         }
         Command::Watch => watch(json, client)?,
@@ -141,10 +180,10 @@ fn invite(json: bool, client: &Client, qr: bool) -> Result<(), CliError> {
 }
 
 fn contact(json: bool, client: &Client, command: ContactCommand) -> Result<(), CliError> {
-    let at = |contact: &str, action: &str| format!("/api/contacts/{}{action}", escape(contact));
     let nothing = json!({});
     let answer = match command {
         ContactCommand::Add { link, name, greeting } => {
+            name.as_deref().map(chosen_name).transpose()?;
             let body = json!({ "link": link, "name": name, "greeting": greeting });
             client.post("/api/contacts", &body)?
         }
@@ -152,34 +191,68 @@ fn contact(json: bool, client: &Client, command: ContactCommand) -> Result<(), C
             show::answer(json, &client.get("/api/contacts")?, show::contacts);
             return Ok(());
         }
-        ContactCommand::Show { contact } => client.get(&at(&contact, ""))?,
-        ContactCommand::Accept { contact } => client.post(&at(&contact, "/accept"), &nothing)?,
-        ContactCommand::Block { contact } => client.post(&at(&contact, "/block"), &nothing)?,
-        ContactCommand::Unblock { contact } => client.post(&at(&contact, "/unblock"), &nothing)?,
-        ContactCommand::Remove { contact } => client.post(&at(&contact, "/remove"), &nothing)?,
+        ContactCommand::Show { contact } => client.get(&at(&contact, "")?)?,
+        ContactCommand::Accept { contact } => client.post(&at(&contact, "/accept")?, &nothing)?,
+        ContactCommand::Block { contact } => client.post(&at(&contact, "/block")?, &nothing)?,
+        ContactCommand::Unblock { contact } => client.post(&at(&contact, "/unblock")?, &nothing)?,
+        ContactCommand::Remove { contact } => client.post(&at(&contact, "/remove")?, &nothing)?,
         ContactCommand::Rename { contact, name } => {
-            client.patch(&at(&contact, ""), &json!({ "name": name }))?
+            client.patch(&at(&contact, "")?, &json!({ "name": name }))?
         }
     };
     show::answer(json, &answer, show::status);
     Ok(())
 }
 
+/// Where the API speaks of a contact.
+fn at(contact: &str, what: &str) -> Result<String, CliError> {
+    if contact.trim().is_empty() {
+        return Err(CliError::Refused(
+            "nobody is named: write a name or an id, see `kith contact list`".to_owned(),
+        ));
+    }
+    Ok(format!("/api/contacts/{}{what}", escape(contact)))
+}
+
+/// The id of a message of which at least the beginning was given.
+fn message_id(client: &Client, contact: &str, given: &str) -> Result<String, CliError> {
+    let wanted = given.trim().to_lowercase();
+    let is_hex = wanted.bytes().all(|c| c.is_ascii_hexdigit());
+    if is_hex && wanted.len() == 2 * ID_BYTES {
+        return Ok(wanted);
+    }
+    if !is_hex || wanted.len() < ID_CHARS_MIN {
+        return Err(CliError::Refused(format!(
+            "{given:?} is no id of a message: write at least its first {ID_CHARS_MIN} characters, \
+             see `kith history`"
+        )));
+    }
+    let messages = history(client, contact, usize::MAX, None)?;
+    let ids = messages.iter().filter_map(|message| message.get("id").and_then(Value::as_str));
+    let mut found = ids.filter(|id| id.starts_with(&wanted));
+    match (found.next(), found.next()) {
+        (Some(id), None) => Ok(id.to_owned()),
+        (Some(_), Some(_)) => Err(CliError::Refused(format!(
+            "more than one message begins with {wanted}: write more of the id, see \
+             `kith history --json`"
+        ))),
+        (None, _) => Err(CliError::Refused(CommandError::UnknownMessage.to_string())),
+    }
+}
+
 fn history(
-    json: bool,
     client: &Client,
     contact: &str,
     limit: usize,
-    before: Option<&str>,
-) -> Result<(), CliError> {
+    mut before: Option<String>,
+) -> Result<Vec<Value>, CliError> {
     // The API gives at most 1,000 at once; more are fetched page by page, newest page first.
     let mut pages: Vec<Vec<Value>> = Vec::new();
-    let mut before = before.map(str::to_owned);
     let mut left = limit;
     while left > 0 {
         let page = left.min(kith_core::limits::HISTORY_MAX);
         let above = before.as_deref().map_or(String::new(), |id| format!("&before={}", escape(id)));
-        let path = format!("/api/contacts/{}/messages?limit={page}{above}", escape(contact));
+        let path = at(contact, &format!("/messages?limit={page}{above}"))?;
         let Value::Array(messages) = client.get(&path)? else { break };
         left = left.saturating_sub(messages.len());
         let full = messages.len() == page;
@@ -190,9 +263,7 @@ fn history(
             break;
         }
     }
-    let messages: Vec<Value> = pages.into_iter().rev().flatten().collect();
-    show::answer(json, &Value::Array(messages), show::messages);
-    Ok(())
+    Ok(pages.into_iter().rev().flatten().collect())
 }
 
 fn watch(json: bool, client: &Client) -> Result<(), CliError> {
@@ -204,7 +275,7 @@ fn watch(json: bool, client: &Client) -> Result<(), CliError> {
             show::answer(json, &event, show::event);
         }
     }
-    Ok(())
+    Err(CliError::NotRunning)
 }
 
 /// Done here and not by the node: the passphrase stays in this process.

@@ -1,11 +1,46 @@
 //! How is an answer shown? JSON for programs, lines for people.
 
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{IsTerminal, Write},
+    sync::OnceLock,
+};
 
 use serde_json::{Value, json};
 
 use super::CliError;
 use crate::run::Ready;
+
+/// Characters of a message's id that are shown.
+const SHORT_ID_CHARS: usize = 8;
+/// How the person calls this program.
+static COMMAND: OnceLock<String> = OnceLock::new();
+
+/// From now on advice names this command instead of `kith`.
+pub(super) fn command_is(command: String) {
+    let _ = COMMAND.set(command);
+}
+
+/// Advice with the command that the person has.
+fn with_command(advice: &str, command: &str) -> String {
+    let mut parts = advice.split("`kith");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_command = part.starts_with(['`', ' ', '\n']);
+        shown.push('`');
+        shown.push_str(if is_command { command } else { "kith" });
+        shown.push_str(part);
+    }
+    shown
+}
+
+fn own_command(advice: &str) -> String {
+    with_command(advice, COMMAND.get().map_or("kith", String::as_str))
+}
+
+/// Writes a line that says what to do here next.
+pub(super) fn advice(text: &str) {
+    line(&own_command(text));
+}
 
 /// Writes a line to standard output; a closed pipe ends quietly.
 pub(super) fn line(text: &str) {
@@ -23,6 +58,13 @@ pub(super) fn working(json: bool, what: &str) {
     }
 }
 
+/// Says something in between, to a person only.
+pub(super) fn hint(json: bool, what: &str) {
+    if !json {
+        let _ = writeln!(std::io::stderr(), "kith: {}", own_command(what));
+    }
+}
+
 pub(super) fn answer(json: bool, document: &Value, person: impl FnOnce(&Value)) {
     if json {
         line(&document.to_string());
@@ -36,7 +78,7 @@ pub(super) fn error(json: bool, error: &CliError) {
     let _ = if json {
         writeln!(out, "{}", json!({ "error": { "message": error.to_string() } }))
     } else {
-        writeln!(out, "kith: {error}")
+        writeln!(out, "kith: {}", own_command(&plain(&error.to_string())))
     };
 }
 
@@ -50,7 +92,7 @@ pub(super) fn ready(json: bool, ready: &Ready) {
     }
     line("Your node is running. Its page, for you alone:");
     line(&format!("\n    {}\n", ready.web));
-    line("The address works once; `kith web` prints another. Stop with Ctrl-C or `kith stop`.");
+    advice("The address works once; `kith web` prints another. Stop with Ctrl-C or `kith stop`.");
 }
 
 pub(super) fn recovery_words(words: &[&str]) {
@@ -65,7 +107,7 @@ pub(super) fn recovery_words(words: &[&str]) {
             .collect();
         line(&format!("    {}", shown.join(" ")));
     }
-    line("\nOnce they are on paper: kith recovery confirm 3=WORD 11=WORD 20=WORD\n");
+    advice("\nOnce they are on paper: `kith recovery confirm 3=WORD 11=WORD 20=WORD`\n");
 }
 
 pub(super) fn qr(link: &str) -> Result<(), CliError> {
@@ -73,30 +115,47 @@ pub(super) fn qr(link: &str) -> Result<(), CliError> {
         .map_err(|error| CliError::Refused(error.to_string()))?;
     let code = crate::api::qr_code(card)
         .map_err(|_| CliError::Refused("the link is too long for a QR code".into()))?;
+    draw(&code);
+    Ok(())
+}
+
+pub(super) fn qr_of(text: &str) -> Result<(), CliError> {
+    let code = qrcode::QrCode::with_error_correction_level(text, qrcode::EcLevel::L)
+        .map_err(|_| CliError::Refused("this is too long for a QR code: copy the line".into()))?;
+    draw(&code);
+    Ok(())
+}
+
+fn draw(code: &qrcode::QrCode) {
     let drawn = code
         .render::<qrcode::render::unicode::Dense1x2>()
         .dark_color(qrcode::render::unicode::Dense1x2::Light)
         .light_color(qrcode::render::unicode::Dense1x2::Dark)
         .build();
     let _ = writeln!(std::io::stderr().lock(), "{drawn}");
-    Ok(())
 }
 
 pub(super) fn field(answer: &Value, name: &str) {
     line(answer.get(name).and_then(Value::as_str).unwrap_or_default());
 }
 
-/// Any object, a field a line.
+/// Any object, a field a line; what somebody else wrote comes last and quoted.
 pub(super) fn status(answer: &Value) {
-    for (name, value) in answer.as_object().into_iter().flatten() {
+    let fields = answer.as_object().into_iter().flatten();
+    let (said, known): (Vec<_>, Vec<_>) = fields.partition(|(name, _)| name.as_str() == "greeting");
+    for (name, value) in known.into_iter().chain(said) {
         let shown = match value {
+            Value::String(text) if name == "greeting" => quoted(text),
             Value::String(text) => plain(text),
             Value::Array(values) => {
                 let parts = values.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), plain));
                 parts.collect::<Vec<_>>().join("\n  ")
             }
             Value::Object(fields) => {
-                let parts = fields.iter().map(|(name, value)| format!("{name} {value}"));
+                let parts = fields.iter().map(|(name, value)| match value {
+                    Value::String(text) => format!("{name} {}", quoted(text)),
+                    other => format!("{name} {other}"),
+                });
                 parts.collect::<Vec<_>>().join(", ")
             }
             Value::Null => continue,
@@ -123,6 +182,59 @@ pub(super) fn contacts(answer: &Value) {
     }
 }
 
+pub(super) fn guests(answer: &Value) {
+    let text = |guest: &Value, name: &str| {
+        plain(guest.get(name).and_then(Value::as_str).unwrap_or_default())
+    };
+    for guest in answer.as_array().into_iter().flatten() {
+        line(&format!("{} {}", text(guest, "check"), text(guest, "name")));
+    }
+}
+
+pub(super) fn devices(answer: &Value) {
+    for device in answer.as_array().into_iter().flatten() {
+        let text = |name: &str| plain(device.get(name).and_then(Value::as_str).unwrap_or_default());
+        let is = |name: &str| device.get(name).and_then(Value::as_bool).unwrap_or_default();
+        let here = match (is("is_this"), is("online")) {
+            (true, _) => "this",
+            (false, true) => "online",
+            (false, false) => "",
+        };
+        let why = text("reason").replace('_', " ");
+        line(&format!(
+            "{:<24} {:<10} {why:<12} {here:<8} {}",
+            text("name"),
+            text("standing"),
+            text("device").get(..16).unwrap_or_default(),
+        ));
+    }
+}
+
+pub(super) fn account(answer: &Value) {
+    let text = |name: &str| plain(answer.get(name).and_then(Value::as_str).unwrap_or_default());
+    let is = |name: &str| answer.get(name).and_then(Value::as_bool).unwrap_or_default();
+    line(&format!("{}  {}", text("name"), text("account")));
+    devices(answer.get("devices").unwrap_or(&Value::Null));
+    if is("frozen") {
+        line("Nobody decides any more but your recovery words: kith account recover");
+    } else if is("disputed") {
+        line("Devices accuse each other and are frozen. A majority decides by `kith device");
+        line("untrust`, or your recovery words by `kith account recover`.");
+    }
+    for proposal in answer.get("proposals").and_then(Value::as_array).into_iter().flatten() {
+        let count = |name: &str| {
+            proposal.get(name).and_then(Value::as_array).map(Vec::len).unwrap_or_default()
+        };
+        let needed = proposal.get("needed").and_then(Value::as_u64).unwrap_or_default();
+        line(&format!(
+            "{} devices are proposed to decide together: {} of {needed} have agreed. On each of \
+             the others: kith device settle",
+            count("devices"),
+            count("signed"),
+        ));
+    }
+}
+
 pub(super) fn messages(answer: &Value) {
     for message in answer.as_array().into_iter().flatten() {
         self::message(message);
@@ -139,8 +251,12 @@ fn message(message: &Value) {
     let late = message.get("late").and_then(Value::as_bool).unwrap_or_default();
     let late = if late { format!(" (arrived {})", text("received_at")) } else { String::new() };
     let when = text("sent_at").get(..16).unwrap_or_default().replace('T', " ");
+    let short = |id: &str| id.get(..SHORT_ID_CHARS).unwrap_or_default().to_owned();
+    let answered = message.get("reply_to").and_then(Value::as_str).map(short);
+    let answered = answered.map(|id| format!(" > in answer to {id}")).unwrap_or_default();
     line(&format!(
-        "{when}{late} {} [{mark}]: {}",
+        "{when}{late} {} {} [{mark}]{answered}: {}",
+        short(text("id")),
         plain(name.unwrap_or_default()),
         plain(text("text"))
     ));
@@ -164,9 +280,53 @@ pub(super) fn event(event: &Value) {
     }
 }
 
-/// Text without characters that would move the terminal's cursor or change its state.
+/// Text that cannot pass for lines of ours: its further lines are marked, and characters that would
+/// move the cursor, turn the direction of text or break a line are seen.
 fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c })
-        .collect()
+    let mut shown = String::new();
+    for c in text.replace("\r\n", "\n").chars() {
+        match c {
+            '\n' => shown.push_str("\n  | "),
+            '\t' => shown.push(c),
+            _ if c.is_control() || is_turning(c) => shown.push('\u{fffd}'),
+            _ => shown.push(c),
+        }
+    }
+    shown
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", plain(&text.replace('\\', "\\\\").replace('"', "\\\"")))
+}
+
+/// Line and paragraph separators, and what turns the direction of text.
+const fn is_turning(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_others_cannot_begin_a_line() {
+        assert_eq!(plain("one\ntwo\r\nthree"), "one\n  | two\n  | three");
+        assert_eq!(plain("a\rb\u{2028}c\u{85}d"), "a\u{fffd}b\u{fffd}c\u{fffd}d");
+        assert_eq!(plain("\u{202e}evil\u{2066}\u{200f}"), "\u{fffd}evil\u{fffd}\u{fffd}");
+        assert_eq!(
+            quoted("say \"hi\"\nstatus: contact"),
+            "\"say \\\"hi\\\"\n  | status: contact\""
+        );
+    }
+
+    #[test]
+    fn advice_names_the_command_that_the_person_has() {
+        let advice = "start it with `kith run`, or `kith`";
+        let shown = with_command(advice, "kith --home x");
+        assert_eq!(shown, "start it with `kith --home x run`, or `kith --home x`");
+        assert_eq!(with_command("`kithara` and kith", "./run"), "`kithara` and kith");
+    }
 }

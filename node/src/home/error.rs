@@ -2,10 +2,8 @@
 
 use std::{io, path::PathBuf};
 
-use kith_common::{
-    account::AccountError, codec::DecodeError, crypto::CryptoError, limits::NAME_BYTES_MAX,
-};
-use kith_core::store::StoreError;
+use kith_common::{account::AccountError, codec::DecodeError, crypto::CryptoError};
+use kith_core::{names::NameError, store::StoreError};
 use thiserror::Error;
 
 use super::CONFIRMED_WORDS_MIN;
@@ -29,6 +27,20 @@ pub enum HomeError {
     /// The folder holds no home.
     #[error("{} holds no Kith home; run `kith init`", .0.display())]
     Missing(PathBuf),
+    /// Another device has cut this one off, and nobody has answered.
+    #[error(
+        "another device of yours has cut this one off, so it is locked: if that was you, leave it \
+         so. If not, answer with `kith account contest`, or decide alone with \
+         `kith account recover` and your recovery words"
+    )]
+    Locked,
+    /// This device was cut off for good.
+    #[error(
+        "this device was cut off from its account for good, so its keys and messages were erased: \
+         join again with `kith device join CODE`, or bring the account back with \
+         `kith account recover` and your recovery words"
+    )]
+    Erased,
     /// The passphrase does not open the keys.
     #[error("the passphrase is wrong; try again")]
     WrongPassphrase,
@@ -44,12 +56,15 @@ pub enum HomeError {
     /// The passphrase could not be turned into a key.
     #[error("{0}; close other programs and try again")]
     PassphraseKey(CryptoError),
-    /// The name does not fit.
-    #[error("the name has {bytes} bytes; choose one of at most {NAME_BYTES_MAX}")]
-    NameTooLong {
-        /// Its length in UTF-8.
-        bytes: usize,
-    },
+    /// The name is none to choose.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A node runs on this home.
+    #[error("another Kith has this home open; stop it with `kith stop`, or use another home")]
+    InUse,
+    /// The node was asked to stop and has not done so.
+    #[error("the node has not ended yet; look at it with `kith status`, or end its process")]
+    StillStopping,
     /// A file or the folder can be read or changed by other people.
     #[error(
         "{} is open to other users of this computer (mode {mode:o}); run `chmod go= {}`",
@@ -94,6 +109,21 @@ pub enum HomeError {
         /// How many were given.
         given: usize,
     },
+    /// There are more or fewer words than a recovery key has.
+    #[error("{given} words were given; the recovery words are 24: give them all, in order")]
+    WordsCount {
+        /// How many were given.
+        given: usize,
+    },
+    /// A word that no recovery key has.
+    #[error("word {position} is none that was ever shown; look for a letter that is wrong")]
+    WordUnknown {
+        /// Its position, from 1.
+        position: usize,
+    },
+    /// The words are words, but not those of a key.
+    #[error("these words do not fit together; look for one that is wrong or in a wrong place")]
+    WordsUnfit,
     /// The recovery words were confirmed and erased before.
     #[error("you confirmed having the recovery words; they are no longer on this device")]
     AlreadyConfirmed,

@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{HomeError, database};
+use super::{CutOffMark, HomeError, cut_off, database};
 
-/// Largest key file in bytes: an account proof of 32 KiB and sealed keys, with room to grow.
-const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
+/// Largest key file in bytes: an account proof of 64 KiB and sealed keys, with room to grow.
+const KEY_FILE_BYTES_MAX: u64 = 128 * 1024;
 
 pub(super) fn key_file(dir: &Path) -> PathBuf {
     dir.join("keys")
@@ -29,25 +29,27 @@ pub fn must_be_free(dir: &Path) -> Result<(), HomeError> {
     Ok(())
 }
 
-/// Makes the folder, or takes one that holds no home and is closed to others.
-pub(super) fn claim(dir: &Path) -> Result<(), HomeError> {
+/// Makes the folder, or takes one that holds no home and is closed to others. Who else wants to make
+/// a home there waits until what is returned is dropped, and then finds it taken.
+pub(super) fn claim(dir: &Path) -> Result<impl Sized + use<>, HomeError> {
     must_be_free(dir)?;
-    if exists(dir)? {
-        let empty = fs::read_dir(dir).map_err(disk("Reading", dir))?.next().is_none();
-        return if empty { make_private(dir) } else { check_private(dir) };
-    }
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(disk("Making", dir))
+    builder.create(dir).map_err(disk("Making", dir))?;
+    let lock = lock(dir)?;
+    must_be_free(dir)?;
+    let empty = fs::read_dir(dir).map_err(disk("Reading", dir))?.next().is_none();
+    if empty { make_private(dir) } else { check_private(dir) }?;
+    Ok(lock)
 }
 
 /// Reads the key file of a home that is closed to others.
 pub(super) fn read(dir: &Path) -> Result<Vec<u8>, HomeError> {
     let path = key_file(dir);
     if !exists(&path)? {
-        return Err(HomeError::Missing(dir.into()));
+        return Err(missing(dir));
     }
     for path in [dir, &path, &database(dir)] {
         if exists(path)? {
@@ -66,7 +68,7 @@ pub(super) fn read(dir: &Path) -> Result<Vec<u8>, HomeError> {
 /// Waits until nobody else changes this home, and keeps others waiting until it is dropped: what
 /// was read is still there when it is written back.
 #[cfg(unix)]
-pub(super) fn lock(dir: &Path) -> Result<impl Sized, HomeError> {
+pub(super) fn lock(dir: &Path) -> Result<impl Sized + use<>, HomeError> {
     let folder = File::open(dir).map_err(disk("Opening", dir))?;
     folder.lock().map_err(disk("Locking", dir))?;
     Ok(folder)
@@ -74,7 +76,7 @@ pub(super) fn lock(dir: &Path) -> Result<impl Sized, HomeError> {
 
 /// Elsewhere a folder cannot be locked.
 #[cfg(not(unix))]
-pub(super) fn lock(_dir: &Path) -> Result<impl Sized, HomeError> {
+pub(super) fn lock(_dir: &Path) -> Result<impl Sized + use<>, HomeError> {
     Ok(())
 }
 
@@ -117,7 +119,22 @@ pub(super) fn clear_unfinished(dir: &Path) -> Result<PathBuf, HomeError> {
     Ok(new)
 }
 
-fn remove(path: &Path) -> Result<(), HomeError> {
+/// Why there is no home.
+pub(super) fn missing(dir: &Path) -> HomeError {
+    match cut_off(dir) {
+        Some(CutOffMark::Erased) => HomeError::Erased,
+        Some(CutOffMark::Locked) | None => HomeError::Missing(dir.into()),
+    }
+}
+
+/// Overwrites a file and removes it; one that has another name too is somebody's copy.
+pub(super) fn shred(path: &Path) -> Result<(), HomeError> {
+    let file = OpenOptions::new().write(true).open(path).ok();
+    remove(path)?;
+    file.map_or(Ok(()), |file| overwrite(&file).map_err(disk("Overwriting", path)))
+}
+
+pub(super) fn remove(path: &Path) -> Result<(), HomeError> {
     match fs::remove_file(path) {
         Err(cause) if cause.kind() != ErrorKind::NotFound => Err(disk("Removing", path)(cause)),
         _ => Ok(()),
@@ -181,6 +198,6 @@ fn check_private(_path: &Path) -> Result<(), HomeError> {
     Ok(())
 }
 
-fn disk(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> HomeError {
+pub(super) fn disk(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> HomeError {
     move |cause| HomeError::Disk { doing, path: path.into(), cause }
 }

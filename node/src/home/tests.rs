@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use kith_common::crypto::hash;
+use kith_common::{crypto::hash, limits::NAME_BYTES_MAX};
+use kith_core::names::NameError;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -45,7 +46,7 @@ fn only_the_right_passphrase_unlocks() {
     assert!(matches!(authority(&dir, &given("wrong")), Err(HomeError::WrongPassphrase)));
     assert!(matches!(recovery_words(&dir, &given("wrong")), Err(HomeError::WrongPassphrase)));
     assert!(matches!(unlock(&dir, &Passphrase::None), Err(HomeError::PassphraseNeeded)));
-    let empty = create(&folder.path().join("other"), &given(""), COST, "");
+    let empty = create(&folder.path().join("other"), &given(""), COST, "Alice");
     assert!(matches!(empty, Err(HomeError::PassphraseEmpty)));
 }
 
@@ -171,6 +172,36 @@ fn a_home_is_never_made_over_another() {
     assert!(SqliteStore::open(&database(&dir), &made.keys.master).is_ok());
 }
 
+#[cfg(unix)]
+#[test]
+fn of_many_who_make_a_home_at_one_time_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("home");
+    let make = || create(&dir, &given("correct horse"), COST, "Alice");
+    let made: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(make)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let (made, refused): (Vec<_>, Vec<_>) = made.into_iter().partition(Result::is_ok);
+    assert_eq!(made.len(), 1, "{refused:?}");
+    assert!(refused.iter().all(|refused| matches!(refused, Err(HomeError::Exists(_)))));
+    let keys = unlock(&dir, &given("correct horse")).unwrap();
+    assert_eq!(keys.account, made[0].as_ref().unwrap().keys.account);
+    SqliteStore::open(&database(&dir), &keys.master).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn an_empty_folder_that_others_can_read_is_closed_to_them() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    create(folder.path(), &Passphrase::None, COST, "Alice").unwrap();
+    assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(unlock(folder.path(), &Passphrase::None).is_ok());
+}
+
 #[test]
 fn an_interrupted_creation_can_be_repeated() {
     let folder = tempfile::tempdir().unwrap();
@@ -291,9 +322,13 @@ fn a_private_file_is_replaced_whole_and_the_old_one_overwritten() {
 #[test]
 fn names_are_bounded() {
     let folder = tempfile::tempdir().unwrap();
+    for (name, why) in [(" \u{200b} ", NameError::Empty), ("kith1qysgelc", NameError::LikeId)] {
+        let refused = create(folder.path(), &Passphrase::None, COST, name);
+        assert!(matches!(refused, Err(HomeError::Name(found)) if found == why), "{name:?}");
+    }
     let long = "n".repeat(NAME_BYTES_MAX + 1);
     let refused = create(folder.path(), &Passphrase::None, COST, &long);
-    assert!(matches!(refused, Err(HomeError::NameTooLong { .. })));
+    assert!(matches!(refused, Err(HomeError::Name(NameError::TooLong { .. }))));
     let full = "n".repeat(NAME_BYTES_MAX);
     create(folder.path(), &Passphrase::None, COST, &full).unwrap();
     assert_eq!(unlock(folder.path(), &Passphrase::None).unwrap().name, full);
@@ -308,4 +343,74 @@ proptest! {
         writer.array(3).uint(1).bytes(&body).bytes(&sum);
         let _ = KeyFile::decode(&writer.finish());
     }
+}
+
+#[test]
+fn a_joined_home_has_no_recovery_words() {
+    let (_folder, made) = alice(&Passphrase::None);
+    let other = tempfile::tempdir().unwrap();
+    let dir = other.path().join("home");
+    let device = made.keys.device.expose_seed(SigningKey::from_seed);
+    let (account, authority_key) = (made.keys.account, SigningKey::from_seed(&[7; 32]));
+    let public = *authority_key.public();
+    let joined = Joined { account, device, authority: authority_key };
+    create_joined(&dir, &given("correct horse"), COST, joined, "").unwrap();
+    assert!(recovery_confirmed(&dir).unwrap());
+    assert!(recovery_words(&dir, &given("correct horse")).unwrap().is_none());
+    assert_eq!(*authority(&dir, &given("correct horse")).unwrap().public(), public);
+    let keys = unlock(&dir, &given("correct horse")).unwrap();
+    assert_eq!(keys.device.public(), made.keys.device.public());
+}
+
+#[test]
+fn the_words_are_the_recovery_key() {
+    let (_folder, made) = alice(&Passphrase::None);
+    let text = made.recovery_words.join(" ");
+    let recovery = recovery_key(&text).unwrap();
+    assert_eq!(recovery.public(), made.keys.account.recovery());
+    let shouted = recovery_key(&format!(" {}\n", text.to_uppercase())).unwrap();
+    assert_eq!(shouted.public(), recovery.public());
+
+    let with = |at: usize, word: &str| {
+        let mut words = made.recovery_words.clone();
+        words[at] = word.to_owned();
+        recovery_key(&words.join(" ")).map(drop)
+    };
+    assert!(matches!(with(6, "xyzzy"), Err(HomeError::WordUnknown { position: 7 })));
+    let few = recovery_key("abandon ability").map(drop);
+    assert!(matches!(few, Err(HomeError::WordsCount { given: 2 })));
+    // One word in 256 fits by chance, so not every one of these does.
+    let swapped = ["abandon", "ability", "able", "about"].map(|word| with(23, word));
+    assert!(swapped.iter().any(|read| matches!(read, Err(HomeError::WordsUnfit))));
+}
+
+#[test]
+fn a_home_that_was_cut_off_is_locked_or_erased() {
+    let (folder, _) = alice(&Passphrase::None);
+    let dir = folder.path().join("home");
+    must_not_be_cut_off(&dir).unwrap();
+    lock_away(&dir).unwrap();
+    assert!(matches!(must_not_be_cut_off(&dir), Err(HomeError::Locked)));
+    assert!(unlock(&dir, &Passphrase::None).is_ok(), "nothing is lost");
+    take_back(&dir).unwrap();
+    must_not_be_cut_off(&dir).unwrap();
+
+    fs::write(dir.join("store.db-wal"), b"what was written last").unwrap();
+    erase(&dir).unwrap();
+    let left: Vec<_> = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["cut-off"]);
+    assert!(matches!(must_not_be_cut_off(&dir), Err(HomeError::Erased)));
+    assert!(matches!(unlock(&dir, &Passphrase::None), Err(HomeError::Erased)));
+    // The folder can be used again, and then the mark is gone.
+    create(&dir, &Passphrase::None, COST, "Alice").unwrap();
+    must_not_be_cut_off(&dir).unwrap();
+}
+
+#[test]
+fn an_interrupted_erasure_is_finished() {
+    let (folder, _) = alice(&Passphrase::None);
+    let dir = folder.path().join("home");
+    fs::write(dir.join("cut-off"), b"erased\n").unwrap();
+    assert!(matches!(must_not_be_cut_off(&dir), Err(HomeError::Erased)));
+    assert!(!exists(&dir) && !database(&dir).exists());
 }

@@ -1,4 +1,4 @@
-//! What does a sealed row say, and where does it open? Formats of version 1.
+//! What does a sealed row say, and where does it open? Formats of version 2.
 //!
 //! Every row is sealed with XChaCha20-Poly1305 under a random nonce. The associated data names the
 //! table and the columns beside it, so a row opens only where it was written. Look-up columns are
@@ -11,7 +11,7 @@ use kith_common::{
     keys::Secret,
     time::Timestamp,
 };
-use kith_core::store::{EntryRow, Place, Position, RecordKind, StoreError};
+use kith_core::store::{Body, EntryRow, Place, Position, RecordKind, StoreError};
 use rand_core::Rng;
 use thiserror::Error;
 
@@ -21,7 +21,10 @@ use crate::random::OsRandom;
 pub(super) const RECORD_NAME_BYTES: usize = 16;
 
 const PURPOSE: &[u8; 8] = b"kithstor";
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
+const BODY_HERE: u64 = 0;
+const BODY_MISSING: u64 = 1;
+const BODY_DELETED: u64 = 2;
 const CHECK: &[u8] = b"kith/store/1";
 
 /// Where an entry's row stands: the columns its seal is bound to.
@@ -123,13 +126,20 @@ impl RowKeys {
     }
 }
 
+/// `[version, id, depth, received at, late, envelope, state of the body, ? body]`.
 fn write_entry(row: &EntryRow) -> Vec<u8> {
+    let state = match row.body {
+        Body::Here(_) => BODY_HERE,
+        Body::Missing => BODY_MISSING,
+        Body::Deleted => BODY_DELETED,
+    };
+    let body = row.body.bytes();
     let mut writer = Writer::new();
-    writer.array(6 + usize::from(row.body.is_some()));
+    writer.array(7 + usize::from(body.is_some()));
     writer.uint(VERSION).bytes(row.position.id.as_bytes());
     writer.uint(row.depth).uint(row.received_at.millis()).bool(row.late);
-    writer.bytes(&row.envelope);
-    if let Some(body) = &row.body {
+    writer.bytes(&row.envelope).uint(state);
+    if let Some(body) = body {
         writer.bytes(body);
     }
     writer.finish()
@@ -141,8 +151,8 @@ fn read_entry(
 ) -> Result<EntryRow, DecodeError> {
     let limit = plain.len();
     Reader::all(plain, |reader| {
-        let fields = reader.array("entry row", 7)?;
-        reader.uint_max("version of an entry row", VERSION)?;
+        let fields = reader.array("entry row", 8)?;
+        read_version(reader)?;
         let id = EntryId::from_bytes(reader.fixed("entry id")?);
         Ok(EntryRow {
             place,
@@ -151,9 +161,11 @@ fn read_entry(
             received_at: Timestamp::from_millis(reader.uint()?),
             late: reader.bool()?,
             envelope: reader.bytes("envelope", limit)?.into(),
-            body: match fields {
-                7 => Some(reader.bytes("body", limit)?.into()),
-                _ => None,
+            body: match (reader.uint()?, fields) {
+                (BODY_HERE, 8) => Body::Here(reader.bytes("body", limit)?.into()),
+                (BODY_MISSING, 7) => Body::Missing,
+                (BODY_DELETED, 7) => Body::Deleted,
+                _ => return Err(DecodeError::Value("body of an entry row")),
             },
         })
     })
@@ -163,10 +175,17 @@ fn read_record(plain: &[u8]) -> Result<(Vec<u8>, Vec<u8>), DecodeError> {
     let limit = plain.len();
     Reader::all(plain, |reader| {
         reader.tuple("record", 3)?;
-        reader.uint_max("version of a record", VERSION)?;
+        read_version(reader)?;
         let key = reader.bytes("key", limit)?.to_vec();
         Ok((key, reader.bytes("value", limit)?.to_vec()))
     })
+}
+
+fn read_version(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+    match reader.uint()? {
+        VERSION => Ok(()),
+        _ => Err(DecodeError::Value("version of a row")),
+    }
 }
 
 /// `1 ‖ log ‖ author ‖ seq ‖ eff`, big-endian.

@@ -1,4 +1,4 @@
-//! How is the database laid out, and who may open it? Schema version 1.
+//! How is the database laid out, and who may open it? Schema version 2.
 
 use std::{fs::File, io, path::Path, time::Duration};
 
@@ -10,8 +10,13 @@ use super::row::RowKeys;
 
 /// `kith` in ASCII; marks the file as ours.
 const APPLICATION_ID: i32 = 0x6b69_7468;
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 
+/// `secure_delete` overwrites what a row leaves behind, but not the copies that SQLite may leave in
+/// the unused part of a page when it moves rows between pages. So rows of `entries` never move: they
+/// are appended, overwritten by no more bytes, or emptied, and neither grow nor go; an emptied row
+/// is in no index. Records are few: erasing writes them all anew. Indexes may keep names (keyed
+/// hashes) and clocks of what is gone.
 const TABLES: &str = "
 CREATE TABLE checks (number INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
 CREATE TABLE records (
@@ -21,16 +26,17 @@ CREATE TABLE records (
     PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE entries (
-    log INTEGER NOT NULL,
-    author INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    eff INTEGER NOT NULL,
-    name INTEGER NOT NULL,
-    sealed BLOB NOT NULL,
-    PRIMARY KEY (log, author, seq)
+    number INTEGER PRIMARY KEY,
+    log INTEGER,
+    author INTEGER,
+    seq INTEGER,
+    eff INTEGER,
+    name INTEGER,
+    sealed BLOB
 ) STRICT;
-CREATE INDEX entries_by_eff ON entries (log, eff);
-CREATE INDEX entries_by_name ON entries (name);
+CREATE UNIQUE INDEX entries_by_place ON entries (log, author, seq) WHERE log IS NOT NULL;
+CREATE INDEX entries_by_eff ON entries (log, eff) WHERE log IS NOT NULL;
+CREATE INDEX entries_by_name ON entries (name) WHERE name IS NOT NULL;
 ";
 
 /// One process at a time: the lock is taken on the first read and kept until the store is dropped.
@@ -71,8 +77,12 @@ enum SchemaError {
     Newer { found: i32 },
     #[error("the key does not fit this database; keys and database must come from one home")]
     WrongKey,
+    #[error("the write-ahead log could not be emptied; it may still hold what was deleted")]
+    Log,
     #[error("the file cannot be read or written: {0}")]
     File(#[from] io::Error),
+    #[error("the database is damaged; put a copy of the whole home in its place")]
+    Damaged,
     #[error("the database refuses: {0}")]
     Database(rusqlite::Error),
 }
@@ -82,9 +92,16 @@ impl From<rusqlite::Error> for SchemaError {
         match cause.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::InUse,
             Some(ErrorCode::NotADatabase) => Self::Foreign,
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged,
             _ => Self::Database(cause),
         }
     }
+}
+
+/// A sentence for what only a copy can mend.
+pub(super) fn damage(cause: &rusqlite::Error) -> Option<String> {
+    let is_damage = matches!(cause.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt));
+    is_damage.then(|| SchemaError::Damaged.to_string())
 }
 
 pub(super) fn create(path: &Path, keys: &RowKeys) -> Result<Connection, StoreError> {
@@ -93,6 +110,12 @@ pub(super) fn create(path: &Path, keys: &RowKeys) -> Result<Connection, StoreErr
 
 pub(super) fn open(path: &Path, keys: &RowKeys) -> Result<Connection, StoreError> {
     open_database(path, keys).map_err(|cause| StoreError::new("Opening the database", cause))
+}
+
+/// Writes the log into the database and cuts it to nothing: it held what is deleted by now.
+pub(super) fn empty_log(connection: &Connection) -> Result<(), StoreError> {
+    truncate_log(connection)
+        .map_err(|cause| StoreError::new("Erasing what was deleted from the disk", cause))
 }
 
 fn create_database(path: &Path, keys: &RowKeys) -> Result<Connection, SchemaError> {
@@ -129,7 +152,16 @@ fn open_database(path: &Path, keys: &RowKeys) -> Result<Connection, SchemaError>
     if !keys.check_opens(&check) {
         return Err(SchemaError::WrongKey);
     }
+    // A process that was killed may have been about to do so.
+    truncate_log(&connection)?;
     Ok(connection)
+}
+
+fn truncate_log(connection: &Connection) -> Result<(), SchemaError> {
+    let (busy, frames): (i64, i64) = connection
+        .prepare_cached("PRAGMA wal_checkpoint(TRUNCATE)")?
+        .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if (busy, frames) == (0, 0) { Ok(()) } else { Err(SchemaError::Log) }
 }
 
 fn connect(path: &Path) -> Result<Connection, SchemaError> {

@@ -1,8 +1,11 @@
 //! What only somebody with the file in hand can try: these tests know the schema.
 
+mod erase;
+
 use std::{fs, path::PathBuf};
 
 use kith_common::time::Timestamp;
+use kith_core::store::Body;
 use tempfile::TempDir;
 
 use super::*;
@@ -25,7 +28,7 @@ fn entry(seq: u64) -> EntryRow {
         received_at: Timestamp::from_millis(seq),
         late: false,
         envelope: format!("envelope {seq}").into_bytes().into(),
-        body: Some(format!("body {seq}").into_bytes().into()),
+        body: Body::Here(format!("body {seq}").into_bytes().into()),
     }
 }
 
@@ -138,7 +141,7 @@ fn a_wrong_key_opens_nothing() {
 #[test]
 fn a_newer_schema_is_refused() {
     let (_folder, path) = closed();
-    tamper(&path, "PRAGMA user_version = 2");
+    tamper(&path, "PRAGMA user_version = 3");
     let error = refused(SqliteStore::open(&path, &master()));
     assert!(error.contains("newer Kith"), "{error}");
 }
@@ -166,6 +169,27 @@ fn a_database_is_never_made_over_another() {
     assert!(error.contains("already"), "{error}");
     let store = SqliteStore::open(&path, &master()).unwrap();
     assert_eq!(store.entry(entry(3).place).unwrap(), Some(entry(3)));
+}
+
+#[test]
+fn a_damaged_database_says_what_to_do() {
+    let (_folder, path) = closed();
+    let mut bytes = fs::read(&path).unwrap();
+    let page = 4096;
+    bytes[3 * page..].fill(0xff);
+    fs::write(&path, bytes).unwrap();
+    let store = SqliteStore::open(&path, &master()).unwrap();
+    let errors = [
+        store.entry(entry(3).place).err(),
+        store.newest(LOG, None, 9).err(),
+        store.records(RecordKind::Setting).err(),
+        store.records(RecordKind::Contact).err(),
+    ];
+    let errors: Vec<String> = errors.into_iter().flatten().map(|e| e.to_string()).collect();
+    assert!(!errors.is_empty());
+    for error in errors {
+        assert!(error.contains("put a copy of the whole home in its place"), "{error}");
+    }
 }
 
 #[test]

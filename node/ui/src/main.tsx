@@ -9,6 +9,8 @@ import "./style/conversation.css";
 import "./style/messages.css";
 import "./style/composer.css";
 import "./style/dialogs.css";
+import "./style/menu.css";
+import "./style/devices.css";
 import { App } from "./view/app";
 
 const page = document.getElementById("page");

@@ -108,6 +108,12 @@ impl Api {
         read(asked.send_json(body))
     }
 
+    /// Replaces something.
+    pub fn put(&self, path: &str, body: &Value) -> Reply {
+        let asked = self.agent.put(self.url(path)).header("authorization", self.bearer());
+        read(asked.send_json(body)).expect("the node answers")
+    }
+
     /// Sends a message; its id.
     ///
     /// # Errors

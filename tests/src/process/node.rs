@@ -58,11 +58,19 @@ impl Node {
     ///
     /// # Panics
     /// If it does not, or does not end well.
-    pub fn ended(mut self) {
+    pub fn ended(self) {
+        self.ended_with(0);
+    }
+
+    /// Waits until the process has ended by itself with this code.
+    ///
+    /// # Panics
+    /// If it does not, or ends otherwise.
+    pub fn ended_with(mut self, code: i32) {
         let status = until("the node ends", PATIENCE, || {
             self.child.try_wait().expect("a child can be waited for")
         });
-        assert!(status.success(), "the node ended with {status}");
+        assert_eq!(status.code(), Some(code), "the node ended with {status}");
     }
 
     /// Asks the process to end, as a service manager does.

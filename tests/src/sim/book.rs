@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
-    entry::{Entry, Text},
+    entry::{Entry, EntryKind, Text},
     envelope::Signed,
     ids::{DeviceId, EntryId, LogId},
 };
@@ -40,8 +40,8 @@ pub struct View {
     pub logs: BTreeMap<LogId, BTreeMap<Position, EntryId>>,
     /// Entries that were in the store when somebody read everything.
     pub read: BTreeSet<EntryId>,
-    /// How far its own messages had got when it was last looked at.
-    pub(crate) ticks: BTreeMap<EntryId, DeliveryState>,
+    /// How far its own messages had got when it was last looked at, and for how many devices.
+    pub(crate) ticks: BTreeMap<EntryId, (usize, DeliveryState)>,
 }
 
 impl View {
@@ -95,8 +95,7 @@ impl Book {
                 );
             }
             if known.honest {
-                let body = row.body.as_deref().and_then(|body| Text::decode(body).ok());
-                assert_eq!(body.map(|body| body.text), known.text, "the text has changed");
+                assert_eq!(text_of(&known.entry, row).0, known.text, "the text has changed");
             }
         }
         let log = self.views[node].logs.entry(known.log).or_default();
@@ -116,12 +115,13 @@ impl Book {
             let below = self.entries.get(below).expect("what an entry depends on comes first");
             eff.max(below.position.eff + 1)
         });
-        let body = row.body.as_deref().and_then(|body| Text::decode(body).ok());
-        let (text, reply_to) = body.map_or((None, None), |body| (Some(body.text), body.reply_to));
+        let (text, reply_to) = text_of(entry, row);
         if honest {
             let rival = self.chains.insert((entry.log, device, entry.seq), id);
             assert_eq!(rival, None, "an honest device wrote two entries with one number");
-            let text = text.clone().expect("an honest device's entries have their bodies");
+            assert!(row.body.bytes().is_some(), "an honest device's entries have their bodies");
+        }
+        if let Some(text) = text.clone().filter(|_| honest) {
             self.texts.insert(text.clone(), id);
             let told = self.told.get_mut(&(device, entry.log, text)).filter(|times| **times > 0);
             *told.expect("one command made two messages") -= 1;
@@ -162,4 +162,11 @@ impl Book {
     pub fn find(&self, text: &str) -> Option<EntryId> {
         self.texts.get(text).copied()
     }
+}
+
+/// What an entry says to people, and what it answers.
+fn text_of(entry: &Entry, row: &EntryRow) -> (Option<String>, Option<EntryId>) {
+    let body = row.body.bytes().filter(|_| entry.kind == EntryKind::TEXT);
+    let body = body.and_then(|body| Text::decode(body).ok());
+    body.map_or((None, None), |body| (Some(body.text), body.reply_to))
 }

@@ -44,6 +44,13 @@ pub(crate) fn frame(bytes: &[u8]) -> String {
         Ok(Some(Frame::Entries { log, entries })) => {
             format!("{} entries of {log:?}", entries.len())
         }
+        Ok(Some(Frame::Accounts { proofs })) => format!("{} accounts", proofs.len()),
+        Ok(Some(Frame::AccountHeads { heads })) => format!("heads of {} accounts", heads.len()),
+        Ok(Some(Frame::Want { entries, .. })) => format!("wants {} bodies", entries.len()),
+        Ok(Some(Frame::Hints { devices })) => format!("where {} devices are", devices.len()),
+        Ok(Some(Frame::Join { .. } | Frame::Offer { .. } | Frame::Accept { .. })) => {
+            "linking".to_owned()
+        }
         Ok(None) | Err(_) => "something else".to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! What lies between two nodes? Wires with a delay that may lose, double and reorder frames.
 
-use kith_core::engine::{Input, LinkId};
+use kith_core::engine::{Input, LinkId, Output};
 
 use super::{Happening, World, graph, people};
 
@@ -73,7 +73,7 @@ impl World {
     }
 
     fn can_reach(&self, one: usize, other: usize) -> bool {
-        let there = |node: usize| self.nodes[node].is_running() && self.nodes[node].connected;
+        let there = |node: usize| self.nodes[node].is_there() && self.nodes[node].connected;
         there(one) && there(other) && self.side[one] == self.side[other]
     }
 
@@ -108,7 +108,7 @@ impl World {
     fn is_current(&self, wire: usize, end: usize) -> bool {
         let end = &self.wires[wire].ends[end];
         let node = &self.nodes[end.node];
-        node.is_running() && node.started_ms == end.started_ms
+        node.is_there() && node.started_ms == end.started_ms
     }
 
     pub(crate) fn wire_up(&mut self, wire: usize, end: usize) {
@@ -143,6 +143,19 @@ impl World {
         }
     }
 
+    /// Looks at what a node wants to say, as long as it knows what it knew when it said it.
+    pub(crate) fn check_said(&self, node: usize, outputs: &[Output]) {
+        if !self.nodes[node].honest {
+            return;
+        }
+        for output in outputs {
+            let Output::Send { link, bytes } = output else { continue };
+            if let Some((wire, end)) = self.nodes[node].links.get(link) {
+                self.check_entitled(node, self.wires[*wire].ends[1 - end].node, bytes);
+            }
+        }
+    }
+
     pub(crate) fn send(&mut self, node: usize, link: LinkId, bytes: Vec<u8>) {
         let Some((wire, end)) = self.nodes[node].links.get(&link).copied() else { return };
         if !self.wires[wire].is_up {
@@ -151,7 +164,6 @@ impl World {
         if self.nodes[node].honest {
             self.frames_sent += 1;
             self.tell(node, || format!("on {wire} says {}", graph::frame(&bytes)));
-            self.check_entitled(node, self.wires[wire].ends[1 - end].node, &bytes);
         }
         self.overheard.push_back(bytes.clone());
         if self.overheard.len() > 64 {

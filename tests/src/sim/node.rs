@@ -4,23 +4,44 @@ use std::collections::BTreeMap;
 
 use kith_common::{
     account::Account,
-    ids::{AccountId, DeviceId},
+    entry::{Entry, EntryKind},
+    envelope::Signed,
+    ids::{AccountId, DeviceId, LogId},
     keys::SigningKey,
     time::{Timestamp, Uptime},
 };
 use kith_core::{
     engine::{Context, Engine, Identity, Input, LinkId, Output},
+    linking::Joiner,
     store::{AuthorNumber, EntryRow, LogNumber, Place, Store, memory::MemoryStore},
 };
 use rand_chacha::ChaCha8Rng;
 
 use super::{
     BEGIN_MS,
-    people::{Person, Role, key},
+    people::{Person, Role, key_seed},
 };
 
 /// More logs and authors than any simulated node has.
 const NUMBERS: u16 = 80;
+
+/// What a device's keys follow from.
+struct Keys {
+    device: [u8; 32],
+    authority: [u8; 32],
+}
+
+impl Keys {
+    fn device(&self) -> SigningKey {
+        SigningKey::from_seed(&self.device)
+    }
+}
+
+impl core::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "keys of {:?}", self.device().device())
+    }
+}
 
 /// A device of a person.
 #[derive(Debug)]
@@ -49,15 +70,20 @@ pub struct Node {
     /// Which wire and end a link is.
     pub(crate) links: BTreeMap<LinkId, (usize, usize)>,
     proven: Account,
-    seed: u64,
-    number: usize,
-    rng: ChaCha8Rng,
-    /// How many entries of each chain have been looked at.
-    seen: BTreeMap<(u32, u16), u64>,
+    keys: Keys,
+    /// A device that has read a code and is not yet taken in.
+    pub(crate) joiner: Option<Joiner>,
+    pub(crate) rng: ChaCha8Rng,
+    /// How many entries of each chain have been looked at, and the number of the last one.
+    seen: BTreeMap<(u32, u16), (u64, u64)>,
 }
 
 impl Node {
     pub(crate) fn new(person: &Person, number: usize, device: usize, rng: ChaCha8Rng) -> Self {
+        let keys = Keys {
+            device: key_seed(person.seed, number, Role::Device(device)),
+            authority: key_seed(person.seed, number, Role::Authority(device)),
+        };
         let kind = ["phone", "tablet", "laptop", "watch"];
         Self {
             name: format!("{}.{}", person.name, kind[device % kind.len()]),
@@ -67,7 +93,7 @@ impl Node {
             store: MemoryStore::new(),
             skew_ms: 0,
             account: person.account.id(),
-            device: key(person.seed, number, Role::Device(device)).device(),
+            device: keys.device().device(),
             inbox: Vec::new(),
             wanted: true,
             connected: true,
@@ -76,8 +102,8 @@ impl Node {
             next_link: 0,
             links: BTreeMap::new(),
             proven: person.account.clone(),
-            seed: person.seed,
-            number: device,
+            keys,
+            joiner: None,
             rng,
             seen: BTreeMap::new(),
         }
@@ -85,12 +111,35 @@ impl Node {
 
     /// The device's key, for those who misuse it.
     pub fn key(&self) -> SigningKey {
-        key(self.seed, self.person, Role::Device(self.number))
+        self.keys.device()
+    }
+
+    /// The device's authority key, for those who know the passphrase.
+    pub fn authority(&self) -> SigningKey {
+        SigningKey::from_seed(&self.keys.authority)
+    }
+
+    /// The device has keys of its own, and an account that has taken it in.
+    pub(crate) fn take_keys(&mut self, device: &SigningKey, authority: &SigningKey) {
+        let (device, authority) =
+            (device.expose_seed(|seed| *seed), authority.expose_seed(|seed| *seed));
+        self.keys = Keys { device, authority };
+        self.device = self.keys.device().device();
+    }
+
+    /// What the node takes its account to be when it starts for the first time.
+    pub(crate) fn prove(&mut self, account: Account) {
+        self.proven = account;
     }
 
     /// Whether the engine runs.
     pub const fn is_running(&self) -> bool {
         self.engine.is_some()
+    }
+
+    /// Whether the node can be reached by others.
+    pub(crate) const fn is_there(&self) -> bool {
+        self.engine.is_some() || self.joiner.is_some()
     }
 
     /// The engine.
@@ -138,21 +187,19 @@ impl Node {
         self.wake_at_ms = None;
     }
 
-    /// Handles inputs without committing.
-    pub(crate) fn handle(&mut self, inputs: Vec<Input>, now_ms: u64) -> Vec<Output> {
+    /// Handles an input without committing.
+    pub(crate) fn handle(&mut self, input: Input, now_ms: u64) -> Vec<Output> {
         let mut out = Vec::new();
         let now = self.clock(now_ms);
         let Some(engine) = &mut self.engine else { return out };
-        for input in inputs {
-            let mut cx = Context {
-                now,
-                uptime: Uptime::from_millis(now_ms - self.started_ms),
-                rng: &mut self.rng,
-                store: &mut self.store,
-                out: &mut out,
-            };
-            engine.handle(&mut cx, input).expect("nothing a peer does breaks the store");
-        }
+        let mut cx = Context {
+            now,
+            uptime: Uptime::from_millis(now_ms - self.started_ms),
+            rng: &mut self.rng,
+            store: &mut self.store,
+            out: &mut out,
+        };
+        engine.handle(&mut cx, input).expect("nothing a peer does breaks the store");
         out
     }
 
@@ -164,33 +211,50 @@ impl Node {
 
     /// Entries that were committed since this was asked last, in the order of the store.
     pub(crate) fn new_rows(&mut self) -> Vec<EntryRow> {
-        let before: u64 = self.seen.values().sum();
+        let before: u64 = self.seen.values().map(|(count, _)| count).sum();
         let count = self.store.entry_count() as u64;
         assert!(count >= before, "{}: committed entries are gone", self.name);
         let mut rows = Vec::new();
         if count == before {
             return rows;
         }
-        for (log, author) in (0..NUMBERS).flat_map(|log| (0..8).map(move |author| (log, author))) {
+        for (log, author) in (0..NUMBERS).flat_map(|log| (0..24).map(move |author| (log, author))) {
             let seen = self.seen.entry((u32::from(log), author)).or_default();
             let from = Place {
                 log: LogNumber(u32::from(log)),
                 author: AuthorNumber(author),
-                seq: *seen + 1,
+                seq: seen.1 + 1,
             };
             let new = self.store.chain(from, usize::MAX).expect("memory can be read");
-            *seen += new.len() as u64;
+            seen.0 += new.len() as u64;
+            seen.1 = new.last().map_or(seen.1, |row| row.place.seq);
             rows.extend(new);
         }
         rows.sort_by_key(|row| row.position);
-        let after: u64 = self.seen.values().sum();
+        let after: u64 = self.seen.values().map(|(count, _)| count).sum();
         assert_eq!(after, count, "{}: entries beyond the numbers looked at", self.name);
         rows
     }
 
+    /// How many entries are stored beside those of the self log.
+    pub fn talk_count(&self) -> usize {
+        let own = LogId::own(self.account);
+        let rows = self.all_rows();
+        let log = |row: &EntryRow| Signed::<Entry>::decode(&row.envelope).map(|e| e.claim().log);
+        rows.iter().filter(|row| log(row) != Ok(own)).count()
+    }
+
+    /// How many texts are stored.
+    pub fn bodies(&self) -> usize {
+        let rows = self.all_rows();
+        let kind = |row: &EntryRow| Signed::<Entry>::decode(&row.envelope).map(|e| e.claim().kind);
+        let text = |row: &&EntryRow| kind(row) == Ok(EntryKind::TEXT) && row.body.bytes().is_some();
+        rows.iter().filter(text).count()
+    }
+
     /// How many logs have entries, at least one.
     pub(crate) fn store_logs(&self) -> usize {
-        let logs = self.seen.iter().filter(|((_, author), count)| *author == 0 && **count > 0);
+        let logs = self.seen.iter().filter(|((_, author), (count, _))| *author == 0 && *count > 0);
         logs.count() + 1
     }
 

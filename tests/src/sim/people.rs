@@ -1,12 +1,11 @@
 //! Who takes part? People with keys that follow from the seed, and their devices.
 
-use core::ops::Range;
-
 use kith_common::{
-    account::{Account, DeviceAck, DeviceAdd},
+    account::{Account, acknowledge},
     crypto,
-    envelope::sign,
+    ids::DeviceId,
     keys::SigningKey,
+    limits::{ADDITIONS_PER_INVITER_MAX, SETTLED_DEVICES_MAX},
     share::ContactCard,
 };
 
@@ -45,6 +44,31 @@ pub(crate) fn node_at(address: &str) -> Option<usize> {
     address.strip_prefix("sim:")?.parse().ok()
 }
 
+/// The account with one more device: the first one takes in whom it may, what they are is settled
+/// when no more would count, and at last every settled device takes in one.
+fn grown(account: Account, device: usize, key: &impl Fn(Role) -> SigningKey) -> Account {
+    let account = if [1 + ADDITIONS_PER_INVITER_MAX, SETTLED_DEVICES_MAX].contains(&device) {
+        settled(account, key)
+    } else {
+        account
+    };
+    let inviter = key(Role::Authority(device.saturating_sub(SETTLED_DEVICES_MAX)));
+    let authority = *key(Role::Authority(device)).public();
+    let device = key(Role::Device(device));
+    let ack = acknowledge(&device, *inviter.public(), authority, [1; 32], account.id());
+    let add = account.add_device(&inviter, &ack).expect("the inviter is settled");
+    account.join(&[add]).expect("one more fits")
+}
+
+fn settled(account: Account, key: &impl Fn(Role) -> SigningKey) -> Account {
+    let list: Vec<DeviceId> = account.devices().collect();
+    let mut signed = Vec::new();
+    for device in 0..SETTLED_DEVICES_MAX {
+        signed.extend(account.checkpoint(&key(Role::Authority(device)), &list));
+    }
+    account.join(&signed).expect("some more fit")
+}
+
 /// A person with one account on some devices.
 #[derive(Debug, Clone)]
 pub struct Person {
@@ -53,8 +77,9 @@ pub struct Person {
     /// The account, with all its devices.
     pub account: Account,
     /// The person's devices among the nodes.
-    pub nodes: Range<usize>,
+    pub nodes: Vec<usize>,
     pub(crate) seed: u64,
+    number: usize,
 }
 
 impl Person {
@@ -65,22 +90,43 @@ impl Person {
     pub fn new(seed: u64, number: usize, name: &str, devices: usize, first_node: usize) -> Self {
         let key = |role| key(seed, number, role);
         let (recovery, first) = (key(Role::Recovery), key(Role::Authority(0)));
-        let account = Account::create(&recovery, &key(Role::Device(0)), &first, [0; 32]);
-        let mut proof = account.proof().to_vec();
+        let mut account = Account::create(&recovery, &key(Role::Device(0)), &first, [0; 32]);
         for device in 1..devices {
-            let ack = DeviceAck {
-                inviter: *first.public(),
-                authority: *key(Role::Authority(device)).public(),
-                nonce: [1; 32],
-                account: Some(account.id()),
-            };
-            let device = sign(&key(Role::Device(device)), ack).into_bytes();
-            let add = DeviceAdd { account: account.id(), previous: vec![], device };
-            proof.push(sign(&first, add).into_bytes());
+            account = grown(account, device, &key);
         }
-        let account = Account::fold(&proof).expect("the proof holds");
         assert_eq!(account.devices().len(), devices);
-        Self { name: name.to_owned(), account, nodes: first_node..first_node + devices, seed }
+        Self {
+            name: name.to_owned(),
+            account,
+            nodes: (first_node..first_node + devices).collect(),
+            seed,
+            number,
+        }
+    }
+
+    /// The authority key of a device, for those who know the passphrase.
+    pub fn authority(&self, device: usize) -> SigningKey {
+        key(self.seed, self.number, Role::Authority(device))
+    }
+
+    /// The recovery key, for those who have the words.
+    pub fn recovery(&self) -> SigningKey {
+        key(self.seed, self.number, Role::Recovery)
+    }
+
+    /// The account with all devices settled.
+    pub fn settle(&mut self) {
+        let (seed, number) = (self.seed, self.number);
+        let account = std::mem::replace(
+            &mut self.account,
+            Account::create(
+                &key(seed, number, Role::Recovery),
+                &key(seed, number, Role::Device(0)),
+                &key(seed, number, Role::Authority(0)),
+                [0; 32],
+            ),
+        );
+        self.account = settled(account, &|role| key(seed, number, role));
     }
 
     /// What the person hands to others: the account and the addresses of all devices.
@@ -88,7 +134,7 @@ impl Person {
         ContactCard {
             account: self.account.clone(),
             name: self.name.clone(),
-            addresses: self.nodes.clone().map(address).collect(),
+            addresses: self.nodes.iter().copied().map(address).collect(),
         }
     }
 }

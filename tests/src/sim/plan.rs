@@ -64,10 +64,8 @@ impl Plan {
     fn gather(&mut self, world: &mut World) {
         world.weather = self.weather();
         let people = 2 + self.one_of(0..3);
-        // Devices of one account do not meet each other yet, and a node is content once it has
-        // reached one device of a contact: of two people who talk, one has a single device.
-        for (number, name) in NAMES[..people].iter().enumerate() {
-            let devices = if number == 0 { self.pick(&[1, 1, 1, 2, 3]) } else { 1 };
+        for name in &NAMES[..people] {
+            let devices = self.pick(&[1, 1, 2, 3]);
             world.person(name, devices);
         }
         for node in 0..world.nodes.len() {
@@ -79,6 +77,9 @@ impl Plan {
             self.mallory = Some(mallory);
         }
         world.run_ms(10);
+        for person in 0..world.people.len() {
+            world.tell_own_places(person);
+        }
         let everybody = world.people.len();
         for one in 1..everybody {
             let other = self.one_of(0..one);
@@ -96,10 +97,15 @@ impl Plan {
     /// Both ask, or one asks and the other has yet to answer.
     fn introduce(&mut self, world: &mut World, one: usize, other: usize) {
         world.befriend_later(one, other);
-        let single = world.people[one].nodes.len() == 1 && world.people[other].nodes.len() == 1;
-        world.ask(one, other);
-        if !single || self.below(2) == 0 {
-            world.ask(other, one);
+        for (one, other) in [(one, other), (other, one)] {
+            match self.below(3) {
+                0 => world.ask(one, other),
+                1 => {
+                    let node = self.pick(&world.people[one].nodes.clone());
+                    world.add_contact(node, other);
+                }
+                _ => {}
+            }
         }
     }
 
@@ -148,7 +154,7 @@ impl Plan {
                 let Some(mallory) = self.mallory else { return };
                 for _ in 0..=self.below(4) {
                     let trick = self.pick(&Trick::ALL);
-                    world.misbehave(world.people[mallory].nodes.start, trick);
+                    world.misbehave(world.people[mallory].nodes[0], trick);
                 }
             }
         }

@@ -3,19 +3,20 @@
 use kith_common::{
     entry::{EntryKind, Text},
     ids::{AccountId, EntryId, LogId},
-    limits::{ADDRESSES_MAX, BODY_SALT_BYTES, GREETING_BYTES_MAX, TEXT_BYTES_MAX},
+    limits::{ADDRESSES_MAX, GREETING_BYTES_MAX, TEXT_BYTES_MAX},
+    own::{Own, Setting},
     share::{ContactCard, SharedId},
 };
 
 use super::{Answer, Command, CommandError, Context, Engine, Event, LinkId, Output};
 use crate::{
-    contacts::{Contact, Status, Validity, tidy_name},
+    contacts::{Contact, Status},
     limits::{CONTACTS_MAX, KNOWN_DEVICES_MAX},
-    log::Draft,
+    names::chosen_name,
     store::StoreError,
 };
 
-type Outcome = Result<Result<Answer, CommandError>, StoreError>;
+pub(super) type Outcome = Result<Result<Answer, CommandError>, StoreError>;
 
 impl Engine {
     pub(super) fn command(&mut self, cx: &mut Context<'_>, command: Command) -> Outcome {
@@ -28,7 +29,42 @@ impl Engine {
             Command::Rename(account, name) => self.rename(cx, account, &name),
             Command::Send { to, text, reply_to } => self.send(cx, to, text, reply_to),
             Command::MarkRead(account) => self.mark_read(cx, account),
-            Command::SetReadReceipts(on) => self.set_read_receipts(cx, on),
+            Command::SetReadReceipts(on) => self.set(cx, Setting::ReadReceipts(on)),
+            Command::SetName(name) => match chosen_name(&name) {
+                Ok(name) => self.set(cx, Setting::Name(name)),
+                Err(error) => Ok(Err(error.into())),
+            },
+            Command::KeepDraft { to, text } => self.keep_draft(cx, to, &text),
+            command => self.device_command(cx, command),
+        }
+    }
+
+    /// What concerns our own devices.
+    fn device_command(&mut self, cx: &mut Context<'_>, command: Command) -> Outcome {
+        match command {
+            Command::LinkDevice => self.link_device(cx),
+            Command::CloseLinking => {
+                self.close_linking(cx);
+                Ok(Ok(Answer::Done))
+            }
+            Command::LookForOwn(addresses) => {
+                self.look_for_own(cx, addresses)?;
+                Ok(Ok(Answer::Done))
+            }
+            Command::ConfirmDevice { check, authority } => {
+                self.confirm_device(cx, &check, &authority)
+            }
+            Command::Settle { devices, authority } => self.settle_devices(cx, &devices, &authority),
+            Command::RenameDevice(device, name) => self.rename_device(cx, device, &name),
+            Command::Untrust { device, why, since, authority } => {
+                self.untrust(cx, (device, why), since, &authority)
+            }
+            Command::Recover { recovery, keep, since } => self.recover(cx, &recovery, &keep, since),
+            Command::Delete { with, entries } => self.delete(cx, with, &entries),
+            Command::Clear { with, before, at_once, authority } => {
+                self.clear(cx, with, before, at_once, &authority)
+            }
+            _ => Ok(Err(CommandError::Failed("the command is of another kind"))),
         }
     }
 
@@ -41,12 +77,13 @@ impl Engine {
     ) -> Outcome {
         let account = card.account.id();
         if account == self.me.account.id() {
-            return Ok(Err(CommandError::OwnLink));
+            return self.add_own(cx, card);
         }
         if let Some(found) = self.contacts.find(account) {
             return match found.status {
                 Status::Pending => self.accept(cx, account),
                 Status::Blocked => Ok(Err(CommandError::IsBlocked(found.name.clone()))),
+                Status::Removed => Ok(Err(CommandError::UnknownContact)),
                 Status::Requested | Status::Contact => {
                     self.refresh(cx, card)?;
                     let name = self.contacts.find(account).map(|contact| contact.name.clone());
@@ -60,16 +97,18 @@ impl Engine {
         if !self.contacts.has_room_for(&card.account) {
             return Ok(Err(CommandError::TooManyDevices(KNOWN_DEVICES_MAX)));
         }
-        let name = self.contacts.free_name(name.as_deref().unwrap_or(&card.name), account);
+        let name = match name.as_deref().map(chosen_name).transpose() {
+            Ok(name) => self.contacts.free_name(name.as_ref().unwrap_or(&card.name), account),
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let known = self.contacts.find_any(account).cloned();
+        let fresh = Contact::new(card.account.clone(), String::new(), Status::Requested);
         let contact = Contact {
-            account: card.account,
             name,
             status: Status::Requested,
-            validity: Validity::Unvalidated,
             greeting: shortened(greeting),
-            addresses: card.addresses,
-            before_block: None,
-            request_number: None,
+            hints: card.addresses,
+            ..known.unwrap_or(fresh)
         };
         self.keep_contact(cx, contact)?;
         self.open_conversation(cx, account)?;
@@ -78,16 +117,32 @@ impl Engine {
         Ok(Ok(Answer::Contact(account)))
     }
 
+    /// Our own link: it says where our other devices may be.
+    fn add_own(&mut self, cx: &mut Context<'_>, card: ContactCard) -> Outcome {
+        self.learn(cx, &card.account)?;
+        if self.me.account.devices().len() < 2 {
+            return Ok(Err(CommandError::OwnLink));
+        }
+        self.own_hints = card.addresses;
+        self.save_own_account(cx)?;
+        self.reach(cx.uptime, card.account.id());
+        Ok(Ok(Answer::Contact(card.account.id())))
+    }
+
     /// A link that came again may know better addresses.
     fn refresh(&mut self, cx: &mut Context<'_>, card: ContactCard) -> Result<(), StoreError> {
         let Some(contact) = self.contacts.find(card.account.id()) else { return Ok(()) };
         let mut contact = contact.clone();
-        let old = std::mem::take(&mut contact.addresses);
-        contact.addresses = card.addresses;
+        let old = std::mem::take(&mut contact.hints);
+        contact.hints = card.addresses;
         for address in old {
-            if contact.addresses.len() < ADDRESSES_MAX && !contact.addresses.contains(&address) {
-                contact.addresses.push(address);
+            if contact.hints.len() < ADDRESSES_MAX && !contact.hints.contains(&address) {
+                contact.hints.push(address);
             }
+        }
+        self.learn(cx, &card.account)?;
+        if let Some(known) = self.contacts.find(contact.account.id()) {
+            contact.account = known.account.clone();
         }
         let account = contact.account.id();
         self.keep_contact(cx, contact)?;
@@ -99,8 +154,10 @@ impl Engine {
         let Some(contact) = self.contacts.find(account) else {
             return Ok(Err(CommandError::UnknownContact));
         };
-        if contact.status != Status::Pending {
-            return Ok(Err(CommandError::NotPending(contact.name.clone())));
+        match contact.status {
+            Status::Pending => {}
+            Status::Blocked => return Ok(Err(CommandError::IsBlocked(contact.name.clone()))),
+            _ => return Ok(Err(CommandError::NotPending(contact.name.clone()))),
         }
         self.set_status(cx, account, Status::Contact)
     }
@@ -142,7 +199,7 @@ impl Engine {
         Ok(Ok(Answer::Contact(account)))
     }
 
-    fn cut_off(&mut self, cx: &mut Context<'_>, account: AccountId) {
+    pub(super) fn cut_off(&mut self, cx: &mut Context<'_>, account: AccountId) {
         self.dialers.remove(&account);
         let theirs = |link: &crate::session::Link| {
             let recognised = link.recognised.and_then(|device| self.contacts.account_of(device));
@@ -171,11 +228,17 @@ impl Engine {
         account: AccountId,
     ) -> Result<(), StoreError> {
         let Some(contact) = self.contacts.find(account) else { return Ok(()) };
+        let contact = contact.clone();
         let shared = SharedId::of(&contact.account);
         self.cut_off(cx, account);
-        self.contacts.forget(cx.store, account)?;
+        if contact.words.are_there() {
+            let hints = Vec::new();
+            self.keep_contact(cx, Contact { status: Status::Removed, hints, ..contact })?;
+        } else {
+            self.contacts.forget(cx.store, account)?;
+            self.conversations.remove(&LogId::direct(self.me.account.id(), account));
+        }
         self.refresh_recognition();
-        self.conversations.remove(&LogId::direct(self.me.account.id(), account));
         cx.out.push(Output::Event(Event::ContactRemoved(shared)));
         Ok(())
     }
@@ -184,10 +247,10 @@ impl Engine {
         let Some(contact) = self.contacts.find(account) else {
             return Ok(Err(CommandError::UnknownContact));
         };
-        if name.trim().is_empty() {
-            return Ok(Err(CommandError::EmptyName));
-        }
-        let name = self.contacts.free_name(&tidy_name(name), account);
+        let name = match chosen_name(name) {
+            Ok(name) => self.contacts.free_name(&name, account),
+            Err(error) => return Ok(Err(error.into())),
+        };
         let contact = Contact { name, ..contact.clone() };
         self.keep_contact(cx, contact)?;
         Ok(Ok(Answer::Contact(account)))
@@ -204,7 +267,7 @@ impl Engine {
             return Ok(Err(error));
         }
         let log = LogId::direct(self.me.account.id(), to);
-        let Some(conversation) = self.conversations.get_mut(&log) else {
+        let Some(conversation) = self.conversations.get(&log) else {
             return Ok(Err(CommandError::UnknownContact));
         };
         if let Some(reply_to) = reply_to
@@ -212,28 +275,28 @@ impl Engine {
         {
             return Ok(Err(CommandError::UnknownReply));
         }
-        let mut salt = [0; BODY_SALT_BYTES];
-        cx.rng.fill_bytes(&mut salt);
-        let draft = Draft {
-            account: self.me.account.id(),
-            account_head: self.me.account.head(),
-            kind: EntryKind::TEXT,
-            body: Text { text, reply_to }.encode(salt),
-        };
-        let (place, id) = conversation.log.write(&self.me.device, cx.now, draft, cx.store)?;
-        self.touched.insert(log);
+        let body = Text { text, reply_to };
+        let (place, position) =
+            self.write_entry(cx, log, EntryKind::TEXT, |salt| body.encode(salt))?;
+        let id = position.id;
         cx.out.push(Output::Event(Event::Entry { with: to, place }));
         Ok(Ok(Answer::Sent(id)))
     }
 
     fn may_send(&self, to: AccountId, text: &str) -> Result<(), CommandError> {
+        if !self.belongs() {
+            return Err(CommandError::NotStanding(
+                "this device does not speak for the account: see `kith account show`",
+            ));
+        }
         let contact = self.contacts.find(to).ok_or(CommandError::UnknownContact)?;
         match contact.status {
             Status::Blocked => return Err(CommandError::IsBlocked(contact.name.clone())),
+            Status::Removed => return Err(CommandError::UnknownContact),
             Status::Pending => return Err(CommandError::AcceptFirst(contact.name.clone())),
             Status::Requested | Status::Contact => {}
         }
-        if text.is_empty() {
+        if text.trim().is_empty() {
             return Err(CommandError::EmptyText);
         }
         if text.len() > TEXT_BYTES_MAX {
@@ -252,14 +315,32 @@ impl Engine {
             if self.profile.read_receipts {
                 conversation.owe_frontier(cx.uptime);
             }
+            conversation.owe_read_note(cx.uptime);
             cx.out.push(Output::Event(Event::Contact(account)));
         }
         Ok(Ok(Answer::Done))
     }
 
-    fn set_read_receipts(&mut self, cx: &mut Context<'_>, on: bool) -> Outcome {
-        self.profile.read_receipts = on;
+    fn set(&mut self, cx: &mut Context<'_>, setting: Setting) -> Outcome {
+        let position = self.tell(cx, &Own::Setting(setting.clone()))?;
+        self.profile.take_setting(&setting, position);
         self.profile.save(cx.store)?;
+        cx.out.push(Output::Event(Event::Account));
+        Ok(Ok(Answer::Done))
+    }
+
+    fn keep_draft(&mut self, cx: &mut Context<'_>, to: AccountId, text: &str) -> Outcome {
+        let log = LogId::direct(self.me.account.id(), to);
+        if !self.conversations.contains_key(&log) {
+            return Ok(Err(CommandError::UnknownContact));
+        }
+        if text.len() > TEXT_BYTES_MAX {
+            return Ok(Err(CommandError::TextTooLong { found: text.len(), limit: TEXT_BYTES_MAX }));
+        }
+        if self.draft(to).unwrap_or_default() != text {
+            let position = self.tell(cx, &Own::Draft { log, text: text.to_owned() })?;
+            self.hear_draft(cx, log, text, position)?;
+        }
         Ok(Ok(Answer::Done))
     }
 }

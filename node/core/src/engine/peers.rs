@@ -1,24 +1,21 @@
-//! What happens when another node says something?
+//! Who is at the other end? Hellos, certificates and contact requests (spec 05).
+
+use std::collections::BTreeMap;
 
 use kith_common::{
     account::Account,
-    entry::Mark,
-    envelope::Signed,
-    frame::{CarriedEntry, Frame},
-    frontier::Frontier,
+    frame::Frame,
     ids::{AccountId, DeviceId, LogId},
+    limits::FRAME_HINTS_MAX,
 };
 
-use super::{Context, Engine, Event, LinkId, Output, mark_of};
+use super::{Context, Engine, Event, LinkId, Output, accounts::with};
 use crate::{
-    contacts::{Contact, Status, Validity},
-    delivery::reached,
-    limits::REQUESTS_PER_LINK_MAX,
-    log::Evidence,
+    contacts::{Contact, Status},
+    limits::{KNOWN_DEVICES_MAX, REQUESTS_PER_LINK_MAX},
     refusal::Refusal,
     session::{Introduction, Link, Session},
     store::StoreError,
-    sync::Outgoing,
     warnings::Warning,
 };
 
@@ -33,55 +30,130 @@ impl Engine {
         match Frame::decode(bytes) {
             Err(error) => self.refuse(cx, id, error.into()),
             Ok(None) => {}
-            Ok(Some(Frame::Hello { .. } | Frame::Request { .. })) if !link.may_introduce() => {
+            Ok(Some(frame)) if introduces(&frame, link) && !link.may_introduce() => {
                 self.refuse(cx, id, Refusal::TooManyIntroductions);
             }
-            Ok(Some(Frame::Hello { tags })) => {
-                link.keep_tags(tags);
+            Ok(Some(frame)) => self.take_frame(cx, id, frame)?,
+        }
+        Ok(())
+    }
+
+    fn take_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: LinkId,
+        frame: Frame,
+    ) -> Result<(), StoreError> {
+        match frame {
+            Frame::Hello { tags } => {
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.keep_tags(tags);
+                }
                 self.identify(cx, id);
             }
-            Ok(Some(Frame::Certificate { cert, proof, addresses })) => {
+            Frame::Certificate { cert, proof, addresses } => {
                 self.certificate(cx, id, &cert, &proof, addresses)?;
             }
-            Ok(Some(Frame::Request { sealed })) => self.request(cx, id, &sealed)?,
-            Ok(Some(Frame::Frontiers { ask, frontiers })) => {
-                self.frontiers(cx, id, ask, &frontiers)?;
-            }
-            Ok(Some(Frame::Entries { log, entries })) => self.entries(cx, id, log, entries)?,
+            Frame::Request { sealed } => self.request(cx, id, &sealed)?,
+            Frame::Frontiers { ask, frontiers } => self.frontiers(cx, id, ask, &frontiers)?,
+            Frame::Entries { log, entries } => self.entries(cx, id, log, entries)?,
+            Frame::Accounts { proofs } => self.accounts(cx, id, &proofs)?,
+            Frame::AccountHeads { heads } => self.heads(cx, id, &heads),
+            Frame::Want { log, entries } => self.wanted(cx, id, log, &entries)?,
+            Frame::Join { sealed } => self.join(cx, id, &sealed),
+            Frame::Accept { sealed } => self.link_accept(cx, id, &sealed),
+            // An offer is for a device that has no engine yet.
+            Frame::Offer { .. } => self.refuse(cx, id, Refusal::RequestNotForUs),
+            Frame::Hints { devices } => self.hints(cx, id, devices)?,
         }
         Ok(())
     }
 
     /// Shows who we are if we recognise the other end; else asks it whether it is somebody whose
-    /// contact we want to be.
+    /// contact we want to be, or who does not know this device yet.
     pub(super) fn identify(&mut self, cx: &mut Context<'_>, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        if link.recognise(&self.recognition).is_some() {
+        let Some(device) = link.recognise(&self.recognition) else {
+            if !link.requests_sent {
+                link.requests_sent = true;
+                self.send_requests(cx, id);
+            }
+            return;
+        };
+        let Some((account, stands)) = self.owner(device) else { return };
+        if stands && self.belongs() {
+            let Some(link) = self.links.get(&id) else { return };
             let certificate = link.certificate(&self.me, &self.addresses, cx.now);
             cx.out.push(Output::Send { link: id, bytes: certificate.encode() });
-        } else if !link.requests_sent {
-            link.requests_sent = true;
-            self.send_requests(cx, id);
+        } else {
+            // One of us is out or disputed: no more than what proves it.
+            let own = self.me.account.id();
+            let mut proofs = self.proofs_of(account);
+            if account != own && !self.belongs() {
+                proofs.extend(self.proofs_of(own));
+            }
+            let bytes = Frame::Accounts { proofs }.encode();
+            cx.out.push(Output::Send { link: id, bytes });
         }
+    }
+
+    /// Whose device this is or was, and whether it speaks for the account now.
+    fn owner(&self, device: DeviceId) -> Option<(AccountId, bool)> {
+        let own = (&self.me.account, &self.own_bygone);
+        let theirs = self.contacts.known().map(|contact| (&contact.account, &contact.bygone));
+        std::iter::once(own)
+            .chain(theirs)
+            .find(|(account, bygone)| account.standing(device).is_some() || bygone.has(device))
+            .map(|(account, _)| (account.id(), account.has(device)))
+    }
+
+    /// What somebody says of accounts, on a link whose other end was recognised.
+    fn accounts(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: LinkId,
+        proofs: &[Vec<Box<[u8]>>],
+    ) -> Result<(), StoreError> {
+        let known =
+            self.links.get(&id).is_some_and(|l| l.session.is_some() || l.recognised.is_some());
+        if !known {
+            self.refuse(cx, id, Refusal::NoSession);
+            return Ok(());
+        }
+        self.learn_accounts(cx, proofs)
     }
 
     fn send_requests(&self, cx: &mut Context<'_>, id: LinkId) {
         let Some(link) = self.links.get(&id) else { return };
-        let wanted = self.contacts.iter().filter(|contact| contact.status == Status::Requested);
-        let to = wanted
-            .flat_map(|contact| contact.account.devices().map(move |device| (contact, device)));
-        let mut to: Vec<_> = to.collect();
+        if !self.belongs() {
+            return;
+        }
+        let wanted = |contact: &&Contact| match contact.status {
+            Status::Requested => true,
+            Status::Contact => !contact.met,
+            Status::Pending | Status::Blocked | Status::Removed => false,
+        };
+        let mut to: Vec<(AccountId, DeviceId, &str)> = Vec::new();
+        for contact in self.contacts.iter().filter(wanted) {
+            let greeting = contact.greeting.as_str();
+            let id = contact.account.id();
+            to.extend(contact.account.devices().map(|device| (id, device, greeting)));
+        }
+        if !self.own_met {
+            let own = self.me.account.id();
+            let others = self.me.account.devices().filter(|d| *d != self.me.device.device());
+            to.extend(others.map(|device| (own, device, "")));
+        }
         // More than one link may carry: each begins somewhere else, so that all get their turn.
         let begin = usize::try_from(cx.rng.next_u32()).unwrap_or(0) % to.len().max(1);
         to.rotate_left(begin);
-        for (contact, device) in to.into_iter().take(REQUESTS_PER_LINK_MAX) {
+        for (account, device, greeting) in to.into_iter().take(REQUESTS_PER_LINK_MAX) {
             let introduction = Introduction {
                 name: self.profile.name.clone(),
-                greeting: contact.greeting.clone(),
+                greeting: greeting.to_owned(),
                 addresses: self.addresses.clone(),
             };
-            let to = (contact.account.id(), device);
-            if let Some(request) = link.request(&self.me, to, introduction, cx.rng) {
+            if let Some(request) = link.request(&self.me, (account, device), introduction, cx.rng) {
                 cx.out.push(Output::Send { link: id, bytes: request.encode() });
             }
         }
@@ -95,11 +167,8 @@ impl Engine {
         proof: &[Box<[u8]>],
         addresses: Vec<String>,
     ) -> Result<(), StoreError> {
-        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
-        if link.session.is_some() {
-            return Ok(());
-        }
-        let (device, account) = match link.check_certificate(cert, proof, cx.now) {
+        let Some(link) = self.links.get(&id) else { return Ok(()) };
+        let (device, said) = match link.check_certificate(cert, proof, cx.now) {
             Ok(proven) => proven,
             Err(refusal) => {
                 if let (Refusal::ClocksApart { days }, Some(device)) = (refusal, link.recognised) {
@@ -109,43 +178,161 @@ impl Engine {
                 return Ok(());
             }
         };
-        let account_id = account.id();
-        let known = self.contacts.find(account_id).filter(|contact| contact.status.is_known());
-        let Some(contact) = known.cloned() else {
+        let account = said.id();
+        if let Some(session) = link.session {
+            // It says where it is now.
+            let same = session == Session { account, device };
+            return if same { self.meet(cx, account, device, addresses) } else { Ok(()) };
+        }
+        let own = account == self.me.account.id();
+        if !own && !self.contacts.find(account).is_some_and(|c| c.status.is_known()) {
             self.refuse(cx, id, Refusal::Certificate);
             return Ok(());
-        };
-        link.session = Some(Session { account: account_id, device });
-        self.meet(cx, device, contact, account, addresses)?;
-        self.begin_sync(cx, id, account_id)
+        }
+        self.learn(cx, &said)?;
+        let Some(known) = self.account(account) else { return Ok(()) };
+        let fits = own || self.contacts.has_room_for(&with(known, said.proof()));
+        let older = self.proofs_of(account).len() > 1;
+        if (known.head() != said.head() || older) && fits {
+            // They do not know all of their own account.
+            let proofs = self.proofs_of(account);
+            cx.out.push(Output::Send { link: id, bytes: Frame::Accounts { proofs }.encode() });
+        }
+        if !known.has(device) || !self.belongs() {
+            self.refuse(cx, id, Refusal::Certificate);
+            return Ok(());
+        }
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        link.session = Some(Session { account, device });
+        self.warn(cx, device, (!fits).then_some(Warning::TooManyDevices));
+        self.meet(cx, account, device, addresses)?;
+        self.begin_sync(cx, id, account)
     }
 
-    /// A contact's device is there: it recognised us, so the person has agreed.
+    /// A device is there that knows us: the person behind it has agreed.
     fn meet(
         &mut self,
         cx: &mut Context<'_>,
+        account: AccountId,
         device: DeviceId,
-        contact: Contact,
-        account: Account,
         addresses: Vec<String>,
     ) -> Result<(), StoreError> {
-        let mut proof = contact.account.proof().to_vec();
-        proof.extend(account.proof().iter().skip(1).cloned());
-        let mut account = Account::fold(&proof).unwrap_or_else(|_| contact.account.clone());
-        let fits = self.contacts.has_room_for(&account);
-        if !fits {
-            self.refusals.count(Refusal::DevicesFull);
-            account = contact.account.clone();
+        let news = vec![(device, addresses.clone())];
+        if account == self.me.account.id() {
+            self.own_met = true;
+            if !addresses.is_empty() && self.own_places.get(&device) != Some(&addresses) {
+                self.own_places.insert(device, addresses);
+                self.save_own_account(cx)?;
+            }
+            cx.out.push(Output::Event(Event::Account));
+        } else if let Some(contact) = self.contacts.find(account).cloned() {
+            let mut met = Contact { status: Status::Contact, met: true, ..contact.clone() };
+            met.addresses.retain(|device, _| met.account.has(*device));
+            if !addresses.is_empty() {
+                met.addresses.insert(device, addresses);
+            }
+            if met == contact {
+                cx.out.push(Output::Event(Event::Contact(account)));
+            } else {
+                self.keep_contact(cx, met)?;
+            }
         }
-        self.warn(cx, device, (!fits).then_some(Warning::TooManyDevices));
-        let addresses = if addresses.is_empty() { contact.addresses.clone() } else { addresses };
-        let met = Contact { account, addresses, status: Status::Contact, ..contact.clone() };
-        self.dialers.remove(&met.account.id());
-        if met == contact {
-            cx.out.push(Output::Event(Event::Contact(met.account.id())));
-            Ok(())
-        } else {
-            self.keep_contact(cx, met)
+        self.hint(cx, news);
+        self.reach(cx.uptime, account);
+        Ok(())
+    }
+
+    /// We can be reached elsewhere than before: everybody on a session learns it.
+    pub(super) fn tell_addresses(&self, cx: &mut Context<'_>) {
+        for (id, link) in &self.links {
+            if link.session.is_some() {
+                let certificate = link.certificate(&self.me, &self.addresses, cx.now);
+                cx.out.push(Output::Send { link: *id, bytes: certificate.encode() });
+            }
+        }
+    }
+
+    /// Tells our other devices where somebody was reached.
+    fn hint(&self, cx: &mut Context<'_>, devices: Vec<(DeviceId, Vec<String>)>) {
+        let own = self.me.account.id();
+        let news = devices.into_iter().filter(|(_, addresses)| !addresses.is_empty());
+        let devices: Vec<(DeviceId, Vec<String>)> = news.collect();
+        if devices.is_empty() {
+            return;
+        }
+        let bytes = Frame::Hints { devices }.encode();
+        for (id, link) in &self.links {
+            if link.session.is_some_and(|session| session.account == own) {
+                cx.out.push(Output::Send { link: *id, bytes: bytes.clone() });
+            }
+        }
+    }
+
+    /// Everything we know of where others are, for a device of ours.
+    pub(super) fn send_hints(&self, cx: &mut Context<'_>, link: LinkId) {
+        let mut devices: Vec<(DeviceId, Vec<String>)> =
+            self.own_places.clone().into_iter().collect();
+        for contact in self.contacts.known() {
+            devices.extend(contact.addresses.clone());
+            // What came with a link may lead to any of them.
+            if contact.addresses.is_empty() && !contact.hints.is_empty() {
+                let first = contact.account.devices().next();
+                devices.extend(first.map(|device| (device, contact.hints.clone())));
+            }
+        }
+        for part in devices.chunks(FRAME_HINTS_MAX) {
+            let bytes = Frame::Hints { devices: part.to_vec() }.encode();
+            cx.out.push(Output::Send { link, bytes });
+        }
+    }
+
+    /// Another device of ours says where others are.
+    fn hints(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: LinkId,
+        devices: Vec<(DeviceId, Vec<String>)>,
+    ) -> Result<(), StoreError> {
+        let own = self.me.account.id();
+        let session = self.links.get(&id).and_then(|link| link.session);
+        if session.is_none_or(|session| session.account != own) {
+            self.refuse(cx, id, Refusal::NoSession);
+            return Ok(());
+        }
+        let mut by_contact: BTreeMap<AccountId, Vec<(DeviceId, Vec<String>)>> = BTreeMap::new();
+        for (device, addresses) in devices {
+            if device == self.me.device.device() || addresses.is_empty() {
+                continue;
+            }
+            if self.me.account.has(device) {
+                self.own_places.entry(device).or_insert(addresses);
+            } else if let Some(account) = self.contacts.account_of(device) {
+                by_contact.entry(account).or_default().push((device, addresses));
+            } else if self.hinted.len() < KNOWN_DEVICES_MAX {
+                self.hinted.insert(device, addresses);
+            }
+        }
+        for (account, news) in by_contact {
+            let Some(mut contact) = self.contacts.find(account).cloned() else { continue };
+            let before = contact.addresses.clone();
+            for (device, addresses) in news {
+                contact.addresses.entry(device).or_insert(addresses);
+            }
+            if contact.addresses != before {
+                self.store_contact(cx, contact)?;
+            }
+            self.reach(cx.uptime, account);
+        }
+        self.reach(cx.uptime, own);
+        Ok(())
+    }
+
+    /// What was said of a contact's devices before the contact was known.
+    pub(super) fn take_hints(&mut self, contact: &mut Contact) {
+        for device in contact.account.devices() {
+            if let Some(addresses) = self.hinted.remove(&device) {
+                contact.addresses.entry(device).or_insert(addresses);
+            }
         }
     }
 
@@ -155,20 +342,6 @@ impl Engine {
         if self.warnings.set(device, warning) {
             cx.out.push(Output::Event(Event::Contact(account)));
         }
-    }
-
-    fn begin_sync(
-        &mut self,
-        cx: &mut Context<'_>,
-        id: LinkId,
-        account: AccountId,
-    ) -> Result<(), StoreError> {
-        self.open_conversation(cx, account)?;
-        let log = LogId::direct(self.me.account.id(), account);
-        if let Some(link) = self.links.get_mut(&id) {
-            link.outgoing.insert(log, Outgoing::new(cx.uptime));
-        }
-        self.send_frontier(cx, log, Some(id), true)
     }
 
     fn request(
@@ -185,8 +358,13 @@ impl Engine {
                 return Ok(());
             }
         };
+        if account.id() == self.me.account.id() {
+            // A device of ours that this one did not know.
+            self.learn(cx, &account)?;
+            return Ok(());
+        }
         match self.contacts.find(account.id()) {
-            Some(known) => self.asked_again(cx, known.clone(), introduction),
+            Some(known) => self.asked_again(cx, &known.clone(), &account, introduction),
             None => self.asked(cx, id, account, introduction),
         }
     }
@@ -210,15 +388,13 @@ impl Engine {
             self.forget(cx, oldest)?;
         }
         let account_id = account.id();
+        let name = self.contacts.free_name(&introduction.name, account_id);
+        let number = self.contacts.next_request_number();
         let contact = Contact {
-            name: self.contacts.free_name(&introduction.name, account_id),
-            account,
-            status: Status::Pending,
-            validity: Validity::Unvalidated,
             greeting: introduction.greeting,
-            addresses: introduction.addresses,
-            before_block: None,
-            request_number: Some(self.contacts.next_request_number()),
+            hints: introduction.addresses,
+            request_number: Some(number),
+            ..Contact::new(account, name, Status::Pending)
         };
         self.keep_contact(cx, contact)?;
         self.open_conversation(cx, account_id)
@@ -227,198 +403,54 @@ impl Engine {
     fn asked_again(
         &mut self,
         cx: &mut Context<'_>,
-        known: Contact,
+        known: &Contact,
+        said: &Account,
         introduction: Introduction,
     ) -> Result<(), StoreError> {
+        if known.status == Status::Blocked {
+            return Ok(());
+        }
+        let id = said.id();
+        self.learn(cx, said)?;
+        let Some(known) = self.contacts.find(id).cloned() else { return Ok(()) };
         match known.status {
-            Status::Blocked => Ok(()),
             // Both asked: both agree.
             Status::Requested => {
                 self.keep_contact(cx, Contact { status: Status::Contact, ..known })?;
-                self.greet_again(cx);
-                Ok(())
             }
             Status::Pending | Status::Contact => {
-                let addresses = introduction.addresses;
-                if addresses.is_empty() || addresses == known.addresses {
-                    return Ok(());
-                }
-                self.keep_contact(cx, Contact { addresses, ..known })
-            }
-        }
-    }
-
-    fn frontiers(
-        &mut self,
-        cx: &mut Context<'_>,
-        id: LinkId,
-        ask: bool,
-        frontiers: &[Box<[u8]>],
-    ) -> Result<(), StoreError> {
-        if self.links.get(&id).is_none_or(|link| link.session.is_none()) {
-            self.refuse(cx, id, Refusal::NoSession);
-            return Ok(());
-        }
-        for envelope in frontiers {
-            if let Err(refusal) = self.frontier(cx, id, envelope)? {
-                self.refuse(cx, id, refusal);
-            }
-        }
-        if ask {
-            let logs: Vec<LogId> = self
-                .links
-                .get(&id)
-                .map(|link| link.outgoing.keys().copied().collect())
-                .unwrap_or_default();
-            for log in logs {
-                if let Some(conversation) = self.conversations.get_mut(&log) {
-                    conversation.owe_frontier(cx.uptime);
-                    self.touched.insert(log);
+                let hints = introduction.addresses;
+                if !hints.is_empty() && hints != known.hints {
+                    self.store_contact(cx, Contact { hints, ..known })?;
                 }
             }
+            Status::Blocked | Status::Removed => {}
         }
+        self.greet_again(cx);
         Ok(())
     }
 
-    /// One frontier: of the device at the other end, or handed on for another of its account.
-    fn frontier(
-        &mut self,
-        cx: &mut Context<'_>,
-        id: LinkId,
-        envelope: &[u8],
-    ) -> Result<Result<(), Refusal>, StoreError> {
-        let frontier = match Signed::<Frontier>::decode(envelope) {
-            Ok(signed) => match signed.verify() {
-                Ok(verified) => verified,
-                Err(_) => return Ok(Err(Refusal::Signature)),
-            },
-            Err(error) => return Ok(Err(error.into())),
-        };
-        let device = DeviceId::from_bytes(*frontier.signer());
-        let log = frontier.value().log;
-        let Some(link) = self.links.get_mut(&id) else { return Ok(Ok(())) };
-        let Some(conversation) = self.conversations.get_mut(&log) else {
-            return Ok(Err(Refusal::NotEntitled));
-        };
-        let Some(outgoing) = link.outgoing.get_mut(&log) else {
-            return Ok(Err(Refusal::NotEntitled));
-        };
-        let own = self.me.account.has(device);
-        if !own && self.contacts.account_of(device) != Some(conversation.with) {
-            return Ok(Err(Refusal::NotEntitled));
+    /// The logs that are shared with a device of this account.
+    pub(super) fn shared_logs(&self, account: AccountId) -> Vec<LogId> {
+        if account == self.me.account.id() {
+            // First what says whom we know.
+            let own = self.own_log();
+            let others = self.conversations.keys().filter(|log| **log != own);
+            std::iter::once(own).chain(others.copied()).collect()
+        } else {
+            vec![LogId::direct(self.me.account.id(), account)]
         }
-        for mark in frontier.value().received.iter().chain(&frontier.value().read) {
-            let unwritten = mark.device == self.me.device.device()
-                && mark.seq > conversation.log.last_seq(mark.device);
-            if unwritten || conversation.log.contradicts(mark, cx.store)? {
-                return self.contradiction(cx, log, device, mark, envelope);
-            }
-        }
-        if link.session.is_some_and(|session| session.device == device) {
-            outgoing.frontier(reached(&frontier.value().received), cx.uptime);
-            self.touched.insert(log);
-        }
-        self.deliver(cx, log, device, frontier.value(), envelope)?;
-        Ok(Ok(()))
     }
+}
 
-    /// A frontier names another entry than the one that is stored, or one of ours that was never
-    /// written: no tick may follow from it. If its signer speaks of its own
-    /// chain, it has signed two entries with one number: proof enough.
-    fn contradiction(
-        &mut self,
-        cx: &mut Context<'_>,
-        log: LogId,
-        device: DeviceId,
-        mark: &Mark,
-        envelope: &[u8],
-    ) -> Result<Result<(), Refusal>, StoreError> {
-        if mark.device == device
-            && let Some(stored) = self.stored_envelope(cx, log, mark)?
-        {
-            self.convict(cx, device, &Evidence(vec![envelope.into(), stored]))?;
-        }
-        Ok(Err(Refusal::Fork))
-    }
-
-    fn stored_envelope(
-        &self,
-        cx: &Context<'_>,
-        log: LogId,
-        mark: &Mark,
-    ) -> Result<Option<Box<[u8]>>, StoreError> {
-        let Some(conversation) = self.conversations.get(&log) else { return Ok(None) };
-        let author = conversation.log.authors().find(|(_, a)| a.device == mark.device);
-        let Some((author, _)) = author else { return Ok(None) };
-        let log = conversation.log.number();
-        let row = cx.store.entry(crate::store::Place { log, author, seq: mark.seq })?;
-        Ok(row.map(|row| row.envelope))
-    }
-
-    /// What a frontier proves about our own messages.
-    fn deliver(
-        &mut self,
-        cx: &mut Context<'_>,
-        log: LogId,
-        device: DeviceId,
-        frontier: &Frontier,
-        envelope: &[u8],
-    ) -> Result<(), StoreError> {
-        let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(()) };
-        let own = self.me.device.device();
-        let before = conversation
-            .receipt(device)
-            .map_or((0, 0), |receipt| (receipt.received(own), receipt.read(own)));
-        if !conversation.advance(cx.store, device, frontier, envelope)? {
-            return Ok(());
-        }
-        let after = conversation
-            .receipt(device)
-            .map_or((0, 0), |receipt| (receipt.received(own), receipt.read(own)));
-        let author = conversation.log.authors().find(|(_, author)| author.device == own);
-        if let Some((author, _)) = author
-            && after != before
-            && mark_of(&frontier.received, own).is_some()
-        {
-            let first = if after.1 > before.1 { before.1 } else { before.0 } + 1;
-            let seqs = (first, after.0.max(after.1));
-            cx.out.push(Output::Event(Event::Delivery { with: conversation.with, author, seqs }));
-        }
-        Ok(())
-    }
-
-    fn entries(
-        &mut self,
-        cx: &mut Context<'_>,
-        id: LinkId,
-        log: LogId,
-        entries: Vec<CarriedEntry>,
-    ) -> Result<(), StoreError> {
-        let outgoing = self.links.get_mut(&id).and_then(|link| link.outgoing.get_mut(&log));
-        let Some((conversation, outgoing)) = self.conversations.get_mut(&log).zip(outgoing) else {
-            self.refuse(cx, id, Refusal::NoSession);
-            return Ok(());
-        };
-        let (with, me, contacts) = (conversation.with, &self.me.account, &self.contacts);
-        let account_of = |device: DeviceId| {
-            if me.has(device) {
-                return Some(me.id());
-            }
-            contacts.account_of(device).filter(|account| *account == with)
-        };
-        let received = conversation.log.receive(entries, &account_of, cx.now, cx.store)?;
-        outgoing.note(&received.sender_has);
-        conversation.owe_frontier(cx.uptime);
-        self.touched.insert(log);
-        for place in received.accepted {
-            cx.out.push(Output::Event(Event::Entry { with, place }));
-        }
-        for (device, evidence) in &received.liars {
-            self.convict(cx, *device, evidence)?;
-        }
-        for refusal in received.refused {
-            self.refuse(cx, id, refusal);
-        }
-        Ok(())
+/// Whether a frame is one of those that anybody may send, and that cost us something.
+const fn introduces(frame: &Frame, link: &Link) -> bool {
+    match frame {
+        Frame::Hello { .. }
+        | Frame::Certificate { .. }
+        | Frame::Request { .. }
+        | Frame::Join { .. }
+        | Frame::Accept { .. } => true,
+        _ => link.session.is_none(),
     }
 }

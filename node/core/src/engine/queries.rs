@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
+    account::Account,
+    entry::Mark,
     ids::{AccountId, DeviceId, EntryId, LogId},
     share::{ContactCard, SharedId},
 };
 
 use super::{CommandError, Engine, state_of};
 use crate::{
-    contacts::Contact,
+    contacts::{Contact, Validity},
     delivery::DeliveryState,
     limits::{HISTORY_MAX, WARNINGS_MAX},
     profile::Profile,
     store::{AuthorNumber, Place, Position, Store, StoreError},
-    view::{self, ContactView, MessageView},
+    view::{self, ContactView, DeviceView, GuestView, MessageView},
 };
 
 impl Engine {
@@ -64,6 +66,44 @@ impl Engine {
         warned.take(WARNINGS_MAX).collect()
     }
 
+    /// Whether a device speaks for us or for a contact, as far as we know.
+    pub fn is_trusted(&self, device: DeviceId) -> bool {
+        self.me.account.has(device) || self.contacts.account_of(device).is_some()
+    }
+
+    /// What is known of a contact's account.
+    pub fn account_of_contact(&self, account: AccountId) -> Option<&Account> {
+        self.contacts.find(account).map(|contact| &contact.account)
+    }
+
+    /// Our devices, those that are out included: those that stand first, then by name.
+    pub fn devices(&self) -> Vec<DeviceView> {
+        let me = self.me.device.device();
+        let online: BTreeSet<DeviceId> =
+            self.links.values().filter_map(|link| Some(link.session?.device)).collect();
+        let mut devices: Vec<DeviceView> = self
+            .me
+            .account
+            .standings()
+            .map(|(device, standing)| DeviceView {
+                device,
+                name: self.profile.device_name(device).map(str::to_owned),
+                standing,
+                is_this: device == me,
+                online: device == me || online.contains(&device),
+            })
+            .collect();
+        devices.sort_by_key(|view| (!view.standing.stands(), view.name.clone(), view.device));
+        devices
+    }
+
+    /// The device that wants to join, if one answered the code.
+    pub fn guest(&self) -> Option<GuestView> {
+        let guest = self.linking.as_ref()?.guest()?;
+        let check = guest.accepted.as_ref().map(|(check, _)| check.clone());
+        Some(GuestView { name: guest.name.clone(), check })
+    }
+
     /// What we hand to somebody who wants to be our contact.
     pub fn card(&self) -> ContactCard {
         ContactCard {
@@ -97,8 +137,14 @@ impl Engine {
             shared: SharedId::of(&contact.account).encode(),
             name: contact.name.clone(),
             status: contact.status,
-            validity: contact.validity,
+            validity: if contact.account.is_disputed() {
+                Validity::Compromised
+            } else {
+                contact.validity
+            },
             devices: contact.account.devices().collect(),
+            disputed: contact.account.disputed().collect(),
+            draft: self.draft(account).map(str::to_owned),
             online: self.is_online(account),
             unread,
             greeting: contact.greeting.clone(),
@@ -128,7 +174,7 @@ impl Engine {
                 let place = store.find(number, id)?;
                 match place.map(|place| store.entry(place)).transpose()?.flatten() {
                     Some(row) => Some(row.position),
-                    None => return Ok(Err(CommandError::UnknownReply)),
+                    None => return Ok(Err(CommandError::UnknownMessage)),
                 }
             }
         };
@@ -171,6 +217,14 @@ impl Engine {
         with: AccountId,
         row: crate::store::EntryRow,
     ) -> Result<Option<MessageView>, StoreError> {
+        let log = LogId::direct(self.me.account.id(), with);
+        if !self.trash.is_empty() {
+            let device = view::open(&row)?.device;
+            let mark = Mark { device, seq: row.place.seq, id: row.position.id };
+            if self.is_hidden(log, &mark) {
+                return Ok(None);
+            }
+        }
         view::message(row, self.me.account.id(), |device, seq| self.delivery(with, device, seq))
     }
 

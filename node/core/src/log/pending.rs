@@ -1,6 +1,6 @@
 //! What came too early? Entries that wait for what they depend on, bounded for each author.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use kith_common::{
     entry,
@@ -68,12 +68,12 @@ impl Pending {
         self.waiting.keys().copied().collect()
     }
 
-    /// Lets an entry wait.
-    pub(super) fn add(&mut self, candidate: Candidate) -> Result<(), Refusal> {
+    /// Lets an entry wait. Returns whether it did not wait before.
+    pub(super) fn add(&mut self, candidate: Candidate) -> Result<bool, Refusal> {
         let waiting = self.waiting.entry(candidate.device).or_default();
         let key = (candidate.entry().seq, candidate.id);
         if waiting.entries.contains_key(&key) {
-            return Ok(());
+            return Ok(false);
         }
         let authentic = matches!(candidate.envelope, Envelope::Authentic(_));
         while !waiting.has_room(candidate.bytes()) {
@@ -84,7 +84,7 @@ impl Pending {
         waiting.bytes = waiting.bytes.saturating_add(candidate.bytes());
         waiting.entries.insert(key, candidate);
         waiting.vouch(key);
-        Ok(())
+        Ok(true)
     }
 
     /// Puts back what was just taken out, bounds unchanged.
@@ -94,34 +94,26 @@ impl Pending {
         waiting.entries.insert((candidate.entry().seq, candidate.id), candidate);
     }
 
-    /// Takes out an entry with this number, the authentic ones first.
-    pub(super) fn remove(&mut self, device: DeviceId, seq: u64) -> Option<Candidate> {
+    /// The first entry of a device behind this one, by number.
+    pub(super) fn next_after(
+        &self,
+        device: DeviceId,
+        after: Option<(u64, EntryId)>,
+    ) -> Option<(u64, EntryId)> {
+        let entries = &self.waiting.get(&device)?.entries;
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        entries.range((from, Bound::Unbounded)).next().map(|(key, _)| *key)
+    }
+
+    /// Takes out one entry.
+    pub(super) fn remove(&mut self, device: DeviceId, key: (u64, EntryId)) -> Option<Candidate> {
         let waiting = self.waiting.get_mut(&device)?;
-        let lowest = EntryId::from_bytes([0; 32]);
-        let highest = EntryId::from_bytes([0xff; 32]);
-        let key = waiting
-            .entries
-            .range((seq, lowest)..=(seq, highest))
-            .min_by_key(|(_, candidate)| matches!(candidate.envelope, Envelope::Doubtful(_)))
-            .map(|(key, _)| *key)?;
         let candidate = waiting.entries.remove(&key)?;
         waiting.bytes = waiting.bytes.saturating_sub(candidate.bytes());
         if waiting.entries.is_empty() {
             self.waiting.remove(&device);
         }
         Some(candidate)
-    }
-
-    /// Takes out what waits at a number and below: those places are taken.
-    pub(super) fn take_through(&mut self, device: DeviceId, seq: u64) -> Vec<Candidate> {
-        let Some(waiting) = self.waiting.get_mut(&device) else { return Vec::new() };
-        let behind = waiting.entries.split_off(&(seq + 1, EntryId::from_bytes([0; 32])));
-        let taken = std::mem::replace(&mut waiting.entries, behind);
-        waiting.bytes = waiting.entries.values().map(Candidate::bytes).sum();
-        if waiting.entries.is_empty() {
-            self.waiting.remove(&device);
-        }
-        taken.into_values().collect()
     }
 }
 

@@ -1,29 +1,61 @@
 //! How is the state of a log kept? One small record beside the entries.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use kith_common::{
     codec::{DecodeError, Reader, Writer},
+    entry::Mark,
     ids::{DeviceId, EntryId, LogId},
 };
 
-use super::{Author, Head, Log, Pending};
+use super::{Chain, Head, Limit, Log, Pending};
 use crate::{
-    limits::AUTHORS_MAX,
-    store::{LogNumber, Position},
+    limits::{AUTHORS_MAX, DOOMED_MAX, MISSING_MAX},
+    store::{AuthorNumber, LogNumber, Position},
 };
 
-/// Version 1 does not count what is hidden.
-const VERSION: u64 = 2;
+/// Versions 1 and 2 were of accounts with one device.
+const VERSION: u64 = 3;
 
 pub(super) fn encode(log: &Log) -> Vec<u8> {
     let mut writer = Writer::new();
-    writer.map(3).uint(0).uint(VERSION);
+    writer.map(8).uint(0).uint(VERSION);
     writer.uint(1).uint(u64::from(log.number.0));
-    writer.uint(2).array(log.authors.len());
-    for author in &log.authors {
-        let Head { seq, position, depth } = author.head;
-        writer.array(8).bytes(author.device.as_bytes());
-        writer.uint(seq).uint(position.eff).bytes(position.id.as_bytes()).uint(depth);
-        writer.bool(author.is_tip).uint(author.read).uint(author.hidden);
+    writer.uint(2).array(log.chains.len());
+    for chain in &log.chains {
+        write_chain(chain, &mut writer);
+    }
+    writer.uint(3).array(log.limits.len());
+    for (device, limit) in &log.limits {
+        writer.array(2).bytes(device.as_bytes());
+        match limit {
+            Limit::Held(seq) => writer.array(1).uint(*seq),
+            Limit::Cut(None) => writer.array(0),
+            Limit::Cut(Some(mark)) => writer.array(2).uint(mark.seq).bytes(mark.id.as_bytes()),
+        };
+    }
+    writer.uint(4).array(log.cleared.len());
+    for (device, seq) in &log.cleared {
+        writer.array(2).bytes(device.as_bytes()).uint(*seq);
+    }
+    let mut doomed: BTreeMap<DeviceId, Vec<u64>> = BTreeMap::new();
+    for (device, seq) in &log.doomed {
+        doomed.entry(*device).or_default().push(*seq);
+    }
+    writer.uint(5).array(doomed.len());
+    for (device, seqs) in doomed {
+        writer.array(2).bytes(device.as_bytes()).array(seqs.len());
+        for seq in seqs {
+            writer.uint(seq);
+        }
+    }
+    writer.uint(6).array(log.missing.len());
+    for (author, seq) in &log.missing {
+        writer.array(2).uint(u64::from(author.0)).uint(*seq);
+    }
+    writer.uint(7).array(log.reads.len());
+    for (device, seq) in &log.reads {
+        writer.array(2).bytes(device.as_bytes()).uint(*seq);
     }
     writer.finish()
 }
@@ -31,20 +63,32 @@ pub(super) fn encode(log: &Log) -> Vec<u8> {
 pub(super) fn decode(id: LogId, bytes: &[u8]) -> Result<Log, DecodeError> {
     Reader::all(bytes, |reader| {
         reader.map(|m| {
-            let version = m.required(0)?.uint()?;
-            if !(1..=VERSION).contains(&version) {
+            if m.required(0)?.uint()? != VERSION {
                 return Err(DecodeError::Value("version"));
             }
             let number = m.required(1)?.uint_max("log number", u64::from(u32::MAX))?;
             let number = u32::try_from(number).map_err(|_| DecodeError::Value("log number"))?;
-            let authors =
-                m.required(2)?.list("authors", AUTHORS_MAX, |r| read_author(r, version))?;
+            let chains = m.required(2)?.list("chains", AUTHORS_MAX, read_chain)?;
+            let limits = m.required(3)?.list("limits", usize::MAX, read_limit)?;
+            let cleared = m.required(4)?.list("cleared", usize::MAX, read_through)?;
+            let doomed = m.required(5)?.list("doomed", usize::MAX, read_doomed)?;
+            let missing = m.required(6)?.list("missing", MISSING_MAX, |r| {
+                r.tuple("missing body", 2)?;
+                Ok((read_number(r)?, r.uint()?))
+            })?;
+            let reads = m.required(7)?.list("reads", usize::MAX, read_through)?;
+            let heads = chains.iter().filter(|chain| !chain.is_empty());
             Ok(Log {
                 id,
                 number: LogNumber(number),
-                highest: authors.iter().map(|author| author.head.position).max(),
-                authors,
+                highest: heads.map(|chain| chain.head.position).max(),
+                chains,
                 pending: Pending::default(),
+                limits: limits.into_iter().collect(),
+                reads: reads.into_iter().collect(),
+                cleared: cleared.into_iter().collect(),
+                doomed: doomed.into_iter().flatten().collect(),
+                missing: missing.into_iter().collect::<BTreeSet<_>>(),
                 changed: false,
                 is_new: false,
             })
@@ -52,15 +96,64 @@ pub(super) fn decode(id: LogId, bytes: &[u8]) -> Result<Log, DecodeError> {
     })
 }
 
-fn read_author(reader: &mut Reader<'_>, version: u64) -> Result<Author, DecodeError> {
-    let counts_hidden = version >= 2;
-    reader.tuple("author", if counts_hidden { 8 } else { 7 })?;
-    let device = DeviceId::from_bytes(reader.fixed("device")?);
+fn write_chain(chain: &Chain, writer: &mut Writer) {
+    let Head { seq, position, depth } = chain.head;
+    writer.array(10).bytes(chain.device.as_bytes()).uint(chain.first);
+    // 0: no base, else its number and one.
+    writer.uint(chain.base.map_or(0, |base| u64::from(base.0) + 1));
+    writer.uint(seq).uint(position.eff).bytes(position.id.as_bytes()).uint(depth);
+    writer.bool(chain.is_tip).uint(chain.read).uint(chain.hidden);
+}
+
+fn read_chain(reader: &mut Reader<'_>) -> Result<Chain, DecodeError> {
+    reader.tuple("chain", 10)?;
+    let (device, first) = (read_device(reader)?, reader.uint()?);
+    let base = match reader.uint_max("base", u64::from(u16::MAX))?.checked_sub(1) {
+        Some(base) => {
+            let base = u16::try_from(base).map_err(|_| DecodeError::Value("base"))?;
+            Some(AuthorNumber(base))
+        }
+        None => None,
+    };
     let seq = reader.uint()?;
     let eff = reader.uint()?;
     let position = Position { eff, id: EntryId::from_bytes(reader.fixed("entry")?) };
     let head = Head { seq, position, depth: reader.uint()? };
-    let (is_tip, read) = (reader.bool()?, reader.uint()?);
-    let hidden = if counts_hidden { reader.uint()? } else { 0 };
-    Ok(Author { device, head, is_tip, read, hidden })
+    let (is_tip, read, hidden) = (reader.bool()?, reader.uint()?, reader.uint()?);
+    Ok(Chain { device, first, base, head, is_tip, read, hidden })
+}
+
+fn read_limit(reader: &mut Reader<'_>) -> Result<(DeviceId, Limit), DecodeError> {
+    reader.tuple("limit", 2)?;
+    let device = read_device(reader)?;
+    let limit = match reader.array("limit", 2)? {
+        0 => Limit::Cut(None),
+        1 => Limit::Held(reader.uint()?),
+        _ => {
+            let seq = reader.uint()?;
+            let id = EntryId::from_bytes(reader.fixed("entry")?);
+            Limit::Cut(Some(Mark { device, seq, id }))
+        }
+    };
+    Ok((device, limit))
+}
+
+fn read_doomed(reader: &mut Reader<'_>) -> Result<Vec<(DeviceId, u64)>, DecodeError> {
+    reader.tuple("doomed entries", 2)?;
+    let device = read_device(reader)?;
+    reader.list("numbers", DOOMED_MAX, |r| Ok((device, r.uint()?)))
+}
+
+fn read_through(reader: &mut Reader<'_>) -> Result<(DeviceId, u64), DecodeError> {
+    reader.tuple("chain and number", 2)?;
+    Ok((read_device(reader)?, reader.uint()?))
+}
+
+fn read_device(reader: &mut Reader<'_>) -> Result<DeviceId, DecodeError> {
+    reader.fixed("device").map(DeviceId::from_bytes)
+}
+
+fn read_number(reader: &mut Reader<'_>) -> Result<AuthorNumber, DecodeError> {
+    let number = reader.uint_max("author", u64::from(u16::MAX))?;
+    u16::try_from(number).map(AuthorNumber).map_err(|_| DecodeError::Value("author"))
 }

@@ -1,12 +1,16 @@
-//! What do the rules say of a candidate? Pure decisions about one entry (spec 03 R3–R7).
+//! What do the rules say of a candidate? Pure decisions about one entry (spec 03 R3–R7, R13).
 
-use kith_common::{entry::Entry, ids::DeviceId, time::Timestamp};
+use kith_common::{
+    entry::{Entry, Mark},
+    ids::DeviceId,
+    time::Timestamp,
+};
 
-use super::{Candidate, Envelope, Head, Log};
+use super::{Candidate, Chain, Envelope, Head, Log};
 use crate::{
-    limits::{AUTHORS_MAX, CLOCK_AHEAD_MS_MAX},
+    limits::{AUTHORS_MAX, BRANCHES_MAX, CLOCK_AHEAD_MS_MAX},
     refusal::Refusal,
-    store::{AuthorNumber, EntryRow, Place, Position, Store, StoreError},
+    store::{AuthorNumber, Place, Position, Store, StoreError},
 };
 
 /// What to do with a candidate.
@@ -15,18 +19,52 @@ pub(super) enum Decision {
     Wait,
     Refuse(Refusal),
     /// It is there already.
-    Known,
-    Fork(Box<[u8]>),
+    Known(Place),
 }
 
 /// Where an entry goes.
 pub(super) struct Entering {
     pub(super) place: Place,
     pub(super) position: Position,
+    /// Whether a chain begins with it, and which one it branched off.
+    pub(super) begins: Option<Begins>,
+}
+
+pub(super) struct Begins {
+    pub(super) base: Option<AuthorNumber>,
+    /// The envelope that it contradicts.
+    pub(super) rival: Option<Box<[u8]>>,
+}
+
+/// How far a former device is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// Nobody has cut it yet: what was held or vouched for counts, through this number.
+    Held(u64),
+    /// Through this entry, or not at all.
+    Cut(Option<Mark>),
+}
+
+impl Limit {
+    pub(super) fn through(&self) -> u64 {
+        match self {
+            Self::Held(seq) => *seq,
+            Self::Cut(mark) => mark.map_or(0, |mark| mark.seq),
+        }
+    }
+
+    /// Whether no entry with this number and id will ever count.
+    fn excludes(&self, seq: u64, id: kith_common::ids::EntryId) -> bool {
+        match self {
+            Self::Held(_) => false,
+            Self::Cut(None) => true,
+            Self::Cut(Some(mark)) => seq > mark.seq || (seq == mark.seq && id != mark.id),
+        }
+    }
 }
 
 impl Log {
-    /// What the rules say of a candidate (spec 03 R3–R7).
+    /// What the rules say of a candidate.
     pub(super) fn decide(
         &self,
         candidate: &Candidate,
@@ -34,87 +72,128 @@ impl Log {
         store: &dyn Store,
     ) -> Result<Decision, StoreError> {
         let entry = candidate.entry();
-        let author = self.author(candidate.device);
-        let head = author.map(|(_, author)| author.head);
-        let last = head.map_or(0, |head| head.seq);
-        if entry.seq <= last {
-            return self.decide_known(candidate, store);
+        let mark = Mark { device: candidate.device, seq: entry.seq, id: candidate.id };
+        if let Some((author, _)) = self.named(&mark, store)? {
+            return Ok(Decision::Known(Place { log: self.number, author, seq: mark.seq }));
         }
-        if entry.seq > last + 1 || matches!(candidate.envelope, Envelope::Doubtful(_)) {
+        let limit = self.limits.get(&candidate.device);
+        if limit.is_some_and(|limit| limit.excludes(mark.seq, mark.id)) {
+            return Ok(Decision::Refuse(Refusal::BeyondCut));
+        }
+        let last = self.last_seq(candidate.device);
+        if matches!(candidate.envelope, Envelope::Doubtful(_)) {
+            let refused = entry.seq <= last;
+            return Ok(if refused { Decision::Refuse(Refusal::Signature) } else { Decision::Wait });
+        }
+        if limit.is_some_and(|limit| mark.seq > limit.through()) {
             return Ok(Decision::Wait);
         }
-        if entry.prev != head.map(|head| head.position.id) {
-            let rival = self.stored(candidate.device, last, store)?;
-            return Ok(rival.map_or(Decision::Wait, |row| Decision::Fork(row.envelope)));
-        }
-        let Some(parents) = self.parents(entry, store)? else { return Ok(Decision::Wait) };
-        let below = head.into_iter().chain(parents);
+        let Some((place, begins)) = self.continues(candidate, store)? else {
+            return Ok(Decision::Wait);
+        };
+        let place = match place {
+            Ok(place) => place,
+            Err(refusal) => return Ok(Decision::Refuse(refusal)),
+        };
+        self.decide_place(candidate, (place, begins), now, store)
+    }
+
+    fn decide_place(
+        &self,
+        candidate: &Candidate,
+        (place, begins): (Place, Option<Begins>),
+        now: Timestamp,
+        store: &dyn Store,
+    ) -> Result<Decision, StoreError> {
+        let entry = candidate.entry();
+        let before = match entry.prev {
+            Some(id) => {
+                self.named(&Mark { device: candidate.device, seq: entry.seq - 1, id }, store)?
+            }
+            None => None,
+        };
+        let Some((parents, complete)) = self.parents(entry, store)? else {
+            return Ok(Decision::Wait);
+        };
+        let below = before.into_iter().map(|(_, head)| head).chain(parents);
         let (eff, depth) = below.fold((entry.hlc.bits(), 1), |(eff, depth), head| {
             (eff.max(head.position.eff.saturating_add(1)), depth.max(head.depth + 1))
         });
-        if entry.depth != depth {
+        if entry.depth < depth || (complete && entry.depth != depth) {
             return Ok(Decision::Refuse(Refusal::Place));
         }
         if entry.hlc.time() > now.plus_millis(CLOCK_AHEAD_MS_MAX) {
             return Ok(Decision::Refuse(Refusal::AheadOfClock));
         }
-        let number = match author {
-            Some((number, _)) => number,
-            None if self.authors.len() >= AUTHORS_MAX => {
-                return Ok(Decision::Refuse(Refusal::AuthorsFull));
-            }
-            None => AuthorNumber(u16::try_from(self.authors.len()).unwrap_or(u16::MAX)),
-        };
-        let place = Place { log: self.number, author: number, seq: entry.seq };
         let position = Position { eff, id: candidate.id };
-        Ok(Decision::Accept(Entering { place, position }))
+        Ok(Decision::Accept(Entering { place, position, begins }))
     }
 
-    fn decide_known(
+    /// The place behind the candidate's previous entry: at the end of a chain, or at the beginning
+    /// of a branch; `None` if the previous entry is not there.
+    #[expect(clippy::type_complexity, reason = "used once")]
+    fn continues(
         &self,
         candidate: &Candidate,
         store: &dyn Store,
-    ) -> Result<Decision, StoreError> {
-        let Some(row) = self.stored(candidate.device, candidate.entry().seq, store)? else {
-            return Ok(Decision::Wait);
+    ) -> Result<Option<(Result<Place, Refusal>, Option<Begins>)>, StoreError> {
+        let (device, seq) = (candidate.device, candidate.entry().seq);
+        let place = |author| Place { log: self.number, author, seq };
+        let base = match candidate.entry().prev {
+            None => None,
+            Some(id) => match self.named(&Mark { device, seq: seq - 1, id }, store)? {
+                Some((author, _)) => Some(author),
+                None => return Ok(None),
+            },
         };
-        if row.position.id == candidate.id {
-            return Ok(Decision::Known);
+        let ends = |chain: &Chain| chain.head.seq + 1 == seq;
+        if let Some(author) = base
+            && self.chain(author).is_some_and(ends)
+        {
+            return Ok(Some((Ok(place(author)), None)));
         }
-        Ok(match &candidate.envelope {
-            Envelope::Authentic(_) => Decision::Fork(row.envelope),
-            Envelope::Doubtful(_) => Decision::Refuse(Refusal::Signature),
-        })
+        // A chain that was cut back to nothing begins again where it began.
+        let empty = |chain: &Chain| chain.is_empty() && chain.first == seq && chain.base == base;
+        if let Some((author, _)) = self.chains_of(device).find(|(_, chain)| empty(chain)) {
+            return Ok(Some((Ok(place(author)), None)));
+        }
+        let rivals = self.chains_of(device).count();
+        let full = self.chains.len() >= AUTHORS_MAX;
+        if rivals >= BRANCHES_MAX || full {
+            let refusal = if full { Refusal::AuthorsFull } else { Refusal::Fork };
+            return Ok(Some((Err(refusal), None)));
+        }
+        let author = AuthorNumber(u16::try_from(self.chains.len()).unwrap_or(u16::MAX));
+        let rival = self.any_at(device, seq, store)?.map(|row| row.envelope);
+        Ok(Some((Ok(place(author)), Some(Begins { base, rival }))))
     }
 
-    fn stored(
+    /// The parents as stored, and whether these are all; `None` if one is to be waited for.
+    fn parents(
         &self,
-        device: DeviceId,
-        seq: u64,
+        entry: &Entry,
         store: &dyn Store,
-    ) -> Result<Option<EntryRow>, StoreError> {
-        match self.author(device) {
-            Some((author, _)) => store.entry(Place { log: self.number, author, seq }),
-            None => Ok(None),
-        }
-    }
-
-    /// The parents as stored; `None` if one is not there.
-    fn parents(&self, entry: &Entry, store: &dyn Store) -> Result<Option<Vec<Head>>, StoreError> {
+    ) -> Result<Option<(Vec<Head>, bool)>, StoreError> {
         let mut parents = Vec::with_capacity(entry.parents.len());
+        let mut complete = true;
         for mark in &entry.parents {
-            let Some((author, known)) = self.author(mark.device) else { return Ok(None) };
-            let head = if mark.seq == known.head.seq {
-                Some(known.head)
-            } else {
-                let row = store.entry(Place { log: self.number, author, seq: mark.seq })?;
-                row.map(|row| Head { seq: mark.seq, position: row.position, depth: row.depth })
-            };
-            match head.filter(|head| head.position.id == mark.id) {
-                Some(head) => parents.push(head),
+            match self.named(mark, store)? {
+                Some((_, head)) => parents.push(head),
+                // Beyond a cut: it counts for nothing, here and everywhere.
+                None if self.excluded(mark) => complete = false,
                 None => return Ok(None),
             }
         }
-        Ok(Some(parents))
+        Ok(Some((parents, complete)))
+    }
+
+    pub(super) fn excluded(&self, mark: &Mark) -> bool {
+        let limit = self.limits.get(&mark.device);
+        limit.is_some_and(|limit| limit.excludes(mark.seq, mark.id))
+    }
+
+    /// How far a former device is believed in this log, if it is one.
+    pub(crate) fn limit(&self, device: DeviceId) -> Option<Limit> {
+        self.limits.get(&device).copied()
     }
 }

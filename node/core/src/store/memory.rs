@@ -13,7 +13,7 @@ type RecordKey = (RecordKind, Vec<u8>);
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     records: BTreeMap<RecordKey, Vec<u8>>,
-    chains: BTreeMap<(LogNumber, AuthorNumber), Vec<EntryRow>>,
+    chains: BTreeMap<(LogNumber, AuthorNumber), BTreeMap<u64, EntryRow>>,
     order: BTreeMap<(LogNumber, Position), (AuthorNumber, u64)>,
     undo: Vec<Undo>,
 }
@@ -21,7 +21,8 @@ pub struct MemoryStore {
 #[derive(Debug, Clone)]
 enum Undo {
     Record(RecordKey, Option<Vec<u8>>),
-    Entry(Place, Position),
+    Added(Place),
+    Removed(EntryRow),
 }
 
 impl MemoryStore {
@@ -41,12 +42,8 @@ impl MemoryStore {
             match step {
                 Undo::Record(key, Some(value)) => drop(self.records.insert(key, value)),
                 Undo::Record(key, None) => drop(self.records.remove(&key)),
-                Undo::Entry(place, position) => {
-                    self.order.remove(&(place.log, position));
-                    if let Some(chain) = self.chains.get_mut(&(place.log, place.author)) {
-                        chain.pop();
-                    }
-                }
+                Undo::Added(place) => drop(self.take_out(place)),
+                Undo::Removed(row) => self.put_in(row),
             }
         }
     }
@@ -57,9 +54,20 @@ impl MemoryStore {
     }
 
     fn at(&self, place: Place) -> Option<&EntryRow> {
-        let chain = self.chains.get(&(place.log, place.author))?;
-        let index = usize::try_from(place.seq.checked_sub(1)?).ok()?;
-        chain.get(index)
+        self.chains.get(&(place.log, place.author))?.get(&place.seq)
+    }
+
+    fn put_in(&mut self, row: EntryRow) {
+        let Place { log, author, seq } = row.place;
+        self.order.insert((log, row.position), (author, seq));
+        self.chains.entry((log, author)).or_default().insert(seq, row);
+    }
+
+    fn take_out(&mut self, place: Place) -> Option<EntryRow> {
+        let chain = self.chains.get_mut(&(place.log, place.author))?;
+        let row = chain.remove(&place.seq)?;
+        self.order.remove(&(place.log, row.position));
+        Some(row)
     }
 }
 
@@ -95,15 +103,39 @@ impl Store for MemoryStore {
 
     fn add_entry(&mut self, row: &EntryRow) -> Result<(), StoreError> {
         let Place { log, author, seq } = row.place;
-        let chain = self.chains.entry((log, author)).or_default();
-        if chain.len() as u64 + 1 != seq {
+        let last = self.chains.get(&(log, author)).and_then(|chain| chain.keys().next_back());
+        if last.is_some_and(|last| last + 1 != seq) {
             return Err(StoreError::new("Adding an entry", "its place is taken or not yet next"));
         }
-        chain.push(row.clone());
-        self.order.insert((log, row.position), (author, seq));
-        self.undo.push(Undo::Entry(row.place, row.position));
+        self.put_in(row.clone());
+        self.undo.push(Undo::Added(row.place));
         Ok(())
     }
+
+    fn replace_entry(&mut self, row: &EntryRow) -> Result<(), StoreError> {
+        let Some(before) = self.take_out(row.place) else {
+            return Err(StoreError::new("Changing an entry", "it is not there"));
+        };
+        self.put_in(row.clone());
+        self.undo.extend([Undo::Removed(before), Undo::Added(row.place)]);
+        Ok(())
+    }
+
+    fn truncate_chain(&mut self, from: Place) -> Result<(), StoreError> {
+        let chain = self.chains.get(&(from.log, from.author));
+        let seqs: Vec<u64> = chain
+            .into_iter()
+            .flat_map(|chain| chain.range(from.seq..))
+            .map(|(seq, _)| *seq)
+            .collect();
+        for seq in seqs.into_iter().rev() {
+            let removed = self.take_out(Place { seq, ..from });
+            self.undo.extend(removed.map(Undo::Removed));
+        }
+        Ok(())
+    }
+
+    fn erase(&mut self) {}
 
     fn entry(&self, place: Place) -> Result<Option<EntryRow>, StoreError> {
         Ok(self.at(place).cloned())
@@ -120,9 +152,9 @@ impl Store for MemoryStore {
     }
 
     fn chain(&self, from: Place, limit: usize) -> Result<Vec<EntryRow>, StoreError> {
-        let rows = self.chains.get(&(from.log, from.author)).map_or(&[][..], Vec::as_slice);
-        let start = usize::try_from(from.seq.saturating_sub(1)).unwrap_or(usize::MAX);
-        Ok(rows.iter().skip(start).take(limit).cloned().collect())
+        let chain = self.chains.get(&(from.log, from.author));
+        let rows = chain.into_iter().flat_map(|chain| chain.range(from.seq..));
+        Ok(rows.take(limit).map(|(_, row)| row.clone()).collect())
     }
 
     fn newest(

@@ -3,8 +3,9 @@
 import * as api from "../api/client";
 import type { Contact, Message } from "../api/types";
 import { changed, withContact, withMessage } from "../model/contacts";
-import { contactOf, NO_DRAFT, without } from "../model/state";
+import { contactOf, without } from "../model/state";
 import { current, update } from "../model/store";
+import { adopt, forgetDraft } from "./drafts";
 import { attempt } from "./problems";
 import { openThread } from "./threads";
 
@@ -25,6 +26,7 @@ export async function loadContacts(): Promise<void> {
   try {
     const answer = await api.contacts();
     update((state) => ({ ...state, contacts: missed.reduce((contacts, by) => by(contacts), answer) }));
+    current().contacts?.forEach(adopt);
   } finally {
     awaited.delete(missed);
   }
@@ -36,9 +38,13 @@ export async function noteMessage(account: string, message: Message, unread: num
   if (contactOf(current(), account) === null) await attempt(async () => putContact(await api.contact(account)));
 }
 
-export const putContact = (contact: Contact) => apply((contacts) => withContact(contacts, contact));
+export function putContact(contact: Contact): void {
+  apply((contacts) => withContact(contacts, contact));
+  adopt(contact);
+}
 
 export function dropContact(account: string): void {
+  forgetDraft(account);
   apply((contacts) => contacts.filter((one) => one.account !== account));
   update((state) => ({
     ...state,
@@ -76,18 +82,6 @@ export function followHistory(): void {
   const account = historyState()?.contact ?? null;
   show(contactOf(current(), account) === null ? null : account);
 }
-
-export const setDraft = (account: string, text: string) =>
-  update((state) => ({
-    ...state,
-    drafts: { ...state.drafts, [account]: { ...(state.drafts[account] ?? NO_DRAFT), text } },
-  }));
-
-export const setReply = (account: string, replyTo: string | null) =>
-  update((state) => ({
-    ...state,
-    drafts: { ...state.drafts, [account]: { ...(state.drafts[account] ?? NO_DRAFT), replyTo } },
-  }));
 
 export const allowSending = (account: string) =>
   update((state) => ({ ...state, sendAnyway: { ...state.sendAnyway, [account]: true } }));

@@ -3,6 +3,7 @@
 import * as api from "../api/client";
 import { NO_DRAFT, without } from "../model/state";
 import { current, update } from "../model/store";
+import { keepSoon } from "./drafts";
 import { report } from "./problems";
 import { ensureShown } from "./threads";
 
@@ -22,6 +23,7 @@ function giveBack(account: string, text: string, replyTo: string | null): void {
     const whole = draft.text === "" ? text : `${text}\n${draft.text}`;
     return { ...state, drafts: { ...state.drafts, [account]: { text: whole, replyTo: draft.replyTo ?? replyTo } } };
   });
+  keepSoon(account);
 }
 
 async function hand(account: string, text: string, replyTo: string | null): Promise<void> {
@@ -39,6 +41,7 @@ export function sendDraft(account: string): void {
   const { text, replyTo } = current().drafts[account] ?? NO_DRAFT;
   if (text.trim() === "") return;
   update((state) => ({ ...state, drafts: without(state.drafts, account) }));
+  keepSoon(account, 0);
   countSending(account, 1);
   const turn = (queues.get(account) ?? Promise.resolve())
     .then(() => hand(account, text, replyTo))

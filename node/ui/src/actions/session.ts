@@ -5,10 +5,12 @@ import { openStream, type Stream } from "../api/events";
 import type { NodeEvent, Session } from "../api/types";
 import { contactOf } from "../model/state";
 import { current, update } from "../model/store";
+import { cutOff, loadAccount, loadGuest } from "./account";
 import { dropContact, followHistory, loadContacts, noteMessage, putContact } from "./contacts";
+import { keepAll } from "./drafts";
 import { tell } from "./notices";
-import { reason, report } from "./problems";
-import { applyStates, place, reloadThreads } from "./threads";
+import { attempt, reason, report } from "./problems";
+import { applyStates, place, reloadThreads, rewritten } from "./threads";
 
 const RETRY_MS_FIRST = 500;
 const RETRY_MS_MAX = 5_000;
@@ -56,6 +58,9 @@ export async function start(): Promise<void> {
   await loadContacts().catch(report);
   followHistory();
   window.addEventListener("popstate", followHistory);
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "hidden") keepAll();
+  });
   setInterval(() => void loadStatus().catch(() => {}), STATUS_MS);
   listen();
 }
@@ -67,7 +72,8 @@ export async function loadStatus(): Promise<void> {
 
 async function loadAll(): Promise<void> {
   try {
-    await Promise.all([loadStatus(), loadContacts()]);
+    await Promise.all([loadStatus(), loadAccount(), loadGuest(), loadContacts()]);
+    keepAll();
     if (contactOf(current(), current().selected) === null) followHistory();
     await reloadThreads();
   } catch (error) {
@@ -136,6 +142,20 @@ function receive(event: NodeEvent): void {
       break;
     case "contact_removed":
       dropContact(event.account);
+      break;
+    case "account":
+      void attempt(loadAccount);
+      break;
+    case "linking":
+      update((state) => ({ ...state, guest: event.guest }));
+      break;
+    case "rewritten":
+      void rewritten(event.contact);
+      void attempt(async () => putContact(await api.contact(event.contact)));
+      break;
+    case "cut_off":
+      stream?.close();
+      cutOff(event.is_final);
       break;
     case "resync":
       void loadAll();

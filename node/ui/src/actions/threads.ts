@@ -128,6 +128,14 @@ export function applyStates(account: string, changes: readonly StateChange[]): P
   });
 }
 
+/** Messages have gone or changed their places: what is held of the conversation is asked again. */
+export function rewritten(account: string): Promise<void> {
+  if (current().selected !== account) forgetThread(account);
+  return inTurn(account, async () => {
+    if (thread(account) !== undefined) await reload(account, null, true);
+  });
+}
+
 /** After a gap in the event stream: what is on screen is asked again, the rest forgotten. */
 export async function reloadThreads(): Promise<void> {
   const { selected } = current();

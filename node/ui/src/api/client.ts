@@ -1,6 +1,6 @@
 // How the page asks the node.
 
-import type { Contact, Invite, Message, Session, Settings, Status } from "./types";
+import type { Account, Contact, Guest, Invite, Message, Session, Settings, Status } from "./types";
 
 /** A refusal or failure, with a text meant for the person at the screen. */
 export class ApiError extends Error {
@@ -102,3 +102,29 @@ export const recoveryWords = (passphrase: string) =>
   ask<{ words: string[] }>("POST", "/api/recovery/show", { passphrase });
 export const confirmRecovery = (passphrase: string, words: Record<string, string>) =>
   ask<object>("POST", "/api/recovery/confirm", { passphrase, words });
+
+export const deleteMessages = (account: string, ids: string[]) =>
+  ask<{ deleted: number }>("POST", `${contactPath(account)}/messages/delete`, { ids });
+export const clearConversation = (account: string, clear: { at_once: boolean; passphrase: string }) =>
+  ask<{ deleted: number }>("POST", `${contactPath(account)}/clear`, clear);
+export const keepDraft = (account: string, text: string) =>
+  ask<object>("PUT", `${contactPath(account)}/draft`, { text });
+
+const devicePath = (device: string) => `/api/account/devices/${encodeURIComponent(device)}`;
+
+export const account = () => ask<Account>("GET", "/api/account");
+export const linkDevice = () => ask<{ code: string }>("POST", "/api/account/link", {});
+export const closeLink = () => ask<object>("DELETE", "/api/account/link");
+export const pendingDevices = () => ask<Guest[]>("GET", "/api/account/pending");
+export const confirmDevice = (check: string, passphrase: string) =>
+  ask<Account>("POST", "/api/account/confirm", { check, passphrase });
+export const renameDevice = (device: string, name: string) => ask<Account>("PATCH", devicePath(device), { name });
+
+export type Untrust = { why: "removed" | "stolen"; since?: number; passphrase: string };
+export const untrustDevice = (device: string, untrust: Untrust) =>
+  ask<Account>("POST", `${devicePath(device)}/untrust`, untrust);
+export const settleDevices = (devices: string[], passphrase: string) =>
+  ask<Account>("POST", "/api/account/settle", { devices, passphrase });
+
+export type Recover = { words: string; untrust: string[]; since?: number };
+export const recoverAccount = (recover: Recover) => ask<Account>("POST", "/api/account/recover", recover);

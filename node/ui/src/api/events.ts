@@ -4,7 +4,17 @@ import type { NodeEvent } from "./types";
 
 export type Stream = { close(): void };
 
-const KINDS = new Set(["message", "state", "contact", "contact_removed", "resync"]);
+const KINDS = new Set<string>([
+  "message",
+  "state",
+  "contact",
+  "contact_removed",
+  "account",
+  "linking",
+  "rewritten",
+  "cut_off",
+  "resync",
+] satisfies NodeEvent["type"][]);
 
 /** Reads one event; null for one that this version does not know. */
 export function readEvent(data: string): NodeEvent | null {

@@ -14,6 +14,7 @@ export type Status = {
   listening: string[];
   peers: number;
   recovery_confirmed: boolean;
+  takes_passphrase: boolean;
   read_receipts: boolean;
   refusals: Record<string, number>;
 };
@@ -28,9 +29,43 @@ export type Contact = {
   devices: string[];
   online: boolean;
   unread: number;
-  last_message: { text: string; sent_at: string } | null;
+  /** Their devices that accuse each other. */
+  disputed: string[];
+  /** What is being written to them, on whichever device. */
+  draft: string | null;
+  last_message: { text: string; sent_at: string; me: boolean } | null;
   greeting: string | null;
 };
+
+export type Standing = "settled" | "added" | "disputed" | "former";
+export type FormerReason = "removed" | "stolen" | "retired" | "left_out" | "with_inviter";
+
+export type Device = {
+  device: string;
+  name: string | null;
+  standing: Standing;
+  reason: FormerReason | null;
+  is_final: boolean;
+  is_this: boolean;
+  online: boolean;
+};
+
+/** Devices that are to decide from now on, once `needed` have agreed. */
+export type Proposal = { devices: string[]; signed: string[]; missing: string[]; needed: number };
+
+export type Account = {
+  id: string;
+  account: string;
+  name: string;
+  devices: Device[];
+  disputed: boolean;
+  frozen: boolean;
+  proposals: Proposal[];
+  recovery_confirmed: boolean;
+};
+
+/** A device that wants to join, and the number that it must show too. */
+export type Guest = { check: string; name: string };
 
 export type Author = { account: string; name: string; validity: Validity; me: boolean };
 
@@ -54,4 +89,8 @@ export type NodeEvent =
   | { type: "state"; contact: string; messages: StateChange[] }
   | { type: "contact"; contact: Contact }
   | { type: "contact_removed"; account: string }
+  | { type: "account" }
+  | { type: "linking"; guest: Guest | null }
+  | { type: "rewritten"; contact: string }
+  | { type: "cut_off"; is_final: boolean }
   | { type: "resync" };

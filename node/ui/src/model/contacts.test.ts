@@ -3,7 +3,7 @@ import { groupedAccount, initial, look, sections, shortAccount, withContact, wit
 import { contact, message } from "./sample";
 
 const names = (contacts: { name: string }[]) => contacts.map((one) => one.name);
-const wrote = (sent_at: string) => ({ last_message: { text: "", sent_at } });
+const wrote = (sent_at: string) => ({ last_message: { text: "", sent_at, me: false } });
 
 test("every contact stands in one section", () => {
   const { requests, people, blocked } = sections([
@@ -32,9 +32,9 @@ test("a changed contact takes the place of the old one", () => {
 });
 
 test("a message moves its contact up and counts", () => {
-  const bob = contact("Bob", { unread: 1, last_message: { text: "m5", sent_at: message("m5", 5).sent_at } });
+  const bob = contact("Bob", { unread: 1, last_message: { text: "m5", sent_at: message("m5", 5).sent_at, me: true } });
   const after = withMessage(bob, message("m6", 6), 2);
-  expect(after).toEqual({ ...bob, unread: 2, last_message: { text: "m6", sent_at: message("m6", 6).sent_at } });
+  expect(after).toEqual({ ...bob, unread: 2, last_message: { text: "m6", sent_at: message("m6", 6).sent_at, me: false } });
   expect(withMessage(contact("Bob"), message("m1", 1), 1).last_message?.text).toBe("m1");
   const cid = contact("Cid", wrote(message("", 5).sent_at));
   expect(names(sections([contact("Ann"), cid, after]).people)).toEqual(["Bob", "Cid", "Ann"]);

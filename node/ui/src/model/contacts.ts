@@ -31,9 +31,9 @@ export const changed = (contacts: Contact[], account: string, change: (contact: 
   contacts.map((one) => (one.account === account ? change(one) : one));
 
 /** The contact after a message. One that came in late stands above the newest, which then stays. */
-export function withMessage(contact: Contact, { text, sent_at, late }: Message, unread: number): Contact {
+export function withMessage(contact: Contact, { text, sent_at, late, author }: Message, unread: number): Contact {
   const newest = !late && Date.parse(sent_at) >= lastActivity(contact);
-  return { ...contact, unread, last_message: newest ? { text, sent_at } : contact.last_message };
+  return { ...contact, unread, last_message: newest ? { text, sent_at, me: author.me } : contact.last_message };
 }
 
 /** "kith1qqs…x7pd": enough to tell two accounts apart at a glance, not to validate one. */

@@ -1,6 +1,6 @@
 // Messages and contacts for the tests of this folder.
 
-import type { Contact, Message } from "../api/types";
+import type { Account, Contact, Device, Message } from "../api/types";
 
 const BOB = { account: "kith1bob", name: "Bob", validity: "unvalidated", me: false } as const;
 
@@ -31,7 +31,32 @@ export const contact = (name: string, change: Partial<Contact> = {}): Contact =>
   devices: ["d1"],
   online: false,
   unread: 0,
+  disputed: [],
+  draft: null,
   last_message: null,
   greeting: null,
+  ...change,
+});
+
+export const device = (name: string, change: Partial<Device> = {}): Device => ({
+  device: `id-${name}`,
+  name,
+  standing: "settled",
+  reason: null,
+  is_final: false,
+  is_this: false,
+  online: false,
+  ...change,
+});
+
+export const account = (devices: Device[], change: Partial<Account> = {}): Account => ({
+  id: "00",
+  account: "kith1alice",
+  name: "Alice",
+  devices,
+  disputed: false,
+  frozen: false,
+  proposals: [],
+  recovery_confirmed: true,
   ...change,
 });

@@ -1,10 +1,11 @@
 // Everything the page knows, as one value.
 
-import type { Contact, Message, Status } from "../api/types";
+import type { Account, Contact, Guest, Message, Status } from "../api/types";
 
 export type Phase =
   | { kind: "opening" }
   | { kind: "absent"; message: string | null }
+  | { kind: "cut_off"; isFinal: boolean }
   | { kind: "open"; name: string; account: string };
 
 export type Thread = {
@@ -21,6 +22,10 @@ export type State = {
   phase: Phase;
   connected: boolean;
   status: Status | null;
+  /** One's own account and devices. */
+  own: Account | null;
+  /** The device that wants to join, once it shows its number. */
+  guest: Guest | null;
   contacts: Contact[] | null;
   selected: string | null;
   threads: Record<string, Thread>;
@@ -37,6 +42,8 @@ export const INITIAL: State = {
   phase: { kind: "opening" },
   connected: true,
   status: null,
+  own: null,
+  guest: null,
   contacts: null,
   selected: null,
   threads: {},

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { contact } from "./sample";
-import { counted, lockOf, pageTitle, refusalWord } from "./words";
+import { brokenRules, counted, lockOf, pageTitle, refusalWord, sentenceParts } from "./words";
 
 test("who can be written to", () => {
   expect(lockOf(contact("Bob"), false)).toBeNull();
@@ -25,4 +25,23 @@ test("numbers and kinds in words", () => {
   expect(counted(0, "device", "devices")).toBe("0 devices");
   expect(refusalWord("bad_signature")).toBe("Bad signature");
   expect(refusalWord("")).toBe("");
+});
+
+test("a sentence of the node begins with a capital and shows commands as code", () => {
+  const text = (text: string) => ({ text, code: false });
+  expect(sentenceParts("no such contact: see `kith contact list`.")).toEqual([
+    text("No such contact: see "),
+    { text: "kith contact list", code: true },
+    text("."),
+  ]);
+  expect(sentenceParts("`kith web` prints one")).toEqual([{ text: "kith web", code: true }, text(" prints one")]);
+  expect(sentenceParts("one ` alone")).toEqual([text("One "), text("` alone")]);
+  expect(sentenceParts("")).toEqual([]);
+});
+
+test("what breaks no rule is not held against anybody", () => {
+  expect(brokenRules({ duplicate_link: 3, limit_reached: 1, bad_signature: 2, malformed: 0, new_kind: 1 })).toEqual([
+    ["bad_signature", 2],
+    ["new_kind", 1],
+  ]);
 });

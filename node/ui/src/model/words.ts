@@ -59,6 +59,54 @@ export function pageTitle(contacts: readonly Contact[]): string {
   return unread === 0 ? "Kith" : `(${unread}) Kith`;
 }
 
+/** A sentence of the node's as a page shows it: with a capital letter, and with what stands in `marks` as code. */
+export function sentenceParts(text: string): { text: string; code: boolean }[] {
+  const parts = text.split("`");
+  // An odd mark belongs to no pair.
+  const last = parts.length % 2 === 0 ? parts.length - 1 : parts.length;
+  const shown = parts
+    .map((part, at) => (at === last ? { text: `\`${part}`, code: false } : { text: part, code: at % 2 === 1 }))
+    .filter((part) => part.text !== "");
+  const [first] = shown;
+  if (first !== undefined && !first.code) first.text = first.text.charAt(0).toLocaleUpperCase("en") + first.text.slice(1);
+  return shown;
+}
+
+/** What honest devices cause too, or this computer by itself: limits, lost connections, clocks, dials in vain. */
+const HARMLESS = new Set([
+  "address_refused",
+  "ahead_of_clock",
+  "beyond_cut",
+  "clocks_apart",
+  "devices_full",
+  "dial_denied",
+  "dial_failed",
+  "dial_queue_full",
+  "disputed",
+  "duplicate_link",
+  "handshake_failed",
+  "limit_reached",
+  "links_full",
+  "listen_failed",
+  "memory_limit_reached",
+  "neighbour_refused",
+  "no_session",
+  "opening_timed_out",
+  "pending_full",
+  "ping_failed",
+  "queue_full",
+  "renewal_failed",
+  "request_not_for_us",
+  "requests_full",
+  "self_dial",
+  "slow_peer",
+  "unknown_log",
+]);
+
+/** What others sent that broke a rule, with how often. */
+export const brokenRules = (refusals: Record<string, number>): [string, number][] =>
+  Object.entries(refusals).filter(([kind, count]) => count > 0 && !HARMLESS.has(kind));
+
 /** "bad_signature" as a person would write it. */
 export function refusalWord(kind: string): string {
   const words = kind.replace(/[_-]+/g, " ").trim();

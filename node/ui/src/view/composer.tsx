@@ -3,7 +3,8 @@
 import type { RefObject } from "preact";
 import { useId, useState } from "preact/hooks";
 import type { Contact } from "../api/types";
-import { allowSending, change, setDraft, setReply } from "../actions/contacts";
+import { allowSending, change } from "../actions/contacts";
+import { setDraft, setReply } from "../actions/drafts";
 import { sendDraft } from "../actions/sending";
 import { NO_DRAFT } from "../model/state";
 import { tightness } from "../model/texts";

@@ -6,6 +6,7 @@ import { select } from "../actions/contacts";
 import { preview } from "../model/texts";
 import { readersClock, shortTime } from "../model/times";
 import { counted } from "../model/words";
+import { enter } from "./conversation";
 import { Person, Sign } from "./person";
 import { useApp } from "./use-app";
 
@@ -64,7 +65,10 @@ function ContactRow({ contact, selected, stop, onFocus }: RowProps) {
       tabIndex={stop ? 0 : -1}
       aria-current={selected ? "true" : undefined}
       onFocus={onFocus}
-      onClick={() => select(account)}
+      onClick={() => {
+        select(account);
+        if (selected) enter();
+      }}
     >
       <Sign name={name} account={account} online={online} />
       <span class="contact-name">
@@ -108,6 +112,7 @@ function LastLine({ contact }: { contact: Contact }) {
   if (contact.last_message === null) return <span class="contact-line">No messages yet</span>;
   return (
     <span class="contact-line">
+      {contact.last_message.me && "You: "}
       <bdi>{preview(contact.last_message.text, 80)}</bdi>
     </span>
   );

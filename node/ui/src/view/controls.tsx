@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { announce } from "../actions/notices";
+import { sentenceParts } from "../model/words";
 import { Icon, type IconName } from "./icons";
 
 type IconButtonProps = { icon: IconName; label: string; onClick: () => void; class?: string };
@@ -78,13 +79,19 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
   );
 }
 
+export function Sentence({ text }: { text: string }) {
+  return <>{sentenceParts(text).map((part, at) => (part.code ? <code key={at}>{part.text}</code> : part.text))}</>;
+}
+
 export function Problem({ text }: { text: string | null }) {
   return (
     <div role="alert" class="problem-place">
       {text !== null && (
         <p class="problem">
           <Icon name="warning" />
-          <span>{text}</span>
+          <span>
+            <Sentence text={text} />
+          </span>
         </p>
       )}
     </div>

@@ -2,7 +2,8 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import type { Contact } from "../api/types";
-import { close, setReply } from "../actions/contacts";
+import { close } from "../actions/contacts";
+import { setReply } from "../actions/drafts";
 import { NO_THREAD } from "../model/state";
 import { Composer } from "./composer";
 import { IconButton, Spinner } from "./controls";
@@ -14,14 +15,8 @@ type Props = { contact: Contact; onDetails: () => void };
 
 export function Conversation({ contact, onDetails }: Props) {
   const thread = useApp((state) => state.threads[contact.account] ?? NO_THREAD);
-  const title = useRef<HTMLHeadingElement>(null);
   const composer = useRef<HTMLTextAreaElement>(null);
-
-  // Opening a conversation moves the focus into it; a touch screen gets no keyboard unasked.
-  useEffect(() => {
-    const typing = composer.current !== null && !matchMedia("(pointer: coarse)").matches;
-    (typing ? composer.current : title.current)?.focus();
-  }, []);
+  useEffect(enter, []);
 
   const reply = (id: string) => {
     setReply(contact.account, id);
@@ -34,7 +29,7 @@ export function Conversation({ contact, onDetails }: Props) {
         <IconButton icon="back" label="Back to contacts" class="back" onClick={() => leave(contact.account)} />
         <Sign name={contact.name} account={contact.account} online={contact.online} />
         <div class="conversation-who">
-          <h2 ref={title} tabIndex={-1}>
+          <h2 tabIndex={-1}>
             <bdi>{contact.name}</bdi>
           </h2>
           <p>
@@ -55,6 +50,13 @@ export function Conversation({ contact, onDetails }: Props) {
       <Composer contact={contact} field={composer} />
     </div>
   );
+}
+
+/** Opening a conversation moves the focus into it; a touch screen gets no keyboard unasked. */
+export function enter(): void {
+  const find = (part: string) => document.querySelector<HTMLElement>(`.conversation ${part}`);
+  const field = matchMedia("(pointer: coarse)").matches ? null : find(".composer textarea");
+  (field ?? find("h2"))?.focus();
 }
 
 /** Back to the list, with the focus on the person one comes from. */

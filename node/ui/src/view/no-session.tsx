@@ -1,5 +1,6 @@
 // What is shown to a browser that has no session with the node.
 
+import { Sentence } from "./controls";
 import { Mark } from "./icons";
 
 export function NoSession({ message }: { message: string | null }) {
@@ -8,7 +9,11 @@ export function NoSession({ message }: { message: string | null }) {
       <div class="card">
         <Mark />
         <h1>This page is not open yet</h1>
-        {message !== null && <p role="alert">{message}</p>}
+        {message !== null && (
+          <p role="alert">
+            <Sentence text={message} />
+          </p>
+        )}
         <p>
           Open the address that <code>kith</code> printed in the terminal, or run <code>kith web</code> to get a new
           one.

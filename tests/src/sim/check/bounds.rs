@@ -8,7 +8,7 @@ use crate::sim::World;
 /// and what else is said.
 const FLYING_BYTES_MAX: usize = 4 << 20;
 /// Devices that may write in one log of the simulation.
-const AUTHORS: usize = 6;
+const AUTHORS: usize = 12;
 
 impl World {
     /// After a commit.

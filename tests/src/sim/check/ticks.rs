@@ -24,16 +24,21 @@ impl World {
     /// Looks at the newest messages of a conversation.
     pub(crate) fn check_ticks(&mut self, node: usize, with: AccountId, newest: usize) {
         let Some(person) = self.people.iter().position(|p| p.account.id() == with) else { return };
-        let devices = self.people[person].nodes.clone();
-        if !self.nodes[node].honest || devices.clone().any(|device| !self.nodes[device].honest) {
+        let mut devices = self.people[person].nodes.clone();
+        if !self.nodes[node].honest || devices.iter().any(|device| !self.nodes[*device].honest) {
             return;
         }
+        // A device that nobody has told of is not waited for.
+        let known = self.nodes[node].engine().contact(with).map(|contact| contact.devices);
+        devices.retain(|device| {
+            known.as_ref().is_some_and(|known| known.contains(&self.nodes[*device].device))
+        });
         for MessageView { id, state, .. } in self.history(node, with, newest) {
             let Some(state) = state else { continue };
             let known = &self.book.entries[&id];
             let holders =
-                devices.clone().filter(|device| self.book.views[*device].has(known)).count();
-            let read = devices.clone().any(|device| self.book.views[device].read.contains(&id));
+                devices.iter().filter(|device| self.book.views[**device].has(known)).count();
+            let read = devices.iter().any(|device| self.book.views[*device].read.contains(&id));
             let proven = match state {
                 DeliveryState::Queued => true,
                 DeliveryState::Delivered => holders > 0,
@@ -42,7 +47,9 @@ impl World {
             };
             let name = &self.nodes[node].name;
             assert!(proven, "{name} shows {state:?} for {id:?}, {holders} devices have it");
-            let before = self.book.views[node].ticks.insert(id, state);
+            let before = self.book.views[node].ticks.insert(id, (devices.len(), state));
+            let before =
+                before.filter(|(count, _)| *count >= devices.len()).map(|(_, state)| state);
             assert!(before <= Some(state), "{name}: {id:?} went back from {before:?} to {state:?}");
         }
     }

@@ -1,7 +1,5 @@
 //! What counts as not yet read?
 
-use kith_common::codec::Writer;
-
 use super::*;
 
 /// A kind that this version does not know.
@@ -39,16 +37,4 @@ fn what_is_not_shown_is_not_unread() {
     assert!(holder.log.mark_read());
     assert!(!holder.log.mark_read());
     assert_eq!(unread(&reopened(holder)), 0);
-}
-
-#[test]
-fn a_log_that_was_kept_without_that_count_can_be_read() {
-    let mut writer = Writer::new();
-    writer.map(3).uint(0).uint(1).uint(1).uint(7).uint(2).array(1);
-    writer.array(7).bytes(key(b'a').device().as_bytes());
-    writer.uint(5).uint(9).bytes(&[1; 32]).uint(5).bool(true).uint(2);
-    let mut holder = Holder::new();
-    holder.store.put_record(RecordKind::Log, LOG.as_bytes(), &writer.finish()).unwrap();
-    holder.log = Log::load(&holder.store, LOG, LogNumber(1)).unwrap();
-    assert_eq!((holder.log.number(), unread(&holder)), (LogNumber(7), 3));
 }

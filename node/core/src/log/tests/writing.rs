@@ -14,19 +14,20 @@ fn a_sender_has_what_it_sent_and_not_what_others_sent() {
     holder.get(&dag, "a2", at(HOUR_MS));
     let second = holder.get(&dag, "a1", at(HOUR_MS));
     assert_eq!(second.accepted.len(), 2);
-    assert_eq!(second.sender_has, Reached::from([(key(b'a').device(), 1)]));
+    assert_eq!(second.sender_has, Covered::from([(AuthorNumber(0), 1)]));
 }
 
 #[test]
 fn a_log_has_a_bounded_number_of_writers() {
+    let mut dag = Dag::default();
+    dag.write("a1", "").write("b1", "");
     let mut holder = Holder::new();
-    for device in b'!'..=b'!' + u8::try_from(AUTHORS_MAX).unwrap() {
-        let mut dag = Dag::default();
-        let name = format!("{}1", device as char);
-        dag.write(&name, "");
-        holder.get(&dag, &name, at(HOUR_MS));
+    for device in 0..u8::try_from(AUTHORS_MAX - 1).unwrap() {
+        let device = DeviceId::from_bytes([device; 32]);
+        holder.log.chains.push(Chain::new(device, 1, None));
     }
-    assert_eq!(holder.store.entry_count(), AUTHORS_MAX);
+    holder.get(&dag, "a1 b1", at(HOUR_MS));
+    assert_eq!(holder.store.entry_count(), 1);
     assert_eq!(holder.refused, [Refusal::AuthorsFull]);
 }
 
@@ -94,7 +95,7 @@ fn a_log_comes_back_from_the_store_as_it_was() {
     holder.log.save(&mut holder.store).unwrap();
     let mut loaded = Log::load(&holder.store, LOG, LogNumber(9)).unwrap();
     assert_eq!(loaded.number(), holder.log.number());
-    assert_eq!(loaded.authors, holder.log.authors);
+    assert_eq!(loaded.chains, holder.log.chains);
     assert_eq!(loaded.highest, holder.log.highest);
     assert_eq!(loaded.unread(|device| device == key(b'a').device()), 1);
     std::mem::swap(&mut loaded, &mut holder.log);

@@ -1,6 +1,7 @@
 // Adds a person by their link.
 
 import { useState } from "preact/hooks";
+import { ApiError } from "../../api/client";
 import { add } from "../../actions/contacts";
 import { Action, Problem } from "../controls";
 import { Dialog } from "./dialog";
@@ -14,8 +15,8 @@ export function AddContact({ onClose }: { onClose: () => void }) {
 
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
-    if (link.trim() === "") return;
     run(async () => {
+      if (link.trim() === "") throw new ApiError(400, "no_link", "Paste their link first. It begins with “kith:”.");
       const optional = (text: string) => (text.trim() === "" ? undefined : text.trim());
       const [called, greeted] = [optional(name), optional(greeting)];
       await add({
@@ -41,6 +42,12 @@ export function AddContact({ onClose }: { onClose: () => void }) {
             autocomplete="off"
             aria-required="true"
             onInput={(event) => setLink(event.currentTarget.value)}
+            onKeyDown={(event) => {
+              if (event.key !== "Enter" || event.isComposing) return;
+              // A link is one line.
+              event.preventDefault();
+              event.currentTarget.form?.requestSubmit();
+            }}
           />
           <small>It begins with “kith:”. They find it under “My link”.</small>
         </label>
@@ -69,7 +76,7 @@ export function AddContact({ onClose }: { onClose: () => void }) {
         </p>
         <Problem text={problem} />
         <div class="actions">
-          <Action kind="primary" submit busy={busy} disabled={link.trim() === ""}>
+          <Action kind="primary" submit busy={busy}>
             Add contact
           </Action>
           <Action onClick={onClose}>Cancel</Action>

@@ -5,6 +5,7 @@ import * as api from "../../api/client";
 import { loadStatus } from "../../actions/session";
 import { positions, randomBelow, typedWord, WORDS_ASKED } from "../../model/recovery";
 import { Action, Problem } from "../controls";
+import { useApp } from "../use-app";
 import { Dialog } from "./dialog";
 import { useTask } from "./use-task";
 
@@ -46,6 +47,7 @@ export function Recovery({ onClose }: { onClose: () => void }) {
 type UnlockProps = { passphrase: string; onType: (text: string) => void; onWords: (words: string[]) => void };
 
 function Unlock({ passphrase, onType, onWords }: UnlockProps) {
+  const locked = useApp((state) => state.status?.takes_passphrase !== false);
   const { busy, problem, run } = useTask();
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
@@ -57,17 +59,18 @@ function Unlock({ passphrase, onType, onWords }: UnlockProps) {
         Twenty-four words stand for the recovery key of your account. Nobody else has them, and nobody can give them to
         you later. Whoever finds them can act as you: keep them on paper, not in a photo or a file.
       </p>
-      <label class="field">
-        <span>Passphrase of this node</span>
-        <input
-          data-first
-          type="password"
-          autocomplete="current-password"
-          value={passphrase}
-          onInput={(event) => onType(event.currentTarget.value)}
-        />
-        <small>Leave it empty if you set the node up without one.</small>
-      </label>
+      {locked && (
+        <label class="field">
+          <span>Passphrase of this node</span>
+          <input
+            data-first
+            type="password"
+            autocomplete="current-password"
+            value={passphrase}
+            onInput={(event) => onType(event.currentTarget.value)}
+          />
+        </label>
+      )}
       <p class="soft">Make sure that nobody looks over your shoulder.</p>
       <Problem text={problem} />
       <div class="actions">

@@ -7,7 +7,7 @@ import type { Status } from "../../api/types";
 import * as notices from "../../actions/notices";
 import { loadStatus } from "../../actions/session";
 import { groupedAccount } from "../../model/contacts";
-import { refusalWord } from "../../model/words";
+import { brokenRules, refusalWord } from "../../model/words";
 import { CopyButton, Problem, Spinner } from "../controls";
 import { useApp } from "../use-app";
 import { Dialog } from "./dialog";
@@ -135,7 +135,7 @@ function ThisNode({ status }: { status: Status }) {
 }
 
 function Refusals({ refusals }: { refusals: Record<string, number> }) {
-  const counts = Object.entries(refusals).filter(([, count]) => count > 0);
+  const counts = brokenRules(refusals);
   return (
     <>
       <h3>Refused input</h3>

@@ -1,0 +1,314 @@
+//! How does a device say something about its account? Operations on the base of an [`Account`].
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use super::{
+    Account, PendingCheckpoint,
+    cut::{Cut, CutWord, Last},
+    operation::{
+        Checkpoint, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire, DeviceUntrust, Genesis, Seat,
+        Untrust, acknowledge,
+    },
+    pool::{all_different, device_of, well_formed},
+    standing::{Former, Reason, Standing},
+};
+use crate::{
+    codec::DecodeError,
+    crypto,
+    envelope::{Signed, Verified, sign},
+    ids::{AccountId, BaseId, DeviceId, LogId},
+    keys::SigningKey,
+    limits::{DROPPED_DEVICES_MAX, SETTLED_DEVICES_MAX},
+};
+
+/// Why an operation is not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OperationError {
+    /// The account has two seats, or two lists with a quorum.
+    #[error("nobody decides in this account any more: use the recovery words")]
+    Frozen,
+    /// The key is of no settled device.
+    #[error("this device does not decide in the account yet")]
+    NotSettled,
+    /// The key is not the recovery key of this account.
+    #[error("these are not the recovery words of this account")]
+    NotRecovery,
+    /// The device is not in the account, or out of it.
+    #[error("{0:?} does not belong to the account")]
+    Unknown(DeviceId),
+    /// The device belongs to the account already.
+    #[error("{0:?} belongs to the account already")]
+    Known(DeviceId),
+    /// The device acknowledged another account or another inviter.
+    #[error("{0:?} did not acknowledge this account and this inviter")]
+    Acknowledgement(DeviceId),
+    /// Two devices have one key, or there are too many or none.
+    #[error("the list is empty, too long, or has a key twice")]
+    List,
+    /// The device has signed another list on this base: a second one could end in a fork.
+    #[error("this device has signed another list already")]
+    SignedAnother,
+    /// There is no higher epoch.
+    #[error("the last epoch is used up")]
+    Epoch,
+    /// The device that should be cut is not out of the account.
+    #[error("{0:?} is not out of the account")]
+    NotFormer(DeviceId),
+}
+
+impl Account {
+    /// Makes a new account with its first device.
+    ///
+    /// # Panics
+    /// If two of the keys are the same.
+    #[expect(clippy::expect_used, reason = "three different keys make an account")]
+    pub fn create(
+        recovery: &SigningKey,
+        device: &SigningKey,
+        authority: &SigningKey,
+        nonce: [u8; 32],
+    ) -> Self {
+        let (id, _) = Self::genesis(recovery);
+        let ack = acknowledge(device, *recovery.public(), *authority.public(), nonce, id);
+        Self::begin(recovery, 0, vec![ack]).expect("three different keys")
+    }
+
+    /// The account of a recovery key, and the genesis that begins it.
+    pub fn genesis(recovery: &SigningKey) -> (AccountId, Box<[u8]>) {
+        let genesis = sign(recovery, Genesis).into_bytes();
+        (AccountId::from_bytes(crypto::hash(b"kith/account/1", &genesis)), genesis)
+    }
+
+    /// Genesis and a seat of some epoch: a new account, or one of which only the recovery key is
+    /// left.
+    ///
+    /// # Errors
+    /// If a device acknowledged another account, or the list is not well-formed.
+    pub fn begin(
+        recovery: &SigningKey,
+        epoch: u64,
+        acks: Vec<Verified<DeviceAck>>,
+    ) -> Result<Self, OperationError> {
+        let (id, genesis) = Self::genesis(recovery);
+        let seat = signed_seat(recovery, id, epoch, acks, Vec::new())?;
+        Self::fold(&[genesis, seat]).map_err(|_| OperationError::List)
+    }
+
+    /// Takes a device in that has acknowledged the account towards this authority key.
+    ///
+    /// # Errors
+    /// If this device does not decide, or the other may not come in.
+    pub fn add_device(
+        &self,
+        authority: &SigningKey,
+        ack: &Verified<DeviceAck>,
+    ) -> Result<Box<[u8]>, OperationError> {
+        let (base, _) = self.decider(authority)?;
+        let keys = DeviceKeys::of(ack);
+        let DeviceAck { inviter, account, .. } = ack.value();
+        if *account != self.id() || inviter != authority.public() {
+            return Err(OperationError::Acknowledgement(keys.device));
+        }
+        let with_inviter = |former: Former| former.reason == Reason::WithInviter;
+        match self.standing(keys.device) {
+            None => {}
+            Some(Standing::Former(former)) if with_inviter(former) => {}
+            Some(Standing::Former(_)) => return Err(OperationError::Unknown(keys.device)),
+            Some(_) => return Err(OperationError::Known(keys.device)),
+        }
+        let settled = self.settled.iter();
+        let settled =
+            settled.map(|(d, authority)| DeviceKeys { device: *d, authority: *authority });
+        if !all_different(settled.chain([keys]), *self.recovery()) {
+            return Err(OperationError::List);
+        }
+        let add = DeviceAdd { account: self.id(), base, device: ack.bytes().into() };
+        Ok(sign(authority, add).into_bytes())
+    }
+
+    /// Votes against a device.
+    ///
+    /// # Errors
+    /// If this device does not decide, or the other is not in the account.
+    pub fn untrust(
+        &self,
+        authority: &SigningKey,
+        device: DeviceId,
+        why: Untrust,
+    ) -> Result<Box<[u8]>, OperationError> {
+        let (base, by) = self.decider(authority)?;
+        if device == by || self.standing(device).is_none() {
+            return Err(OperationError::Unknown(device));
+        }
+        let vote = DeviceUntrust { account: self.id(), base, device, why };
+        Ok(sign(authority, vote).into_bytes())
+    }
+
+    /// Leaves. What this device has taken in goes with it unless a checkpoint has settled it.
+    ///
+    /// # Errors
+    /// If the account has no base, or the key is not the authority key of the device.
+    pub fn retire(
+        &self,
+        authority: &SigningKey,
+        device: DeviceId,
+    ) -> Result<Box<[u8]>, OperationError> {
+        let base = self.base().ok_or(OperationError::Frozen)?;
+        if self.authority_of(device) != Some(*authority.public()) {
+            return Err(OperationError::Unknown(device));
+        }
+        let retire = DeviceRetire { account: self.id(), base, device };
+        Ok(sign(authority, retire).into_bytes())
+    }
+
+    /// Signs a list of devices that are to be settled. A device signs one list on one base.
+    ///
+    /// # Errors
+    /// If this device does not decide or has signed another list, or one of the others does not
+    /// belong.
+    pub fn checkpoint(
+        &self,
+        authority: &SigningKey,
+        devices: &[DeviceId],
+    ) -> Result<Box<[u8]>, OperationError> {
+        let (base, by) = self.decider(authority)?;
+        let keys = |device: &DeviceId| {
+            let authority = self.authority_of(*device).filter(|_| self.has(*device));
+            let authority = authority.ok_or(OperationError::Unknown(*device))?;
+            Ok(DeviceKeys { device: *device, authority })
+        };
+        let mut devices: Vec<DeviceKeys> = devices.iter().map(keys).collect::<Result<_, _>>()?;
+        devices.sort_unstable();
+        if !well_formed(&devices, *self.recovery()) {
+            return Err(OperationError::List);
+        }
+        let another =
+            |list: &PendingCheckpoint| list.devices != devices && list.signed.contains(&by);
+        if self.pending.iter().any(another) {
+            return Err(OperationError::SignedAnother);
+        }
+        let checkpoint = Checkpoint { account: self.id(), base, devices };
+        Ok(sign(authority, checkpoint).into_bytes())
+    }
+
+    /// Replaces everything by these devices: known ones by their old acknowledgements, new ones by
+    /// new ones. All others that are known are dropped.
+    ///
+    /// # Errors
+    /// If the key is another account's, or one of the devices never acknowledged this account.
+    pub fn seat(
+        &self,
+        recovery: &SigningKey,
+        keep: &[DeviceId],
+        new: Vec<Verified<DeviceAck>>,
+    ) -> Result<Box<[u8]>, OperationError> {
+        let mut known = self.acknowledgements();
+        let mut acks = new;
+        for device in keep {
+            acks.push(known.remove(device).ok_or(OperationError::Unknown(*device))?);
+        }
+        let named =
+            |device: &DeviceId| acks.iter().any(|ack| DeviceKeys::of(ack).device == *device);
+        let mut dropped: Vec<DeviceId> =
+            self.standings.keys().filter(|device| !named(device)).copied().collect();
+        // If there are too many, those that were out before are forgotten first.
+        dropped.sort_by_key(|device| matches!(self.standing(*device), Some(Standing::Former(_))));
+        dropped.truncate(DROPPED_DEVICES_MAX);
+        dropped.sort_unstable();
+        let epoch = self.epoch.checked_add(1).ok_or(OperationError::Epoch)?;
+        signed_seat(recovery, self.id(), epoch, acks, dropped)
+    }
+
+    /// Says how far a former device's chain is believed.
+    ///
+    /// # Errors
+    /// If the device is not former, or the key is not one that may say so.
+    pub fn cut(
+        &self,
+        key: &SigningKey,
+        log: LogId,
+        device: DeviceId,
+        last: Option<Last>,
+        chosen: bool,
+    ) -> Result<Verified<Cut>, OperationError> {
+        let cut = sign(key, Cut { account: self.id(), log, device, last, chosen });
+        if !matches!(self.standing(device), Some(Standing::Former(_))) {
+            return Err(OperationError::NotFormer(device));
+        }
+        self.weigh(&cut).map(|_| cut).ok_or(OperationError::NotSettled)
+    }
+
+    /// Whose word a cut is, if it counts (R18).
+    pub fn weigh(&self, cut: &Verified<Cut>) -> Option<CutWord> {
+        let Cut { account, device, chosen, .. } = *cut.value();
+        let former = matches!(self.standing(device), Some(Standing::Former(_)));
+        if account != self.id() || !former {
+            return None;
+        }
+        if cut.signer() == self.recovery() {
+            return Some(CutWord::Recovery);
+        }
+        let by = device_of(&self.settled, cut.signer())?;
+        let word = if chosen { CutWord::Chosen } else { CutWord::Taken };
+        (self.standing(by) == Some(Standing::Settled)).then_some(word)
+    }
+
+    /// Whether a cut counts.
+    pub fn accepts_cut(&self, cut: &Verified<Cut>) -> bool {
+        self.weigh(cut).is_some()
+    }
+
+    /// The base to build on and the settled device of an authority key.
+    fn decider(&self, authority: &SigningKey) -> Result<(BaseId, DeviceId), OperationError> {
+        let base = self.base().ok_or(OperationError::Frozen)?;
+        let by = device_of(&self.settled, authority.public()).ok_or(OperationError::NotSettled)?;
+        Ok((base, by))
+    }
+
+    /// The acknowledgements in the proof, by device.
+    fn acknowledgements(&self) -> BTreeMap<DeviceId, Verified<DeviceAck>> {
+        let mut found = BTreeMap::new();
+        let mut put = |bytes: &[u8]| -> Result<(), DecodeError> {
+            // The proof was verified with all that is in it.
+            let ack = Signed::<DeviceAck>::decode(bytes)?.believed();
+            let keys = DeviceKeys::of(&ack);
+            if self.authority_of(keys.device).is_none_or(|own| own == keys.authority) {
+                found.insert(keys.device, ack);
+            }
+            Ok(())
+        };
+        for bytes in self.proof() {
+            if let Ok(seat) = Signed::<Seat>::decode(bytes) {
+                let _ = seat.claim().devices.iter().try_for_each(|ack| put(ack));
+            } else if let Ok(add) = Signed::<DeviceAdd>::decode(bytes) {
+                let _ = put(&add.claim().device);
+            }
+        }
+        found
+    }
+}
+
+fn signed_seat(
+    recovery: &SigningKey,
+    account: AccountId,
+    epoch: u64,
+    mut acks: Vec<Verified<DeviceAck>>,
+    dropped: Vec<DeviceId>,
+) -> Result<Box<[u8]>, OperationError> {
+    if Account::genesis(recovery).0 != account {
+        return Err(OperationError::NotRecovery);
+    }
+    acks.sort_by_key(|ack| DeviceKeys::of(ack).device);
+    if let Some(ack) = acks.iter().find(|ack| ack.value().account != account) {
+        return Err(OperationError::Acknowledgement(DeviceKeys::of(ack).device));
+    }
+    let keys: Vec<DeviceKeys> = acks.iter().map(DeviceKeys::of).collect();
+    if keys.len() > SETTLED_DEVICES_MAX || !well_formed(&keys, *recovery.public()) {
+        return Err(OperationError::List);
+    }
+    let devices = acks.into_iter().map(Verified::into_bytes).collect();
+    Ok(sign(recovery, Seat { account, epoch, devices, dropped }).into_bytes())
+}

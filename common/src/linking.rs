@@ -1,0 +1,285 @@
+//! How does a new device come into an account? The code and the three messages (spec 08).
+//!
+//! ```text
+//!   old device                              new device
+//!   LinkCode  ────────── by eye ──────────►
+//!             ◄───────── JoinRequest ──────  commits to an opening
+//!   LinkOffer ───────────────────────────►  account, nonce
+//!             ◄───────── LinkAccept ───────  opening, acknowledgement
+//!   check number ══════ compared ══════════  check number
+//! ```
+
+use data_encoding::BASE64URL_NOPAD;
+use thiserror::Error;
+
+use crate::{
+    account::DeviceAck,
+    codec::{DecodeError, Reader, Writer},
+    crypto,
+    envelope::Payload,
+    frame::{read_addresses, read_proof, write_addresses, write_proof},
+    ids::{AccountId, DeviceId},
+    limits::{LINK_CODE_CHARS_MAX, LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX, NAME_BYTES_MAX},
+};
+
+/// Bytes of the secret that shows that somebody has read the code.
+pub const TOKEN_BYTES: usize = 16;
+
+const PREFIX: &str = "kith-device:";
+const VERSION: u64 = 1;
+
+/// What the old device shows; as secret as the account for ten minutes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkCode {
+    /// Public half of the one-time key to which the join is sealed, named like a device.
+    pub key: DeviceId,
+    /// Shows that the code was read.
+    pub token: [u8; TOKEN_BYTES],
+    /// Where the old device can be reached.
+    pub addresses: Vec<String>,
+}
+
+/// Why a code was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CodeError {
+    /// It is something else.
+    #[error(
+        "this is no code for a new device: make one with `kith device link` on a device you have"
+    )]
+    NotACode,
+    /// Part of it is missing or was changed.
+    #[error("the code is incomplete: copy the whole line ({0})")]
+    Malformed(DecodeError),
+}
+
+impl LinkCode {
+    /// The code as one line of text.
+    pub fn encode(&self) -> String {
+        let mut writer = Writer::new();
+        writer.map(4).uint(0).uint(VERSION);
+        writer.uint(1).bytes(self.key.as_bytes());
+        writer.uint(2).bytes(&self.token);
+        write_addresses(writer.uint(3), &self.addresses);
+        format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&writer.finish()))
+    }
+
+    /// Reads a code; blanks around it do not matter.
+    ///
+    /// # Errors
+    /// If it is something else or damaged.
+    pub fn decode(text: &str) -> Result<Self, CodeError> {
+        let content = text.trim().strip_prefix(PREFIX).ok_or(CodeError::NotACode)?;
+        if content.len() > LINK_CODE_CHARS_MAX {
+            return Err(CodeError::NotACode);
+        }
+        let bytes = BASE64URL_NOPAD
+            .decode(content.as_bytes())
+            .map_err(|_| CodeError::Malformed(DecodeError::Malformed))?;
+        Reader::all(&bytes, |reader| {
+            reader.map(|m| {
+                if m.required(0)?.uint()? != VERSION {
+                    return Err(DecodeError::Value("version"));
+                }
+                Ok(Self {
+                    key: DeviceId::from_bytes(m.required(1)?.fixed("key")?),
+                    token: m.required(2)?.fixed("token")?,
+                    addresses: read_addresses(m.required(3)?)?,
+                })
+            })
+        })
+        .map_err(CodeError::Malformed)
+    }
+}
+
+/// The new device's first word; signed by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinRequest {
+    /// The token of the code.
+    pub token: [u8; TOKEN_BYTES],
+    /// [`commitment`] to what is opened later.
+    pub commitment: [u8; 32],
+    /// What the new device is called; at most 64 bytes.
+    pub name: String,
+}
+
+impl Payload for JoinRequest {
+    const KIND: u64 = 14;
+    const VERSION: u64 = 1;
+    const DOMAIN: &'static str = "kith/join-request/1";
+    const ENVELOPE_BYTES_MAX: usize = LINK_MESSAGE_BYTES_MAX;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        reader.map(|m| {
+            Ok(Self {
+                token: m.required(0)?.fixed("token")?,
+                commitment: m.required(1)?.fixed("commitment")?,
+                name: m.required(2)?.text("name", NAME_BYTES_MAX)?.to_owned(),
+            })
+        })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.map(3).uint(0).bytes(&self.token);
+        writer.uint(1).bytes(&self.commitment).uint(2).text(&self.name);
+    }
+}
+
+/// The old device's answer; signed by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkOffer {
+    /// The account that may be joined.
+    pub account: AccountId,
+    /// The authority key that will take the device in.
+    pub inviter: [u8; 32],
+    /// Random; chosen after the commitment was seen.
+    pub nonce: [u8; 32],
+    /// What proves the account.
+    pub proof: Vec<Box<[u8]>>,
+    /// [`crypto::hash_plain`] of the join request's envelope.
+    pub request: [u8; 32],
+}
+
+impl Payload for LinkOffer {
+    const KIND: u64 = 15;
+    const VERSION: u64 = 1;
+    const DOMAIN: &'static str = "kith/link-offer/1";
+    const ENVELOPE_BYTES_MAX: usize = LINK_OFFER_BYTES_MAX;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        reader.map(|m| {
+            Ok(Self {
+                account: AccountId::from_bytes(m.required(0)?.fixed("account")?),
+                inviter: m.required(1)?.fixed("inviter")?,
+                nonce: m.required(2)?.fixed("nonce")?,
+                proof: read_proof(m.required(3)?)?,
+                request: m.required(4)?.fixed("request")?,
+            })
+        })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.map(5).uint(0).bytes(self.account.as_bytes());
+        writer.uint(1).bytes(&self.inviter).uint(2).bytes(&self.nonce);
+        write_proof(writer.uint(3), &self.proof);
+        writer.uint(4).bytes(&self.request);
+    }
+}
+
+/// The new device's consent; signed by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkAccept {
+    /// What the commitment hid.
+    pub opening: [u8; 32],
+    /// Envelope of the [`DeviceAck`].
+    pub acknowledgement: Box<[u8]>,
+}
+
+impl Payload for LinkAccept {
+    const KIND: u64 = 16;
+    const VERSION: u64 = 1;
+    const DOMAIN: &'static str = "kith/link-accept/1";
+    const ENVELOPE_BYTES_MAX: usize = LINK_MESSAGE_BYTES_MAX;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        reader.map(|m| {
+            let opening = m.required(0)?.fixed("opening")?;
+            let limit = DeviceAck::ENVELOPE_BYTES_MAX;
+            let acknowledgement = m.required(1)?.bytes("acknowledgement", limit)?.into();
+            Ok(Self { opening, acknowledgement })
+        })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.map(2).uint(0).bytes(&self.opening).uint(1).bytes(&self.acknowledgement);
+    }
+}
+
+/// Hides an opening and the keys of the new device until the old one has chosen its nonce.
+pub fn commitment(opening: &[u8; 32], device: DeviceId, authority: &[u8; 32]) -> [u8; 32] {
+    crypto::hash_parts(b"kith/link-commitment/1", &[opening, device.as_bytes(), authority])
+}
+
+/// The six digits that both devices show, from the envelopes of request and offer (spec 08 R5).
+pub fn check_number(request: &[u8], offer: &[u8], opening: &[u8; 32]) -> String {
+    let parts = [&crypto::hash_plain(request)[..], &crypto::hash_plain(offer), opening];
+    let hash = crypto::hash_parts(b"kith/link-check/1", &parts);
+    let mut first = [0; 8];
+    first.copy_from_slice(hash.split_at(8).0);
+    format!("{:06}", u64::from_be_bytes(first) % 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        envelope::{Signed, sign},
+        keys::SigningKey,
+    };
+
+    fn code() -> LinkCode {
+        LinkCode {
+            key: SigningKey::from_seed(&[1; 32]).device(),
+            token: [2; TOKEN_BYTES],
+            addresses: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_code_comes_back() {
+        let text = code().encode();
+        assert_eq!(LinkCode::decode(&format!("  {text}\n")), Ok(code()));
+        assert_eq!(LinkCode::decode("kith:kith1q"), Err(CodeError::NotACode));
+        let (cut, _) = text.split_at(text.len() - 3);
+        assert!(matches!(LinkCode::decode(cut), Err(CodeError::Malformed(_))));
+    }
+
+    #[test]
+    fn messages_come_back() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let request =
+            JoinRequest { token: [1; 16], commitment: [2; 32], name: "tablet".to_owned() };
+        let offer = LinkOffer {
+            account: AccountId::from_bytes([3; 32]),
+            inviter: [4; 32],
+            nonce: [5; 32],
+            proof: vec![[6; 300].into()],
+            request: [7; 32],
+        };
+        let accept = LinkAccept { opening: [8; 32], acknowledgement: [9; 250].into() };
+        assert_eq!(
+            *Signed::<JoinRequest>::decode(sign(&key, request.clone()).bytes()).unwrap().claim(),
+            request
+        );
+        assert_eq!(
+            *Signed::<LinkOffer>::decode(sign(&key, offer.clone()).bytes()).unwrap().claim(),
+            offer
+        );
+        assert_eq!(
+            *Signed::<LinkAccept>::decode(sign(&key, accept.clone()).bytes()).unwrap().claim(),
+            accept
+        );
+    }
+
+    #[test]
+    fn the_check_number_depends_on_everything() {
+        let number = check_number(b"request", b"offer", &[1; 32]);
+        assert_eq!(number.len(), 6);
+        assert_ne!(number, check_number(b"Request", b"offer", &[1; 32]));
+        assert_ne!(number, check_number(b"request", b"Offer", &[1; 32]));
+        assert_ne!(number, check_number(b"request", b"offer", &[2; 32]));
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_anything_never_panics(text: String, bytes: Vec<u8>) {
+            let _ = LinkCode::decode(&text);
+            let _ = LinkCode::decode(&format!("{PREFIX}{text}"));
+            let _ = Signed::<JoinRequest>::decode(&bytes);
+            let _ = Signed::<LinkOffer>::decode(&bytes);
+            let _ = Signed::<LinkAccept>::decode(&bytes);
+        }
+    }
+}

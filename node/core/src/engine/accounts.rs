@@ -1,0 +1,417 @@
+//! Which devices speak for whom? What is learned of accounts, and what follows from it.
+
+use kith_common::{
+    account::{Account, Cut, Standing},
+    codec::{DecodeError, Reader, Writer},
+    entry::Mark,
+    envelope::Signed,
+    frame::Frame,
+    ids::{AccountId, DeviceId, EntryId, LogId},
+    limits::{BODY_SALT_BYTES, FRAME_ACCOUNTS_MAX, FRAME_HEADS_MAX},
+};
+
+use super::{Context, Engine, Event, LinkId, Output};
+use crate::{
+    bygone::Bygone,
+    contacts::{Contact, Contacts},
+    limits::CUTS_MAX,
+    refusal::Refusal,
+    store::{Place, RecordKind, StoreError},
+    view,
+};
+
+/// Bytes of account proofs in one frame.
+const PROOF_BYTES: usize = 900 * 1024;
+
+impl Engine {
+    /// What is known of an account, ours or a contact's.
+    pub(super) fn account(&self, id: AccountId) -> Option<&Account> {
+        if id == self.me.account.id() {
+            return Some(&self.me.account);
+        }
+        self.contacts.find_any(id).map(|contact| &contact.account)
+    }
+
+    fn bygone(&self, id: AccountId) -> Option<&Bygone> {
+        if id == self.me.account.id() {
+            return Some(&self.own_bygone);
+        }
+        self.contacts.find_any(id).map(|contact| &contact.bygone)
+    }
+
+    /// What proves an account, and who once belonged to it.
+    pub(super) fn proofs_of(&self, id: AccountId) -> Vec<Vec<Box<[u8]>>> {
+        let newest = self.account(id).map(|account| account.proof().to_vec());
+        let older = self.bygone(id).map(|bygone| bygone.proof().to_vec());
+        let older = older.filter(|proof| !proof.is_empty());
+        newest.into_iter().chain(older).collect()
+    }
+
+    /// Whether this device speaks for our account.
+    pub(super) fn belongs(&self) -> bool {
+        self.me.account.has(self.me.device.device())
+    }
+
+    pub(super) fn save_own_account(&self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        let mut writer = Writer::new();
+        writer.array(5).uint(1);
+        writer.array(self.me.account.proof().len());
+        for envelope in self.me.account.proof() {
+            writer.bytes(envelope);
+        }
+        writer.array(self.own_places.len());
+        for (device, addresses) in &self.own_places {
+            writer.array(2).bytes(device.as_bytes()).array(addresses.len());
+            for address in addresses {
+                writer.text(address);
+            }
+        }
+        writer.array(self.own_hints.len());
+        for address in &self.own_hints {
+            writer.text(address);
+        }
+        self.own_bygone.write(&mut writer);
+        cx.store.put_record(RecordKind::Account, b"", &writer.finish())
+    }
+
+    pub(super) fn load_own_account(&mut self, cx: &Context<'_>) -> Result<(), StoreError> {
+        let Some(bytes) = cx.store.record(RecordKind::Account, b"")? else { return Ok(()) };
+        let (account, places, hints, bygone) = Reader::all(&bytes, |reader| {
+            reader.tuple("account", 5)?;
+            reader.uint_max("version", 1)?;
+            let proof = reader.list("proof", usize::MAX, |r| {
+                r.bytes("envelope", usize::MAX).map(Box::<[u8]>::from)
+            })?;
+            let account = with(&self.me.account, &proof);
+            let places = reader.list("places", usize::MAX, |r| {
+                r.tuple("place", 2)?;
+                let device = DeviceId::from_bytes(r.fixed("device")?);
+                Ok((device, read_addresses(r)?))
+            })?;
+            let hints = read_addresses(reader)?;
+            let bygone = Bygone::read(reader, &account)?;
+            Ok((account, places, hints, bygone))
+        })
+        .map_err(|error| StoreError::new("Reading our account", error))?;
+        self.me.account = account;
+        self.own_bygone = bygone;
+        self.own_places = places.into_iter().collect();
+        self.own_hints = hints;
+        Ok(())
+    }
+
+    /// What somebody says of accounts: it proves itself, whoever says it.
+    pub(super) fn learn_accounts(
+        &mut self,
+        cx: &mut Context<'_>,
+        proofs: &[Vec<Box<[u8]>>],
+    ) -> Result<(), StoreError> {
+        for proof in proofs {
+            if let Ok(account) = Account::fold(proof) {
+                self.learn(cx, &account)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Joins what is said of an account to what is known. Returns whether anything is new.
+    pub(super) fn learn(
+        &mut self,
+        cx: &mut Context<'_>,
+        said: &Account,
+    ) -> Result<bool, StoreError> {
+        let id = said.id();
+        let Some(known) = self.account(id) else { return Ok(false) };
+        if known.head() == said.head() {
+            return Ok(false);
+        }
+        let joined = with(known, said.proof());
+        let mut bygone = self.bygone(id).cloned().unwrap_or_default();
+        let older = bygone.note(known, &joined) | bygone.note(said, &joined);
+        if joined.head() == known.head() && !older {
+            return Ok(false);
+        }
+        if id == self.me.account.id() {
+            self.me.account = joined;
+            self.own_bygone = bygone;
+            self.save_own_account(cx)?;
+        } else if let Some(contact) = self.contacts.find_any(id).cloned() {
+            if !self.contacts.has_room_for(&joined) {
+                self.refusals.count(Refusal::DevicesFull);
+                return Ok(false);
+            }
+            let mut contact = Contact { account: joined, bygone, ..contact };
+            self.take_hints(&mut contact);
+            self.contacts.keep(cx.store, contact)?;
+        }
+        self.account_changed(cx, id)?;
+        Ok(true)
+    }
+
+    /// An account is not what it was: whom we know, what we believe and whom we serve follow.
+    pub(super) fn account_changed(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: AccountId,
+    ) -> Result<(), StoreError> {
+        self.refresh_recognition();
+        self.push_account(cx, id);
+        let logs: Vec<LogId> = self
+            .conversations
+            .iter()
+            .filter(|(_, conversation)| id == self.me.account.id() || conversation.with == id)
+            .map(|(log, _)| *log)
+            .collect();
+        for log in logs {
+            self.refresh_limits(cx, log)?;
+        }
+        self.close_former(cx);
+        let own = id == self.me.account.id();
+        cx.out.push(Output::Event(if own { Event::Account } else { Event::Contact(id) }));
+        self.reach(cx.uptime, id);
+        self.greet_again(cx);
+        if own {
+            self.notice_own_standing(cx);
+        }
+        Ok(())
+    }
+
+    pub(super) fn notice_own_standing(&self, cx: &mut Context<'_>) {
+        let me = self.me.device.device();
+        let is_final = match self.me.account.standing(me) {
+            Some(Standing::Former(former)) => former.is_final,
+            // The newest seat does not know this device.
+            None if self.own_bygone.has(me) => true,
+            _ => return,
+        };
+        cx.out.push(Output::Event(Event::CutOff { is_final }));
+    }
+
+    /// Hands what proves an account to everybody on a link who is concerned by it.
+    fn push_account(&self, cx: &mut Context<'_>, id: AccountId) {
+        let Some(account) = self.account(id) else { return };
+        let bytes = Frame::Accounts { proofs: self.proofs_of(id) }.encode();
+        let own = self.me.account.id();
+        for (link, state) in &self.links {
+            let peer = state.session.map(|session| session.account);
+            let peer = peer.or_else(|| {
+                let device = state.recognised?;
+                account.standing(device).map(|_| id)
+            });
+            if peer.is_some_and(|peer| peer == own || peer == id || id == own) {
+                cx.out.push(Output::Send { link: *link, bytes: bytes.clone() });
+            }
+        }
+    }
+
+    /// Ends sessions with devices that speak for nobody any more.
+    fn close_former(&mut self, cx: &mut Context<'_>) {
+        let former: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter_map(|(id, link)| {
+                let session = link.session?;
+                let stands = self.account(session.account)?.has(session.device);
+                (!stands).then_some(*id)
+            })
+            .collect();
+        for link in former {
+            self.close(cx, link);
+        }
+    }
+
+    /// How far each former device is believed in a log.
+    pub(super) fn refresh_limits(
+        &mut self,
+        cx: &mut Context<'_>,
+        log: LogId,
+    ) -> Result<(), StoreError> {
+        let Some(with) = self.conversations.get(&log).map(|c| c.with) else { return Ok(()) };
+        let mut devices: Vec<(DeviceId, Option<Option<Mark>>)> = Vec::new();
+        let mut standing = Vec::new();
+        let mut ids = vec![self.me.account.id(), with];
+        ids.dedup();
+        for id in ids {
+            let Some(account) = self.account(id) else { continue };
+            standing.extend(account.devices());
+            standing.extend(account.disputed());
+            for (device, _) in account.former() {
+                devices.push((device, stored_cut(cx, account, log, device)?));
+            }
+            let bygone = self.bygone(id).into_iter().flat_map(Bygone::devices);
+            devices.extend(bygone.map(|device| (device, None)));
+        }
+        let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(()) };
+        let mut trimmed = false;
+        for device in standing {
+            conversation.log.trust(device);
+        }
+        for (device, cut) in devices {
+            match cut {
+                Some(through) => trimmed |= conversation.log.cut(device, through, cx.store)?,
+                None => conversation.log.hold(device),
+            }
+        }
+        self.touched.insert(log);
+        let received = conversation.log.receive_waiting(cx.now, cx.store)?;
+        self.came_in(cx, log, None, received)?;
+        if trimmed {
+            self.rewritten(cx, log)?;
+        }
+        Ok(())
+    }
+
+    /// Entries of a log have gone or changed their places.
+    pub(super) fn rewritten(&mut self, cx: &mut Context<'_>, log: LogId) -> Result<(), StoreError> {
+        if log == self.own_log() {
+            return self.hear_all_again(cx);
+        }
+        if let Some(conversation) = self.conversations.get(&log) {
+            cx.out.push(Output::Event(Event::Rewritten(conversation.with)));
+        }
+        Ok(())
+    }
+
+    /// An entry of a log says how far a device is believed.
+    pub(super) fn hear_cut(
+        &mut self,
+        cx: &mut Context<'_>,
+        log: LogId,
+        place: Place,
+    ) -> Result<(), StoreError> {
+        let Some(row) = cx.store.entry(place)? else { return Ok(()) };
+        let writer = view::open(&row)?.entry.account;
+        let Some((_, envelope)) =
+            row.body.bytes().and_then(|body| body.split_at_checked(BODY_SALT_BYTES))
+        else {
+            return Ok(());
+        };
+        let Ok(cut) = Signed::<Cut>::decode(envelope) else { return Ok(()) };
+        let Ok(cut) = cut.verify() else { return Ok(()) };
+        let Cut { account, log: of, device, .. } = *cut.value();
+        if of != log || account != writer {
+            return Ok(());
+        }
+        let mut cuts = read_cuts(cx, log, device)?;
+        if cuts.len() >= CUTS_MAX || cuts.iter().any(|known| **known == *cut.bytes()) {
+            return Ok(());
+        }
+        cuts.push(cut.into_bytes());
+        let mut writer = Writer::new();
+        writer.array(cuts.len());
+        for envelope in &cuts {
+            writer.bytes(envelope);
+        }
+        cx.store.put_record(RecordKind::Cut, &cut_key(log, device), &writer.finish())?;
+        self.refresh_limits(cx, log)
+    }
+
+    /// Tells a device of ours what we know of contacts' accounts.
+    pub(super) fn send_heads(&self, cx: &mut Context<'_>, link: LinkId) {
+        let heads = self.contacts.all().take(FRAME_HEADS_MAX);
+        let heads: Vec<(AccountId, EntryId)> =
+            heads.map(|contact| (contact.account.id(), contact.account.head())).collect();
+        if !heads.is_empty() {
+            cx.out.push(Output::Send { link, bytes: Frame::AccountHeads { heads }.encode() });
+        }
+        for contact in self.contacts.all().filter(|contact| !contact.bygone.proof().is_empty()) {
+            let proofs = self.proofs_of(contact.account.id());
+            cx.out.push(Output::Send { link, bytes: Frame::Accounts { proofs }.encode() });
+        }
+    }
+
+    /// Another device of ours says what it knows: it gets what it does not.
+    pub(super) fn heads(
+        &mut self,
+        cx: &mut Context<'_>,
+        link: LinkId,
+        heads: &[(AccountId, EntryId)],
+    ) {
+        let ours = self.links.get(&link).and_then(|state| state.session);
+        if ours.is_none_or(|session| session.account != self.me.account.id()) {
+            self.refuse(cx, link, Refusal::NoSession);
+            return;
+        }
+        let differs = heads.iter().filter_map(|(id, head)| {
+            let contact = self.contacts.find_any(*id)?;
+            (contact.account.head() != *head).then(|| contact.account.proof().to_vec())
+        });
+        let mut proofs: Vec<Vec<Box<[u8]>>> = Vec::new();
+        let mut bytes = 0;
+        for proof in differs {
+            let size: usize = proof.iter().map(|envelope| envelope.len() + 8).sum();
+            if proofs.len() == FRAME_ACCOUNTS_MAX || bytes + size > PROOF_BYTES {
+                let proofs = std::mem::take(&mut proofs);
+                cx.out.push(Output::Send { link, bytes: Frame::Accounts { proofs }.encode() });
+                bytes = 0;
+            }
+            bytes += size;
+            proofs.push(proof);
+        }
+        if !proofs.is_empty() {
+            cx.out.push(Output::Send { link, bytes: Frame::Accounts { proofs }.encode() });
+        }
+    }
+}
+
+/// An account with what somebody else knows of it.
+pub(super) fn with(account: &Account, envelopes: &[Box<[u8]>]) -> Account {
+    account.join(envelopes).unwrap_or_else(|_| account.clone())
+}
+
+/// For whom a device speaks among the two accounts of a log, so that its entries may come in.
+pub(super) fn writer(
+    (me, own_bygone): (&Account, &Bygone),
+    contacts: &Contacts,
+    with: AccountId,
+    device: DeviceId,
+) -> Result<AccountId, Refusal> {
+    let other = contacts.find_any(with).map(|contact| (&contact.account, &contact.bygone));
+    for (account, bygone) in [Some((me, own_bygone)), other].into_iter().flatten() {
+        match account.standing(device) {
+            Some(Standing::Disputed) => return Err(Refusal::Disputed),
+            Some(_) => return Ok(account.id()),
+            None if bygone.has(device) => return Ok(account.id()),
+            None => {}
+        }
+    }
+    Err(Refusal::NotEntitled)
+}
+
+/// The cut of a device in a log that counts now: `None` if there is none.
+fn stored_cut(
+    cx: &Context<'_>,
+    account: &Account,
+    log: LogId,
+    device: DeviceId,
+) -> Result<Option<Option<Mark>>, StoreError> {
+    let mut words = Vec::new();
+    for envelope in read_cuts(cx, log, device)? {
+        let cut = Signed::<Cut>::decode(&envelope).ok().and_then(|cut| cut.verify().ok());
+        words.extend(cut.and_then(|cut| Some((account.weigh(&cut)?, cut.value().last))));
+    }
+    let mark = |last: kith_common::account::Last| Mark { device, seq: last.seq, id: last.entry };
+    Ok(kith_common::account::combine(&words).map(|last| last.map(mark)))
+}
+
+fn read_addresses(reader: &mut Reader<'_>) -> Result<Vec<String>, DecodeError> {
+    reader.list("addresses", usize::MAX, |r| r.text("address", usize::MAX).map(str::to_owned))
+}
+
+fn read_cuts(cx: &Context<'_>, log: LogId, device: DeviceId) -> Result<Vec<Box<[u8]>>, StoreError> {
+    let Some(bytes) = cx.store.record(RecordKind::Cut, &cut_key(log, device))? else {
+        return Ok(Vec::new());
+    };
+    Reader::all(&bytes, |reader| {
+        reader.list("cuts", CUTS_MAX, |r| r.bytes("cut", usize::MAX).map(Box::from))
+    })
+    .map_err(|error| StoreError::new("Reading cuts", error))
+}
+
+fn cut_key(log: LogId, device: DeviceId) -> [u8; 64] {
+    let mut key = [0; 64];
+    let (left, right) = key.split_at_mut(32);
+    left.copy_from_slice(log.as_bytes());
+    right.copy_from_slice(device.as_bytes());
+    key
+}

@@ -1,0 +1,313 @@
+//! Which devices does the person have? Linking, confirming, cutting off, recovering (spec 02, 08).
+
+use kith_common::{
+    account::{Account, Last, Standing, Untrust},
+    entry::{EntryKind, Mark},
+    frame::Frame,
+    ids::{DeviceId, LogId},
+    keys::SigningKey,
+    limits::ADDRESSES_MAX,
+    own::{Own, Setting},
+    time::Timestamp,
+};
+
+use super::{
+    Answer, CommandError, Context, Engine, Event, LinkId, Output, accounts::with, commands::Outcome,
+};
+use crate::{linking::Host, names::chosen_name, refusal::Refusal, store::StoreError};
+
+const CUT_OFF: &str = "this device was cut off from the account";
+
+impl Engine {
+    /// Whether an authority key is this device's, and this device may use it.
+    pub(super) fn check_authority(&self, authority: &SigningKey) -> Result<(), CommandError> {
+        match self.me.account.standing(self.me.device.device()) {
+            Some(Standing::Former(_)) => Err(CommandError::NotStanding(CUT_OFF)),
+            _ => self.check_answer(authority),
+        }
+    }
+
+    /// The same for a vote, by which a device that was cut off by one voice may answer (02 R11).
+    fn check_answer(&self, authority: &SigningKey) -> Result<(), CommandError> {
+        let device = self.me.device.device();
+        match self.me.account.standing(device) {
+            Some(Standing::Former(former)) if former.is_final => {
+                return Err(CommandError::NotStanding(CUT_OFF));
+            }
+            None => {
+                return Err(CommandError::NotStanding("this device is not in the account yet"));
+            }
+            Some(_) => {}
+        }
+        if self.me.account.authority_of(device) != Some(*authority.public()) {
+            return Err(CommandError::OtherKey);
+        }
+        Ok(())
+    }
+
+    pub(super) fn link_device(&mut self, cx: &mut Context<'_>) -> Outcome {
+        if !self.belongs() {
+            return Ok(Err(CommandError::NotStanding(CUT_OFF)));
+        }
+        let host = Host::new(cx.uptime, cx.rng);
+        let code = host.code(&self.addresses).encode();
+        self.linking = Some(host);
+        Ok(Ok(Answer::LinkCode(code)))
+    }
+
+    pub(super) fn close_linking(&mut self, cx: &mut Context<'_>) {
+        if self.linking.take().is_some() {
+            cx.out.push(Output::Event(Event::Linking));
+        }
+    }
+
+    /// A new device wants to join.
+    pub(super) fn join(&mut self, cx: &mut Context<'_>, id: LinkId, sealed: &[u8]) {
+        let answer =
+            self.linking.as_mut().filter(|host| !host.is_over(cx.uptime)).and_then(|host| {
+                host.join(id, sealed, (&self.me.account, &self.me.device), cx.rng)
+            });
+        match answer {
+            Some(frame) => cx.out.push(Output::Send { link: id, bytes: frame.encode() }),
+            None => self.refuse(cx, id, Refusal::RequestNotForUs),
+        }
+    }
+
+    pub(super) fn link_accept(&mut self, cx: &mut Context<'_>, id: LinkId, sealed: &[u8]) {
+        let account = self.me.account.id();
+        if self.linking.as_mut().is_some_and(|host| host.accept(id, sealed, account)) {
+            // The person takes time to compare.
+            if let Some(link) = self.links.get_mut(&id) {
+                link.hello_again(cx.uptime);
+            }
+            cx.out.push(Output::Event(Event::Linking));
+        } else {
+            self.refuse(cx, id, Refusal::RequestNotForUs);
+        }
+    }
+
+    pub(super) fn confirm_device(
+        &mut self,
+        cx: &mut Context<'_>,
+        check: &str,
+        authority: &SigningKey,
+    ) -> Outcome {
+        if let Err(error) = self.check_authority(authority) {
+            return Ok(Err(error));
+        }
+        let guest = self.linking.as_ref().and_then(|host| host.confirmed(check));
+        let Some((guest, (_, ack))) = guest.and_then(|g| Some((g, g.accepted.as_ref()?))) else {
+            return Ok(Err(CommandError::UnknownCheck(check.to_owned())));
+        };
+        let (link, name, ack) = (guest.link, guest.name.clone(), ack.clone());
+        let device = DeviceId::from_bytes(*ack.signer());
+        let addition = match self.me.account.add_device(authority, &ack) {
+            Ok(addition) => addition,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let mut account = with(&self.me.account, &[addition]);
+        if !account.has(device) {
+            return Ok(Err(CommandError::NotStanding(
+                "the account has too many devices: cut one off first",
+            )));
+        }
+        // Who is a quorum alone settles the new device at once: two devices watch each other.
+        if let Some(settled) = settle_alone(&account, authority, device) {
+            account = settled;
+        }
+        if let Some(host) = &mut self.linking {
+            host.welcome(device);
+        }
+        let proofs = vec![account.proof().to_vec()];
+        cx.out.push(Output::Send { link, bytes: Frame::Accounts { proofs }.encode() });
+        self.learn(cx, &account)?;
+        if !name.is_empty() {
+            let _ = self.rename_device(cx, device, &name)?;
+        }
+        self.tell_what_was_alone_ours(cx)?;
+        cx.out.push(Output::Event(Event::Linking));
+        Ok(Ok(Answer::Done))
+    }
+
+    /// A second device comes: what one alone had no reason to write down.
+    fn tell_what_was_alone_ours(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        self.tell_name(cx)?;
+        if self.profile.read_receipts {
+            self.tell(cx, &Own::Setting(Setting::ReadReceipts(true)))?;
+        }
+        let logs: Vec<LogId> = self.conversations.keys().copied().collect();
+        for log in logs {
+            self.tell_read(cx, log)?;
+        }
+        Ok(())
+    }
+
+    /// Agrees to the devices that others propose to settle.
+    pub(super) fn settle_devices(
+        &mut self,
+        cx: &mut Context<'_>,
+        devices: &[DeviceId],
+        authority: &SigningKey,
+    ) -> Outcome {
+        if let Err(error) = self.check_authority(authority) {
+            return Ok(Err(error));
+        }
+        let all: Vec<DeviceId> = self.me.account.devices().collect();
+        let devices = if devices.is_empty() { &all } else { devices };
+        match self.me.account.checkpoint(authority, devices) {
+            Ok(operation) => self.operate(cx, operation),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    /// Somebody says where our other devices may be.
+    pub(super) fn look_for_own(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut addresses: Vec<String>,
+    ) -> Result<(), StoreError> {
+        addresses.truncate(ADDRESSES_MAX);
+        for device in self.me.account.devices() {
+            if device != self.me.device.device() {
+                self.own_places.entry(device).or_insert_with(|| addresses.clone());
+            }
+        }
+        self.save_own_account(cx)?;
+        self.reach(cx.uptime, self.me.account.id());
+        Ok(())
+    }
+
+    fn operate(&mut self, cx: &mut Context<'_>, operation: Box<[u8]>) -> Outcome {
+        let account = with(&self.me.account, &[operation]);
+        self.learn(cx, &account)?;
+        Ok(Ok(Answer::Done))
+    }
+
+    pub(super) fn rename_device(
+        &mut self,
+        cx: &mut Context<'_>,
+        device: DeviceId,
+        name: &str,
+    ) -> Outcome {
+        let name = match chosen_name(name) {
+            Ok(name) => name,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        if self.me.account.standing(device).is_none() {
+            return Ok(Err(CommandError::UnknownDevice));
+        }
+        let position = self.tell(cx, &Own::DeviceName { device, name: name.clone() })?;
+        if self.profile.name_device(device, &name, position) {
+            self.profile.save(cx.store)?;
+        }
+        cx.out.push(Output::Event(Event::Account));
+        Ok(Ok(Answer::Done))
+    }
+
+    pub(super) fn untrust(
+        &mut self,
+        cx: &mut Context<'_>,
+        (device, why): (DeviceId, Untrust),
+        since: Option<Timestamp>,
+        authority: &SigningKey,
+    ) -> Outcome {
+        if let Err(error) = self.check_answer(authority) {
+            return Ok(Err(error));
+        }
+        if device == self.me.device.device() {
+            return Ok(Err(CommandError::ThisDevice));
+        }
+        if self.me.account.standing(device).is_none() {
+            return Ok(Err(CommandError::UnknownDevice));
+        }
+        let operation = match self.me.account.untrust(authority, device, why) {
+            Ok(operation) => operation,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        // What is believed is decided by what was here before.
+        let cuts = self.last_believed(cx, device, since)?;
+        let account = with(&self.me.account, &[operation]);
+        self.learn(cx, &account)?;
+        self.post_cuts(cx, cuts, since.is_some(), authority)?;
+        Ok(Ok(Answer::Done))
+    }
+
+    pub(super) fn recover(
+        &mut self,
+        cx: &mut Context<'_>,
+        recovery: &SigningKey,
+        keep: &[DeviceId],
+        since: Option<Timestamp>,
+    ) -> Outcome {
+        let own = self.me.device.device();
+        let mut keep: Vec<DeviceId> = keep.iter().copied().filter(|d| *d != own).collect();
+        keep.push(own);
+        let seat = match self.me.account.seat(recovery, &keep, Vec::new()) {
+            Ok(seat) => seat,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let known = self.me.account.standings().map(|(device, _)| device);
+        let drop: Vec<DeviceId> = known.filter(|device| !keep.contains(device)).collect();
+        let mut cuts = Vec::new();
+        for device in drop {
+            cuts.extend(self.last_believed(cx, device, since)?);
+        }
+        let account = with(&self.me.account, &[seat]);
+        self.learn(cx, &account)?;
+        self.post_cuts(cx, cuts, since.is_some(), recovery)?;
+        Ok(Ok(Answer::Done))
+    }
+
+    /// The last entry of a device in each log that is believed.
+    fn last_believed(
+        &self,
+        cx: &Context<'_>,
+        device: DeviceId,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<(LogId, DeviceId, Option<Mark>)>, StoreError> {
+        let mut cuts = Vec::new();
+        for (id, conversation) in &self.conversations {
+            let log = &conversation.log;
+            if log.last_seq(device) == 0 {
+                continue;
+            }
+            let marks = match since {
+                None => log.heads(),
+                Some(since) => log.last_where(cx.store, &|row| Ok(row.received_at < since))?,
+            };
+            let of = |mark: &&Mark| mark.device == device;
+            cuts.push((*id, device, marks.iter().rev().find(of).copied()));
+        }
+        Ok(cuts)
+    }
+
+    /// Says in each log how far a device is believed.
+    fn post_cuts(
+        &mut self,
+        cx: &mut Context<'_>,
+        cuts: Vec<(LogId, DeviceId, Option<Mark>)>,
+        chosen: bool,
+        key: &SigningKey,
+    ) -> Result<(), StoreError> {
+        for (log, device, mark) in cuts {
+            let last = mark.map(|mark| Last { seq: mark.seq, entry: mark.id });
+            // A device that is disputed is not cut; once that is decided, it can be.
+            let Ok(cut) = self.me.account.cut(key, log, device, last, chosen) else { continue };
+            let (place, _) = self.write_entry(cx, log, EntryKind::CUT, |salt| {
+                let mut body = salt.to_vec();
+                body.extend_from_slice(cut.bytes());
+                body
+            })?;
+            self.hear_cut(cx, log, place)?;
+        }
+        Ok(())
+    }
+}
+
+/// The account with a new device settled, if the signer is a quorum by itself.
+fn settle_alone(account: &Account, authority: &SigningKey, device: DeviceId) -> Option<Account> {
+    let devices: Vec<DeviceId> = account.devices().collect();
+    let checkpoint = account.checkpoint(authority, &devices).ok()?;
+    let settled = with(account, &[checkpoint]);
+    (settled.standing(device) == Some(Standing::Settled)).then_some(settled)
+}

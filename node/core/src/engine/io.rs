@@ -1,0 +1,344 @@
+//! What goes into the engine and what comes out? Flat lists, one for each direction.
+
+use kith_common::{
+    account::{OperationError, Untrust},
+    ids::{AccountId, DeviceId, EntryId},
+    keys::SigningKey,
+    share::{ContactCard, SharedId},
+    time::{Timestamp, Uptime},
+};
+use rand_core::CryptoRng;
+use thiserror::Error;
+
+use crate::{
+    names::NameError,
+    store::{AuthorNumber, Place, Store},
+};
+
+/// Names a link for as long as it lives; never used again within a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LinkId(pub u64);
+
+/// Names a command until it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CommandId(pub u64);
+
+/// Everything the engine may use while it handles one input.
+#[expect(missing_debug_implementations, reason = "holds trait objects for the time of one call")]
+pub struct Context<'a> {
+    /// Wall-clock time.
+    pub now: Timestamp,
+    /// Time since this run began.
+    pub uptime: Uptime,
+    /// Randomness.
+    pub rng: &'a mut dyn CryptoRng,
+    /// The store, inside a transaction.
+    pub store: &'a mut dyn Store,
+    /// What is to be done after the transaction is committed.
+    pub out: &'a mut Vec<Output>,
+}
+
+/// Everything that can happen to a node.
+#[derive(Debug)]
+pub enum Input {
+    /// The deadline has come.
+    Tick,
+    /// A link to another node is up.
+    LinkUp {
+        /// The link.
+        link: LinkId,
+        /// Our transport id on it.
+        own_transport: Box<[u8]>,
+        /// The other's transport id.
+        peer_transport: Box<[u8]>,
+    },
+    /// A link is gone.
+    LinkDown {
+        /// The link.
+        link: LinkId,
+    },
+    /// A frame came in.
+    Frame {
+        /// The link that it came on.
+        link: LinkId,
+        /// The frame as received.
+        bytes: Vec<u8>,
+    },
+    /// The addresses at which we can be reached have changed.
+    Listening {
+        /// All of them.
+        addresses: Vec<String>,
+    },
+    /// A person or program wants something.
+    Command {
+        /// To be given back with the answer.
+        id: CommandId,
+        /// What is wanted.
+        command: Command,
+    },
+}
+
+/// What a person or program can want.
+#[derive(Debug)]
+pub enum Command {
+    /// Ask somebody to become a contact.
+    AddContact {
+        /// Their link, read and proven.
+        card: Box<ContactCard>,
+        /// What to call them, if not what they call themselves.
+        name: Option<String>,
+        /// What to say with the request.
+        greeting: String,
+    },
+    /// Agree to a request.
+    Accept(AccountId),
+    /// Hear nothing more from somebody.
+    Block(AccountId),
+    /// Hear from somebody again.
+    Unblock(AccountId),
+    /// Take somebody off the list; the conversation is kept.
+    Remove(AccountId),
+    /// Call somebody something else.
+    Rename(AccountId, String),
+    /// Write a message.
+    Send {
+        /// To whom.
+        to: AccountId,
+        /// What.
+        text: String,
+        /// In answer to what.
+        reply_to: Option<EntryId>,
+    },
+    /// Everything in a conversation has been read.
+    MarkRead(AccountId),
+    /// Let others see what was read, or not.
+    SetReadReceipts(bool),
+    /// Call oneself something else.
+    SetName(String),
+    /// Keep what is being written, for all devices of the person.
+    KeepDraft {
+        /// To whom.
+        to: AccountId,
+        /// What; empty: nothing.
+        text: String,
+    },
+    /// Show a code with which a new device can join.
+    LinkDevice,
+    /// Stop showing it.
+    CloseLinking,
+    /// Look for our other devices at these addresses: this device has just joined.
+    LookForOwn(Vec<String>),
+    /// Take in the device that shows this check number.
+    ConfirmDevice {
+        /// Six digits.
+        check: String,
+        /// The authority key of this device.
+        authority: SigningKey,
+    },
+    /// Agree to the devices that another device proposes to settle.
+    Settle {
+        /// Which.
+        devices: Vec<DeviceId>,
+        /// The authority key of this device.
+        authority: SigningKey,
+    },
+    /// Call a device something.
+    RenameDevice(DeviceId, String),
+    /// Trust a device no longer.
+    Untrust {
+        /// Which.
+        device: DeviceId,
+        /// Why.
+        why: Untrust,
+        /// From when on it is not believed; `None`: from now on.
+        since: Option<Timestamp>,
+        /// The authority key of this device.
+        authority: SigningKey,
+    },
+    /// Decide with the recovery key which devices the account has from now on, this one included.
+    Recover {
+        /// The recovery key.
+        recovery: SigningKey,
+        /// Which devices stay beside this one.
+        keep: Vec<DeviceId>,
+        /// From when on the others are not believed; `None`: from now on.
+        since: Option<Timestamp>,
+    },
+    /// Delete messages on the person's own devices.
+    Delete {
+        /// In the conversation with whom.
+        with: AccountId,
+        /// Which.
+        entries: Vec<EntryId>,
+    },
+    /// Delete a conversation on the person's own devices, or its beginning.
+    Clear {
+        /// In the conversation with whom.
+        with: AccountId,
+        /// What was sent before then; `None`: everything.
+        before: Option<Timestamp>,
+        /// Whether the other devices delete at once instead of after a day.
+        at_once: bool,
+        /// The authority key of this device.
+        authority: SigningKey,
+    },
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Done.
+    Done,
+    /// The contact is there.
+    Contact(AccountId),
+    /// The message is written.
+    Sent(EntryId),
+    /// The code for a new device.
+    LinkCode(String),
+    /// So many messages are deleted.
+    Deleted(usize),
+}
+
+/// Why a command was not carried out; says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// No such contact.
+    #[error("there is no such contact: see `kith contact list`")]
+    UnknownContact,
+    /// The link is our own.
+    #[error("this is your own link: send it to somebody else and use theirs here")]
+    OwnLink,
+    /// The person is there already.
+    #[error("{0} is already on your contact list: nothing to do")]
+    AlreadyThere(String),
+    /// The person is blocked.
+    #[error("{0} is blocked: unblock first")]
+    IsBlocked(String),
+    /// There is no request to agree to.
+    #[error("{0} has not asked to be a contact, or is one already")]
+    NotPending(String),
+    /// They asked and wait for our answer.
+    #[error("{0} waits for your answer: accept the request first")]
+    AcceptFirst(String),
+    /// The list is full.
+    #[error("the contact list is full ({0}): remove somebody first")]
+    TooManyContacts(usize),
+    /// More devices than can be known.
+    #[error("your contacts have too many devices ({0} fit): remove somebody first")]
+    TooManyDevices(usize),
+    /// A name that is none to choose.
+    #[error("{0}")]
+    Name(#[from] NameError),
+    /// A message without text.
+    #[error("the message is empty: write something")]
+    EmptyText,
+    /// A message that is too long.
+    #[error("the message has {found} bytes, {limit} are allowed: send it in parts")]
+    TextTooLong {
+        /// Bytes of the text.
+        found: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// An answer to a message that is not there.
+    #[error("the message to reply to is not in this conversation: see `kith history`")]
+    UnknownReply,
+    /// A message that is not there.
+    #[error("this message is not in this conversation: see `kith history`")]
+    UnknownMessage,
+    /// No device shows this number.
+    #[error("no new device shows the number {0}: compare again, or make a new code")]
+    UnknownCheck(String),
+    /// No such device.
+    #[error("there is no such device: see `kith device list`")]
+    UnknownDevice,
+    /// The device is this one.
+    #[error("this is the device you are using: cut it off from another one")]
+    ThisDevice,
+    /// The key is of another device.
+    #[error("the passphrase opened the keys of another device")]
+    OtherKey,
+    /// An account operation was not made.
+    #[error("{0}")]
+    Operation(#[from] OperationError),
+    /// This device does not speak for the account.
+    #[error("{0}")]
+    NotStanding(&'static str),
+    /// More single deletions than a day may have.
+    #[error(
+        "only {0} messages can be deleted one by one in a day: delete a whole conversation, or what \
+         is before some time, with the passphrase"
+    )]
+    TooManyDeletions(usize),
+    /// The other's device has lied: nothing is sent.
+    #[error("nothing came of it: {0}")]
+    Failed(&'static str),
+}
+
+/// Everything a node does to the outside, in order, after the commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send a frame; if that cannot be done, the link is to be closed.
+    Send {
+        /// The link.
+        link: LinkId,
+        /// The frame.
+        bytes: Vec<u8>,
+    },
+    /// Close a link.
+    Close {
+        /// The link.
+        link: LinkId,
+    },
+    /// Try to reach somebody at these addresses.
+    Dial {
+        /// Where.
+        addresses: Vec<String>,
+    },
+    /// A command is answered.
+    Answered {
+        /// The command.
+        id: CommandId,
+        /// What came of it.
+        result: Result<Answer, CommandError>,
+    },
+    /// Something that a person or program wants to know.
+    Event(Event),
+}
+
+/// Something that a person or program wants to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A new entry stands in a conversation.
+    Entry {
+        /// With whom.
+        with: AccountId,
+        /// Which entry.
+        place: Place,
+    },
+    /// Messages of ours have got further.
+    Delivery {
+        /// With whom.
+        with: AccountId,
+        /// The chain that the messages stand in.
+        author: AuthorNumber,
+        /// First and last number whose state may have changed.
+        seqs: (u64, u64),
+    },
+    /// A contact is new or has changed.
+    Contact(AccountId),
+    /// A contact is gone.
+    ContactRemoved(SharedId),
+    /// Our own account has changed: devices, their names, who may decide.
+    Account,
+    /// A device that wants to join shows a check number, or has gone away.
+    Linking,
+    /// Messages of a conversation were deleted or took other places.
+    Rewritten(AccountId),
+    /// This device speaks no longer for the account.
+    CutOff {
+        /// Whether nothing can undo it.
+        is_final: bool,
+    },
+}

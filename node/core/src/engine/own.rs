@@ -1,0 +1,286 @@
+//! What do our devices tell each other? The self log, written and read (spec 07).
+
+use kith_common::{
+    account::Account,
+    entry::EntryKind,
+    ids::{AccountId, EntryId, LogId},
+    limits::BODY_SALT_BYTES,
+    own::{ContactNote, Own, Setting},
+    share::SharedId,
+};
+
+use super::{Context, Engine, Event, Output, accounts::with};
+use crate::{
+    contacts::{Contact, Contacts, Status},
+    limits::CONTACTS_MAX,
+    log::Draft,
+    store::{EntryRow, Place, Position, RecordKind, StoreError},
+    view,
+};
+
+impl Engine {
+    /// The log that our devices share with nobody else.
+    pub(super) fn own_log(&self) -> LogId {
+        LogId::own(self.me.account.id())
+    }
+
+    /// Writes something into the self log. Returns where it stands.
+    pub(super) fn tell(&mut self, cx: &mut Context<'_>, own: &Own) -> Result<Position, StoreError> {
+        self.write_entry(cx, self.own_log(), own.kind(), |salt| own.encode(salt))
+            .map(|(_, position)| position)
+    }
+
+    /// Writes an entry of this device into a log that is open.
+    pub(super) fn write_entry(
+        &mut self,
+        cx: &mut Context<'_>,
+        log: LogId,
+        kind: EntryKind,
+        body: impl FnOnce([u8; BODY_SALT_BYTES]) -> Vec<u8>,
+    ) -> Result<(Place, Position), StoreError> {
+        let mut salt = [0; BODY_SALT_BYTES];
+        cx.rng.fill_bytes(&mut salt);
+        let draft = Draft {
+            account: self.me.account.id(),
+            account_head: self.me.account.head(),
+            kind,
+            body: body(salt),
+        };
+        let Some(conversation) = self.conversations.get_mut(&log) else {
+            return Err(StoreError::new("Writing an entry", "the log is not open"));
+        };
+        let (place, _) = conversation.log.write(&self.me.device, cx.now, draft, cx.store)?;
+        self.touched.insert(log);
+        let position = cx.store.entry(place)?.map(|row| row.position);
+        let position = position.ok_or_else(|| StoreError::new("Writing an entry", "it is gone"))?;
+        Ok((place, position))
+    }
+
+    /// Keeps a contact, new or changed, and tells our other devices what is new about it.
+    pub(super) fn keep_contact(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut contact: Contact,
+    ) -> Result<(), StoreError> {
+        let before = self.contacts.find_any(contact.account.id());
+        if let Some(note) = contact.note_since(before) {
+            let note = Box::new(note);
+            let position = self.tell(cx, &Own::Contact(note.clone()))?;
+            let number = contact.request_number;
+            let before_block = contact.before_block;
+            contact.take_note(&note, position);
+            (contact.request_number, contact.before_block) = (number, before_block);
+        }
+        self.store_contact(cx, contact)
+    }
+
+    /// Keeps what only this device needs to know of a contact.
+    pub(super) fn store_contact(
+        &mut self,
+        cx: &mut Context<'_>,
+        contact: Contact,
+    ) -> Result<(), StoreError> {
+        let account = contact.account.id();
+        self.contacts.keep(cx.store, contact)?;
+        self.refresh_recognition();
+        cx.out.push(Output::Event(Event::Contact(account)));
+        Ok(())
+    }
+
+    /// Takes in entries of the self log that other devices of ours have written.
+    pub(super) fn hear(
+        &mut self,
+        cx: &mut Context<'_>,
+        places: &[Place],
+    ) -> Result<(), StoreError> {
+        for place in places {
+            if let Some(row) = cx.store.entry(*place)? {
+                self.hear_row(cx, &row)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn hear_row(
+        &mut self,
+        cx: &mut Context<'_>,
+        row: &EntryRow,
+    ) -> Result<(), StoreError> {
+        let Some(body) = row.body.bytes() else { return Ok(()) };
+        let opened = view::open(row)?;
+        // What a later version says is kept and not understood; so is what makes no sense.
+        let Ok(Some(own)) = Own::decode(opened.entry.kind, body) else { return Ok(()) };
+        match own {
+            Own::Contact(note) => self.hear_contact(cx, &note, row.position),
+            Own::Read { log, marks } => self.hear_read(cx, log, &marks),
+            Own::Setting(setting) => self.hear_setting(cx, &setting, row.position),
+            Own::DeviceName { device, name } => {
+                if self.profile.name_device(device, &name, row.position) {
+                    self.profile.save(cx.store)?;
+                    cx.out.push(Output::Event(Event::Account));
+                }
+                Ok(())
+            }
+            Own::Draft { log, text } => self.hear_draft(cx, log, &text, row.position),
+            Own::Delete { log, entries } => {
+                self.hear_delete(cx, (row.position.id, opened.device), log, &entries)
+            }
+            Own::Clear { clear } => self.hear_clear(cx, row.position.id, &clear),
+        }
+    }
+
+    fn hear_contact(
+        &mut self,
+        cx: &mut Context<'_>,
+        note: &ContactNote,
+        position: Position,
+    ) -> Result<(), StoreError> {
+        if note.account == self.me.account.id() {
+            return Ok(());
+        }
+        let known = self.contacts.find_any(note.account).cloned();
+        let told = Account::fold(&note.proof).ok().filter(|told| told.id() == note.account);
+        let mut contact = match (known, told) {
+            (Some(known), Some(told)) => {
+                let account = with(&known.account, told.proof());
+                Contact { account, ..known }
+            }
+            (Some(known), None) => known,
+            (None, Some(told)) if self.contacts.len() < CONTACTS_MAX => {
+                Contact::new(told, String::new(), Status::Removed)
+            }
+            (None, _) => return Ok(()),
+        };
+        let before = contact.status;
+        contact.take_note(note, position);
+        contact.name = self.contacts.free_name(&contact.name, note.account);
+        self.take_hints(&mut contact);
+        let (account, status) = (note.account, contact.status);
+        let shared = SharedId::of(&contact.account);
+        self.store_contact(cx, contact)?;
+        self.open_conversation(cx, account)?;
+        if status == Status::Removed && before != Status::Removed {
+            cx.out.push(Output::Event(Event::ContactRemoved(shared)));
+        }
+        if status.is_known() && !before.is_known() {
+            self.reach(cx.uptime, account);
+            self.greet_again(cx);
+        } else if !status.is_known() && before.is_known() {
+            self.cut_off(cx, account);
+        }
+        Ok(())
+    }
+
+    fn hear_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        log: LogId,
+        marks: &[kith_common::entry::Mark],
+    ) -> Result<(), StoreError> {
+        let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(()) };
+        if conversation.log.mark_read_through(marks, cx.store)? {
+            self.touched.insert(log);
+            cx.out.push(Output::Event(Event::Contact(conversation.with)));
+        }
+        Ok(())
+    }
+
+    fn hear_setting(
+        &mut self,
+        cx: &mut Context<'_>,
+        setting: &Setting,
+        position: Position,
+    ) -> Result<(), StoreError> {
+        if self.profile.take_setting(setting, position) {
+            self.profile.save(cx.store)?;
+            cx.out.push(Output::Event(Event::Account));
+        }
+        Ok(())
+    }
+
+    pub(super) fn hear_draft(
+        &mut self,
+        cx: &mut Context<'_>,
+        log: LogId,
+        text: &str,
+        position: Position,
+    ) -> Result<(), StoreError> {
+        let known = self.drafts.get(&log).map(|(word, _)| *word);
+        let Some(with) = self.conversations.get(&log).map(|c| c.with) else { return Ok(()) };
+        if known.is_some_and(|word| word > position) {
+            return Ok(());
+        }
+        self.drafts.insert(log, (position, text.to_owned()));
+        cx.store.put_record(RecordKind::Draft, log.as_bytes(), text.as_bytes())?;
+        cx.out.push(Output::Event(Event::Contact(with)));
+        Ok(())
+    }
+
+    /// Entries of the self log have gone or changed their places: what it says is read anew.
+    pub(super) fn hear_all_again(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        self.profile.forget_words();
+        self.drafts.clear();
+        self.trash.clear();
+        let told: Vec<Contact> =
+            self.contacts.all().filter(|contact| contact.words.are_there()).cloned().collect();
+        for contact in told {
+            let words = crate::contacts::Words::default();
+            self.contacts.keep(cx.store, Contact { status: Status::Removed, words, ..contact })?;
+        }
+        self.read_own_log(cx)?;
+        self.profile.save(cx.store)?;
+        self.contacts = Contacts::load(cx.store)?;
+        self.refresh_recognition();
+        let known: Vec<AccountId> = self.contacts.iter().map(|c| c.account.id()).collect();
+        for account in known {
+            cx.out.push(Output::Event(Event::Contact(account)));
+            self.reach(cx.uptime, account);
+        }
+        cx.out.push(Output::Event(Event::Account));
+        Ok(())
+    }
+
+    fn read_own_log(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        let Some(own) = self.conversations.get(&self.own_log()) else { return Ok(()) };
+        let number = own.log.number();
+        let mut places = Vec::new();
+        let mut below = None;
+        loop {
+            let rows = cx.store.newest(number, below, crate::limits::HISTORY_MAX)?;
+            let Some(last) = rows.last() else { break };
+            below = Some(last.position);
+            places.extend(rows.iter().map(|row| row.place));
+        }
+        places.reverse();
+        self.hear(cx, &places)
+    }
+
+    /// What every device of ours should know from the beginning on.
+    pub(super) fn tell_name(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        if !self.profile.is_told() {
+            let setting = Setting::Name(self.profile.name.clone());
+            let position = self.tell(cx, &Own::Setting(setting.clone()))?;
+            self.profile.take_setting(&setting, position);
+            self.profile.save(cx.store)?;
+        }
+        Ok(())
+    }
+
+    /// What is being written to somebody, on whichever device.
+    pub fn draft(&self, to: AccountId) -> Option<&str> {
+        let log = LogId::direct(self.me.account.id(), to);
+        self.drafts.get(&log).map(|(_, text)| text.as_str()).filter(|text| !text.is_empty())
+    }
+
+    /// Reads the drafts of the self log once, when the node starts.
+    pub(super) fn load_drafts(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        for (key, value) in cx.store.records(RecordKind::Draft)? {
+            let (Ok(log), Ok(text)) = (<[u8; 32]>::try_from(key), String::from_utf8(value)) else {
+                continue;
+            };
+            let lowest = Position { eff: 0, id: EntryId::from_bytes([0; 32]) };
+            self.drafts.insert(LogId::from_bytes(log), (lowest, text));
+        }
+        Ok(())
+    }
+}

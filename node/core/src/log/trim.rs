@@ -1,0 +1,174 @@
+//! What if a device is believed no further? Its entries beyond the cut go, and what stands behind
+//! them takes the place it would have without them (spec 03 R13).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kith_common::{
+    entry::Mark,
+    ids::{DeviceId, EntryId},
+};
+
+use super::{Head, Limit, Log};
+use crate::{
+    limits::HISTORY_MAX,
+    store::{AuthorNumber, EntryRow, Place, Position, Store, StoreError},
+    view,
+};
+
+impl Log {
+    /// A device is a former one, and nothing is cut yet: what is held now counts.
+    pub(crate) fn hold(&mut self, device: DeviceId) {
+        let last = self.last_seq(device);
+        if let std::collections::btree_map::Entry::Vacant(slot) = self.limits.entry(device) {
+            slot.insert(Limit::Held(last));
+            self.changed = true;
+        }
+    }
+
+    /// A trusted device says that it has these entries: of former devices that are not cut, they
+    /// count. Returns whether anything that waits may now come in.
+    pub(crate) fn vouch(&mut self, marks: &[Mark]) -> bool {
+        let mut any = false;
+        for mark in marks {
+            if let Some(Limit::Held(through)) = self.limits.get_mut(&mark.device)
+                && mark.seq > *through
+            {
+                *through = mark.seq;
+                any = true;
+            }
+        }
+        self.changed |= any;
+        any
+    }
+
+    /// A device is trusted again, or was never more than suspected.
+    pub(crate) fn trust(&mut self, device: DeviceId) {
+        self.changed |= self.limits.remove(&device).is_some();
+    }
+
+    /// Believes a device through an entry and no further. Returns whether entries went.
+    pub(crate) fn cut(
+        &mut self,
+        device: DeviceId,
+        through: Option<Mark>,
+        store: &mut dyn Store,
+    ) -> Result<bool, StoreError> {
+        if self.limits.insert(device, Limit::Cut(through)) != Some(Limit::Cut(through)) {
+            self.changed = true;
+        }
+        self.trim(device, store)
+    }
+
+    /// Removes what stands beyond the cut of a device, on every branch.
+    pub(super) fn trim(
+        &mut self,
+        device: DeviceId,
+        store: &mut dyn Store,
+    ) -> Result<bool, StoreError> {
+        let Some(Limit::Cut(through)) = self.limits.get(&device).copied() else {
+            return Ok(false);
+        };
+        let kept = self.kept(device, through, store)?;
+        let chains: Vec<(AuthorNumber, u64)> =
+            self.chains_of(device).map(|(number, chain)| (number, chain.head.seq)).collect();
+        let mut any = false;
+        for (number, last) in chains {
+            let keep = kept.get(&number).copied().unwrap_or(0);
+            let Some(chain) = self.chain_mut(number) else { continue };
+            let from = (keep + 1).max(chain.first);
+            if last < from {
+                continue;
+            }
+            any = true;
+            store.truncate_chain(Place { log: self.number, author: number, seq: from })?;
+            let head = self.head_at_row(number, from - 1, store)?;
+            if let Some(chain) = self.chain_mut(number) {
+                chain.head = head.unwrap_or(Head::before(chain.first));
+                chain.read = chain.read.min(chain.head.seq);
+            }
+        }
+        if any {
+            store.erase();
+            self.changed = true;
+            self.missing.retain(|(number, seq)| {
+                self.chains.get(usize::from(number.0)).is_some_and(|chain| *seq <= chain.head.seq)
+            });
+            self.reorder(store)?;
+        }
+        Ok(any)
+    }
+
+    fn head_at_row(
+        &self,
+        number: AuthorNumber,
+        seq: u64,
+        store: &dyn Store,
+    ) -> Result<Option<Head>, StoreError> {
+        let first = self.chain(number).map_or(1, |chain| chain.first);
+        if seq < first {
+            Ok(None)
+        } else {
+            Ok(self.row(number, seq, store)?.as_ref().map(Head::of))
+        }
+    }
+
+    /// How far each chain of the device is kept.
+    fn kept(
+        &self,
+        device: DeviceId,
+        through: Option<Mark>,
+        store: &dyn Store,
+    ) -> Result<super::Covered, StoreError> {
+        let mut kept = super::Covered::new();
+        let Some(mark) = through else { return Ok(kept) };
+        match self.named(&mark, store)? {
+            Some((number, _)) => self.cover(&mut kept, number, mark.seq),
+            // Not there yet: every branch may still turn out to lead to it, except where it is
+            // known to lead elsewhere.
+            None => kept.extend(self.chains_of(device).map(|(number, _)| (number, mark.seq - 1))),
+        }
+        Ok(kept)
+    }
+
+    /// Puts every entry where it belongs without what is gone.
+    fn reorder(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+        let mut places = Vec::new();
+        let mut below = None;
+        loop {
+            let rows = store.newest(self.number, below, HISTORY_MAX)?;
+            let Some(last) = rows.last() else { break };
+            below = Some(last.position);
+            places.extend(rows.iter().map(|row| row.place));
+        }
+        let mut placed: BTreeMap<EntryId, u64> = BTreeMap::new();
+        let mut named: BTreeSet<EntryId> = BTreeSet::new();
+        // The old order is still one in which everything stands behind what it names.
+        for place in places.into_iter().rev() {
+            let Some(row) = store.entry(place)? else { continue };
+            let entry = view::open(&row)?.entry;
+            let below = entry.prev.into_iter().chain(entry.parents.iter().map(|mark| mark.id));
+            let eff = below
+                .filter_map(|id| placed.get(&id))
+                .fold(entry.hlc.bits(), |eff, below| eff.max(below.saturating_add(1)));
+            placed.insert(row.position.id, eff);
+            named.extend(entry.prev.into_iter().chain(entry.parents.iter().map(|mark| mark.id)));
+            if eff != row.position.eff {
+                self.put(EntryRow { position: Position { eff, ..row.position }, ..row }, store)?;
+            }
+        }
+        for chain in &mut self.chains {
+            chain.is_tip = !chain.is_empty() && !named.contains(&chain.head.position.id);
+        }
+        self.highest = self.chains.iter().filter(|c| !c.is_empty()).map(|c| c.head.position).max();
+        Ok(())
+    }
+
+    fn put(&mut self, row: EntryRow, store: &mut dyn Store) -> Result<(), StoreError> {
+        if let Some(chain) = self.chain_mut(row.place.author)
+            && chain.head.seq == row.place.seq
+        {
+            chain.head.position = row.position;
+        }
+        store.replace_entry(&row)
+    }
+}

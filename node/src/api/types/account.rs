@@ -1,0 +1,214 @@
+//! What do requests and answers about the account and its devices look like?
+
+use kith_common::account::{Account as Known, Former, PendingCheckpoint, Reason, Standing};
+use kith_core::view::DeviceView;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::hex;
+
+/// The person's own account.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Account {
+    /// Its id, in hex.
+    pub id: String,
+    /// The account as a shared string.
+    pub account: String,
+    /// What the person calls themselves.
+    pub name: String,
+    /// All devices, those that are out included: those that stand first.
+    pub devices: Vec<Device>,
+    /// Whether devices accuse each other: until that is decided, they are frozen.
+    pub disputed: bool,
+    /// Whether nobody but the recovery words can decide any more.
+    pub frozen: bool,
+    /// Lists of devices that wait for more signatures before they decide together.
+    pub proposals: Vec<Proposal>,
+    /// Whether the recovery words were written down.
+    pub recovery_confirmed: bool,
+}
+
+/// A device of the account.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Device {
+    /// The device, in hex.
+    pub device: String,
+    /// What the person calls it.
+    pub name: Option<String>,
+    /// `settled` (it decides), `added` (it belongs), `disputed` (it is frozen) or `former`.
+    pub standing: &'static str,
+    /// Why a former device is out: `removed`, `stolen`, `retired`, `left_out` or `with_inviter`.
+    pub reason: Option<&'static str>,
+    /// Whether a former device is out for good.
+    pub is_final: bool,
+    /// Whether it is the one that is asked.
+    pub is_this: bool,
+    /// Whether it is connected.
+    pub online: bool,
+}
+
+/// A list of devices that are to decide from now on, once enough have agreed.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Proposal {
+    /// The devices, in hex.
+    pub devices: Vec<String>,
+    /// Who has agreed, in hex.
+    pub signed: Vec<String>,
+    /// Who could still agree, in hex.
+    pub missing: Vec<String>,
+    /// How many must agree in all.
+    pub needed: usize,
+}
+
+/// What to show to the new device.
+#[derive(Serialize, ToSchema)]
+#[expect(missing_debug_implementations, reason = "holds a secret")]
+pub struct LinkCode {
+    /// One line; as secret as the account for ten minutes.
+    pub code: String,
+}
+
+/// Which device is taken in.
+#[derive(Deserialize, ToSchema)]
+#[expect(missing_debug_implementations, reason = "holds a secret")]
+pub struct Confirm {
+    /// The six digits that the new device shows too.
+    pub check: String,
+    /// Empty for a node that is kept without one.
+    #[serde(default)]
+    pub passphrase: String,
+}
+
+/// Why a device is trusted no longer.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// The person does not use it any more.
+    Removed,
+    /// Somebody else has it.
+    Stolen,
+}
+
+/// How to trust a device no longer.
+#[derive(Deserialize, ToSchema)]
+#[expect(missing_debug_implementations, reason = "holds a secret")]
+pub struct Untrust {
+    /// Why.
+    pub why: Why,
+    /// From when on what it wrote is not believed, in milliseconds since 1970; from now on if not
+    /// given.
+    #[serde(default)]
+    pub since: Option<u64>,
+    /// Empty for a node that is kept without one.
+    #[serde(default)]
+    pub passphrase: String,
+}
+
+/// Which devices are to decide.
+#[derive(Deserialize, ToSchema)]
+#[expect(missing_debug_implementations, reason = "holds a secret")]
+pub struct Settle {
+    /// By id, name, or the beginning of the id; all that belong if empty.
+    #[serde(default)]
+    pub devices: Vec<String>,
+    /// Empty for a node that is kept without one.
+    #[serde(default)]
+    pub passphrase: String,
+}
+
+/// What the recovery words are to decide.
+#[derive(Deserialize, ToSchema)]
+#[expect(missing_debug_implementations, reason = "holds a secret")]
+pub struct Recover {
+    /// The 24 recovery words, in order.
+    pub words: String,
+    /// Devices that go, by id, name, or the beginning of the id.
+    #[serde(default)]
+    pub untrust: Vec<String>,
+    /// Whether all go but this one.
+    #[serde(default)]
+    pub untrust_others: bool,
+    /// From when on what they wrote is not believed, in milliseconds since 1970; from now on if
+    /// not given.
+    #[serde(default)]
+    pub since: Option<u64>,
+}
+
+/// Messages to delete on the person's own devices.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct DeleteMessages {
+    /// Their ids.
+    pub ids: Vec<String>,
+}
+
+/// What of a conversation to delete on the person's own devices.
+#[derive(Deserialize, ToSchema)]
+#[expect(missing_debug_implementations, reason = "holds a secret")]
+pub struct ClearMessages {
+    /// What was sent before then, in milliseconds since 1970; everything if not given.
+    #[serde(default)]
+    pub before: Option<u64>,
+    /// Whether the other devices delete at once instead of after a day.
+    #[serde(default)]
+    pub at_once: bool,
+    /// Empty for a node that is kept without one.
+    #[serde(default)]
+    pub passphrase: String,
+}
+
+/// How much is gone.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Deleted {
+    /// Messages that were deleted on this device.
+    pub deleted: usize,
+}
+
+/// What is being written to somebody.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Draft {
+    /// The text so far; empty: nothing.
+    pub text: String,
+}
+
+/// A device as shown.
+pub fn device(view: &DeviceView) -> Device {
+    let former = match view.standing {
+        Standing::Former(former) => Some(former),
+        _ => None,
+    };
+    Device {
+        device: hex(view.device.as_bytes()),
+        name: view.name.clone(),
+        standing: match view.standing {
+            Standing::Settled => "settled",
+            Standing::Added => "added",
+            Standing::Disputed => "disputed",
+            Standing::Former(_) => "former",
+        },
+        reason: former.map(reason),
+        is_final: former.is_some_and(|former| former.is_final),
+        is_this: view.is_this,
+        online: view.online,
+    }
+}
+
+const fn reason(former: Former) -> &'static str {
+    match former.reason {
+        Reason::Removed => "removed",
+        Reason::Stolen => "stolen",
+        Reason::Retired => "retired",
+        Reason::LeftOut => "left_out",
+        Reason::WithInviter => "with_inviter",
+    }
+}
+
+/// The lists that wait for signatures.
+pub fn proposals(account: &Known) -> Vec<Proposal> {
+    let proposal = |list: &PendingCheckpoint| Proposal {
+        devices: list.devices.iter().map(|keys| hex(keys.device.as_bytes())).collect(),
+        signed: list.signed.iter().map(|device| hex(device.as_bytes())).collect(),
+        missing: list.missing.iter().map(|device| hex(device.as_bytes())).collect(),
+        needed: list.quorum,
+    };
+    account.pending_checkpoints().iter().map(proposal).collect()
+}

@@ -1,0 +1,87 @@
+// How the person's own devices stand, in words, and what can be done about them.
+
+import type { Account, Device, FormerReason, Proposal } from "../api/types";
+
+const FORMER: Record<FormerReason, string> = {
+  removed: "Removed",
+  stolen: "Removed as stolen",
+  retired: "Has left by itself",
+  left_out: "Left out when your devices were decided anew",
+  with_inviter: "Out, together with the device that had added it",
+};
+
+/** Where a device stands, in a few plain words. */
+export function standingWords({ standing, reason, is_final }: Device): string {
+  switch (standing) {
+    case "settled":
+      return "Trusted, may decide";
+    case "added":
+      return "Waits for your other devices to agree";
+    case "disputed":
+      return "Disputed: frozen until it is decided who is right";
+    case "former": {
+      const why = reason === null ? "Out" : FORMER[reason];
+      return is_final ? why : `${why}; it can still answer`;
+    }
+  }
+}
+
+export const deviceName = ({ name, device }: Device) => name ?? `Device ${device.slice(0, 8)}`;
+
+/** Those that stand, and those that are out. */
+export const divided = ({ devices }: Account) => ({
+  standing: devices.filter((one) => one.standing !== "former"),
+  former: devices.filter((one) => one.standing === "former"),
+});
+
+/** What this device can do about devices that were added but do not decide yet. */
+export type Agreement =
+  | { kind: "none" }
+  /** It may agree to exactly these, by id. */
+  | { kind: "open"; devices: string[] }
+  /** It has agreed; so many more must. */
+  | { kind: "waiting"; more: number };
+
+const furthest = (proposals: readonly Proposal[]) =>
+  proposals.toSorted((one, other) => other.signed.length - one.signed.length)[0];
+
+export function agreement({ devices, proposals }: Account): Agreement {
+  const own = devices.find((one) => one.is_this);
+  if (own === undefined || own.standing !== "settled") return { kind: "none" };
+  // Whoever signs two lists on one base is taken for a liar: one is enough.
+  const signed = furthest(proposals.filter((one) => one.signed.includes(own.device)));
+  if (signed !== undefined) return { kind: "waiting", more: Math.max(0, signed.needed - signed.signed.length) };
+  const wanted = furthest(proposals.filter((one) => one.missing.includes(own.device)));
+  if (wanted !== undefined) return { kind: "open", devices: wanted.devices };
+  if (!devices.some((one) => one.standing === "added")) return { kind: "none" };
+  const standing = devices.filter((one) => one.standing === "settled" || one.standing === "added");
+  return { kind: "open", devices: standing.map((one) => one.device) };
+}
+
+/** What the person must know about their account, and decide. */
+export type Alarm = "disputed" | "frozen" | null;
+
+export function alarm(account: Account | null): Alarm {
+  if (account === null) return null;
+  if (account.frozen) return "frozen";
+  return account.disputed ? "disputed" : null;
+}
+
+/** How long a code serves. */
+export const CODE_MS = 10 * 60 * 1000;
+
+/** "9:41" until then; null once the time is over. */
+export function timeLeft(ends: number, now: number): string | null {
+  const seconds = Math.ceil((ends - now) / 1000);
+  if (seconds <= 0) return null;
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+/** A check number as two people read it to each other. */
+export const groupedCheck = (check: string) => `${check.slice(0, 3)} ${check.slice(3)}`;
+
+/** Milliseconds of what was typed as local date and time; undefined for none. */
+export function typedMoment(typed: string): number | undefined {
+  const at = new Date(typed).getTime();
+  return Number.isNaN(at) ? undefined : at;
+}

@@ -1,0 +1,94 @@
+//! How does a person get another device? `kith device link`, `join`, `pending` and `confirm`.
+
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Events, PATIENCE, Person, free_port, until};
+
+/// A new device that shows its number and waits.
+#[derive(Debug)]
+pub struct Joining {
+    /// The number that it shows.
+    pub check: String,
+    person: Person,
+    child: Child,
+    lines: Events,
+}
+
+impl Person {
+    /// A further device of this person, taken in and running.
+    pub fn gets(&self, called: &str) -> Self {
+        let mut device = self.begins(called).confirmed_by(self);
+        device.up();
+        device
+    }
+
+    /// A further device that shows its number.
+    ///
+    /// # Panics
+    /// If it does not come so far.
+    pub fn begins(&self, called: &str) -> Joining {
+        let code = self.kith(&["device", "link"]).json();
+        let code = code.get("code").and_then(Value::as_str).expect("there is a code");
+        let person = self.without_home();
+        let mut command = person.command();
+        if person.setup.passphrase.is_none() {
+            command.arg("--no-passphrase");
+        }
+        command.args(["device", "join", code, "--name", called]);
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let lines = Events::read(child.stdout.take().expect("its output was asked for"));
+        let check = lines.wait("the number of the new device", |line| {
+            line.get("check").and_then(Value::as_str).map(str::to_owned)
+        });
+        Joining { check, person, child, lines }
+    }
+
+    /// A folder for another home of this person.
+    ///
+    /// # Panics
+    /// If there is no room for one.
+    pub fn without_home(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            init: Value::Null,
+            setup: self.setup.clone(),
+            port: free_port(),
+            folder: TempDir::with_prefix("kith-test-").expect("a temporary folder"),
+            node: None,
+        }
+    }
+}
+
+impl Joining {
+    /// Waits until the old device shows the same number, confirms it there, and gives the new one.
+    ///
+    /// # Panics
+    /// If that is refused.
+    pub fn confirmed_by(mut self, old: &Person) -> Person {
+        until("both devices show one number", PATIENCE, || {
+            let pending = old.kith(&["device", "pending"]).json();
+            let check = pending.pointer("/0/check").and_then(Value::as_str)?;
+            (check == self.check).then_some(())
+        });
+        old.kith(&["device", "confirm", &self.check]).json();
+        let joined = self.lines.wait("the new device has joined", |line| {
+            line.get("device").is_some().then(|| line.clone())
+        });
+        assert!(self.child.wait().expect("the program ends").success(), "joining ended well");
+        self.person.init = joined;
+        self.person
+    }
+
+    /// Ends the new device's program before anybody has confirmed.
+    pub fn gives_up(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
