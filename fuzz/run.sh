@@ -9,7 +9,8 @@ shift
 for target; do
     case $target in
         engine) length=1000 ;;
-        envelope_frontier | envelope_contact_request | envelope_seat | account_fold | frame | link) length=6000 ;;
+        envelope_frontier | envelope_contact_request | envelope_seat | envelope_clear | \
+            envelope_link_offer | account_fold | frame | link | own_body) length=6000 ;;
         *) length=2100 ;;
     esac
     echo "== $target"

@@ -1,7 +1,7 @@
 //! Does the engine hold its rules, whatever comes? Alice's engine has a session with Bob's phone;
 //! a list of operations then does what an honest peer, a liar, a stranger or a person may do.
 
-mod checks;
+pub(crate) mod checks;
 mod forge;
 pub mod operation;
 pub mod setting;

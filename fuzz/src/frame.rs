@@ -1,6 +1,11 @@
-//! Does every frame have one form, and every text body?
+//! Does every frame have one form, and every body?
 
-use kith_common::{entry::Text, frame::Frame, limits::BODY_SALT_BYTES};
+use kith_common::{
+    entry::{EntryKind, Text},
+    frame::Frame,
+    limits::BODY_SALT_BYTES,
+    own::Own,
+};
 
 use crate::cbor::Value;
 
@@ -26,4 +31,17 @@ pub(crate) fn text_body(data: &[u8]) {
     let known = Value::parse(content).expect("a body is in the one allowed form");
     assert_eq!(encoded[BODY_SALT_BYTES..], known.without_extensions().encode());
     assert_eq!(Text::decode(&encoded), Ok(text));
+}
+
+/// The first byte is the kind of the entry; the body of the self log follows.
+pub(crate) fn own_body(data: &[u8]) {
+    let Some((kind, body)) = data.split_first() else { return };
+    let kind = EntryKind(*kind);
+    let Ok(Some(own)) = Own::decode(kind, body) else { return };
+    assert_eq!(own.kind(), kind);
+    let (salt, content) = body.split_at(BODY_SALT_BYTES);
+    let encoded = own.encode(salt.try_into().expect("a salt in front"));
+    let known = Value::parse(content).expect("a body is in the one allowed form");
+    assert_eq!(encoded[BODY_SALT_BYTES..], known.without_extensions().encode());
+    assert_eq!(Own::decode(kind, &encoded), Ok(Some(own)));
 }

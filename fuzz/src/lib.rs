@@ -6,8 +6,8 @@
 //! | `codec` | does the codec accept exactly one form of every value? |
 //! | `envelope` | does every envelope have one form? |
 //! | `account` | does an account follow from the set of its envelopes alone? |
-//! | `frame` | does every frame have one form, and every text body? |
-//! | `share` | does every shared string and link name one account in one form? |
+//! | `frame` | does every frame have one form, and every body? |
+//! | `share` | does every shared string, link and code have one form? |
 //! | `record` | does a node open on any record? |
 //! | `engine` | does the engine hold its rules, whatever comes? |
 //! | `cbor` | what may a byte string mean, read slowly? |
@@ -23,6 +23,8 @@ use kith_common::{
     entry::Entry,
     frame::ContactRequest,
     frontier::Frontier,
+    linking::{JoinRequest, LinkAccept, LinkOffer},
+    own::Clear,
 };
 
 mod account;
@@ -50,6 +52,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("envelope_checkpoint", envelope::envelope::<Checkpoint>),
     ("envelope_seat", envelope::envelope::<Seat>),
     ("envelope_cut", envelope::envelope::<Cut>),
+    ("envelope_clear", envelope::envelope::<Clear>),
+    ("envelope_join_request", envelope::envelope::<JoinRequest>),
+    ("envelope_link_offer", envelope::envelope::<LinkOffer>),
+    ("envelope_link_accept", envelope::envelope::<LinkAccept>),
     ("envelope_transport_cert", envelope::envelope::<TransportCert>),
     ("envelope_entry", envelope::envelope::<Entry>),
     ("envelope_frontier", envelope::envelope::<Frontier>),
@@ -58,6 +64,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("codec", codec::codec),
     ("frame", frame::frame),
     ("text_body", frame::text_body),
+    ("own_body", frame::own_body),
+    ("link_code", share::link_code),
     ("shared_string", share::shared_string),
     ("link", share::link),
     ("record", record::record),

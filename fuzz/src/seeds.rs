@@ -3,21 +3,25 @@
 use kith_common::{
     account::{
         Checkpoint, Cut, DeviceAdd, DeviceKeys, DeviceRetire, DeviceUntrust, Last, Seat,
-        TransportCert, Untrust,
+        TransportCert, Untrust, acknowledge,
     },
     codec::{Reader, Writer},
-    entry::Text,
+    crypto,
+    entry::{Mark, Text},
     envelope::{Signed, sign},
     frame::{ContactRequest, Frame},
     ids::{BaseId, EntryId, LogId},
+    linking::{JoinRequest, LinkAccept, LinkCode, LinkOffer, commitment},
+    own::{Clear, ContactNote, Own, Setting},
     share::{ContactCard, SharedId},
 };
-use kith_core::store::{LogNumber, Store};
+use kith_core::store::Store;
 
 use crate::{
     cast::CAST,
     cbor::Value,
     engine::{
+        checks::rows_of,
         operation::{Edit, EntryPlan, MarkPlan, Operation},
         setting::SETTING,
     },
@@ -47,6 +51,10 @@ pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("envelope_checkpoint", envelopes(&[list])),
         ("envelope_seat", envelopes(&[alice[1].to_vec(), large_seat])),
         ("envelope_cut", envelopes(&[cut])),
+        ("envelope_clear", envelopes(&[clear()])),
+        ("envelope_join_request", envelopes(&[linking()[0].clone()])),
+        ("envelope_link_offer", envelopes(&[linking()[1].clone()])),
+        ("envelope_link_accept", envelopes(&[linking()[2].clone()])),
         ("envelope_transport_cert", envelopes(&[cert])),
         ("envelope_entry", envelopes(&entries())),
         ("envelope_frontier", envelopes(&frontiers())),
@@ -55,6 +63,8 @@ pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("codec", codec()),
         ("frame", frames()),
         ("text_body", texts()),
+        ("own_body", own_bodies()),
+        ("link_code", link_codes()),
         ("shared_string", strings()),
         ("link", links()),
         ("record", records()),
@@ -113,7 +123,9 @@ fn operations(seat: &Seat) -> [Vec<u8>; 5] {
 }
 
 fn entries() -> Vec<Vec<u8>> {
-    let rows = SETTING.alice.newest(LogNumber(1), None, 10).expect("memory can be read");
+    let log = LogId::direct(CAST.alice.id(), CAST.bob.id());
+    let rows = rows_of(&SETTING.alice, log);
+    assert!(rows.len() > 2, "they have talked");
     rows.into_iter().map(|row| row.envelope.into_vec()).collect()
 }
 
@@ -191,6 +203,7 @@ fn frames() -> Vec<Vec<u8>> {
             *bytes = Frame::Hello { tags: tags.into_iter().take(2).collect() }.encode();
         }
     }
+    frames.extend(later_frames());
     frames.push(vec![0x82, 0x18, 0xc8, 0xa0]);
     frames.push(vec![0x82, 0x03, 0xa2, 0x00, 0x41, 0x01, 0x18, 0x80, 0xf5]);
     frames
@@ -202,6 +215,116 @@ fn texts() -> Vec<Vec<u8>> {
     let answer = Text { text: "ok".to_owned(), reply_to }.encode([2; 16]);
     let later = [&[3; 16], extended(&answer[16..]).as_slice()].concat();
     vec![plain, answer, later]
+}
+
+fn mark(n: u8) -> Mark {
+    let device = CAST.bob.devices[usize::from(n & 1)].device();
+    Mark { device, seq: u64::from(n), id: EntryId::from_bytes([n; 32]) }
+}
+
+fn marks() -> Vec<Mark> {
+    let mut marks = vec![mark(1), mark(2), mark(4)];
+    marks.sort_unstable();
+    marks
+}
+
+fn clear() -> Vec<u8> {
+    let log = LogId::direct(CAST.alice.id(), CAST.bob.id());
+    let clear = Clear { account: CAST.alice.id(), log, through: marks(), at_once: false };
+    sign(&CAST.alice.authorities[0], clear).into_bytes().into_vec()
+}
+
+/// The messages with which Alice's tablet joined.
+fn linking() -> [Vec<u8>; 3] {
+    let (alice, tablet) = (&CAST.alice, &CAST.alice.devices[1]);
+    let authority = alice.authorities[1].public();
+    let join = JoinRequest {
+        token: [1; 16],
+        commitment: commitment(&[2; 32], tablet.device(), authority),
+        name: "tablet".to_owned(),
+    };
+    let join = sign(tablet, join).into_bytes();
+    let offer = LinkOffer {
+        account: alice.id(),
+        inviter: *alice.authorities[0].public(),
+        nonce: [3; 32],
+        proof: alice.account.proof()[..2].to_vec(),
+        request: crypto::hash_plain(&join),
+    };
+    let offer = sign(&alice.devices[0], offer).into_bytes();
+    let inviter = *alice.authorities[0].public();
+    let ack = acknowledge(tablet, inviter, *authority, [3; 32], alice.id());
+    let acknowledgement = ack.into_bytes();
+    let accept = sign(tablet, LinkAccept { opening: [2; 32], acknowledgement }).into_bytes();
+    [join, offer, accept].map(<[u8]>::into_vec)
+}
+
+/// One of each kind with its number in front, some with extensions.
+fn own_bodies() -> Vec<Vec<u8>> {
+    let (account, log) = (CAST.bob.id(), LogId::direct(CAST.alice.id(), CAST.bob.id()));
+    let note = ContactNote {
+        account,
+        proof: CAST.bob.account.proof()[..2].to_vec(),
+        name: Some("Bob".to_owned()),
+        status: Some(2),
+        greeting: Some("hello".to_owned()),
+        validity: Some(1),
+        replaces: vec![EntryId::from_bytes([3; 32])],
+    };
+    let bodies = [
+        Own::Contact(Box::new(note)),
+        Own::Contact(Box::new(ContactNote::about(account))),
+        Own::Read { log, marks: marks() },
+        Own::Delete { log, entries: marks() },
+        Own::Clear { clear: clear().into() },
+        Own::Setting(Setting::Name("Alice".to_owned())),
+        Own::Setting(Setting::ReadReceipts(true)),
+        Own::Draft { log, text: "Dear Bob".to_owned() },
+        Own::DeviceName { device: CAST.alice.devices[1].device(), name: "tablet".to_owned() },
+    ];
+    let mut seeds = Vec::new();
+    for own in bodies {
+        let body = own.encode([4; 16]);
+        let kind = own.kind().0;
+        let (salt, content) = body.split_at(16);
+        seeds.push([&[kind], body.as_slice()].concat());
+        seeds.push([&[kind], salt, extended(content).as_slice()].concat());
+    }
+    seeds
+}
+
+fn link_codes() -> Vec<Vec<u8>> {
+    let code = LinkCode {
+        key: CAST.alice.devices[0].device(),
+        token: [5; 16],
+        addresses: vec!["/ip4/127.0.0.1/tcp/4001".to_owned()],
+    };
+    let text = code.encode();
+    let (_, content) = text.split_once(':').expect("a prefix in front");
+    let content = data_encoding::BASE64URL_NOPAD.decode(content.as_bytes()).expect("base64url");
+    vec![
+        [&[0], text.as_bytes()].concat(),
+        [&[1], content.as_slice()].concat(),
+        [&[1], extended(&content).as_slice()].concat(),
+    ]
+}
+
+/// Frames 6 to 12, each as a seed of its own.
+fn later_frames() -> Vec<Vec<u8>> {
+    let log = LogId::direct(CAST.alice.id(), CAST.bob.id());
+    let [join, offer, accept] = linking().map(Vec::into_boxed_slice);
+    let device = CAST.bob.devices[0].device();
+    let addresses = vec!["/ip4/127.0.0.1/tcp/4001".to_owned()];
+    let frames = [
+        Frame::Accounts { proofs: vec![CAST.bob.account.proof()[..2].to_vec(), Vec::new()] },
+        Frame::AccountHeads { heads: vec![(CAST.bob.id(), CAST.bob.account.head())] },
+        Frame::Want { log, entries: marks() },
+        Frame::Join { sealed: join },
+        Frame::Offer { sealed: offer },
+        Frame::Accept { sealed: accept },
+        Frame::Hints { devices: vec![(device, addresses)] },
+    ];
+    frames.iter().map(Frame::encode).collect()
 }
 
 fn strings() -> Vec<Vec<u8>> {

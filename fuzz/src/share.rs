@@ -1,8 +1,11 @@
-//! Does every shared string and link name one account in one form?
+//! Does every shared string and link name one account in one form, and every code one device?
 
 use bech32::{Bech32m, Fe32, Fe32IterExt, Hrp};
 use data_encoding::BASE64URL_NOPAD;
-use kith_common::share::{ContactCard, SharedId};
+use kith_common::{
+    linking::LinkCode,
+    share::{ContactCard, SharedId},
+};
 
 use crate::{cast::CAST, cbor::Value};
 
@@ -47,6 +50,24 @@ pub(crate) fn link(data: &[u8]) {
     if proof(&value).as_deref() == Some(card.account.proof()) {
         assert_eq!(content(&encoded), Some(value));
     }
+}
+
+/// The first byte says whether a text follows, or what is to stand in a code.
+pub(crate) fn link_code(data: &[u8]) {
+    let text = match data.split_first() {
+        Some((&AS_IT_IS, bytes)) => String::from_utf8_lossy(bytes).into_owned(),
+        Some((_, content)) => format!("kith-device:{}", BASE64URL_NOPAD.encode(content)),
+        None => return,
+    };
+    let Ok(code) = LinkCode::decode(&text) else { return };
+    let encoded = code.encode();
+    assert_eq!(LinkCode::decode(&encoded), Ok(code));
+    let read = |text: &str| {
+        let (_, content) = text.trim().split_once(':')?;
+        Value::parse(&BASE64URL_NOPAD.decode(content.as_bytes()).ok()?)
+    };
+    let known = read(&text).expect("a code is in the one allowed form");
+    assert_eq!(read(&encoded), Some(known.without_extensions()));
 }
 
 fn content(link: &str) -> Option<Value> {

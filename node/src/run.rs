@@ -1,7 +1,7 @@
 //! How does a node start and stop? Keys, engine, network and API, put together.
 
 use std::{
-    io::Write,
+    io::{IsTerminal, Write},
     net::{Ipv4Addr, SocketAddr},
     path::Path,
     time::Duration,
@@ -29,6 +29,11 @@ const PORTS_FILE: &str = "ports";
 const LAST_WORDS: Duration = Duration::from_millis(300);
 /// Time for the ports of the last run to become free: somebody else may let them go.
 const PORTS_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often the bar on the terminal moves.
+const PROGRESS_PAUSE: Duration = Duration::from_millis(500);
+/// Entries that are caught up without a bar.
+const PROGRESS_ENTRIES_MIN: u64 = 200;
 
 /// What a node says once it runs.
 #[expect(missing_debug_implementations, reason = "holds the token of the page")]
@@ -81,7 +86,12 @@ pub async fn run(
         .context("Writing the key for local programs")?;
     let web = api::launch_address(&api.state());
     ready(&Ready { web, api: format!("http://{address}"), listening });
+    let bar =
+        std::io::stderr().is_terminal().then(|| tokio::spawn(show_progress(node.handle.clone())));
     let cut_off = serve(api, &node.handle, stopped).await;
+    if let Some(bar) = bar {
+        bar.abort();
+    }
     let _ = std::fs::remove_file(folder.join(ACCESS_FILE));
     node.stop().await;
     match cut_off {
@@ -94,6 +104,30 @@ pub async fn run(
             home::erase(folder)?;
             Err(HomeError::Erased.into())
         }
+    }
+}
+
+/// A bar on the terminal while much is to be caught up, as on a device that has just joined.
+async fn show_progress(node: NodeHandle) {
+    let mut shown = false;
+    loop {
+        tokio::time::sleep(PROGRESS_PAUSE).await;
+        let Ok(progress) = node.ask(|engine, _| engine.catching_up()).await else { return };
+        match progress {
+            Some((here, all)) if shown || all - here >= PROGRESS_ENTRIES_MIN => {
+                shown = true;
+                let tenths = usize::try_from(here * 20 / all.max(1)).unwrap_or_default();
+                let (done, left) = ("█".repeat(tenths), "░".repeat(20 - tenths.min(20)));
+                eprint!("\r{done}{left} {here} of {all} entries ");
+            }
+            Some(_) => {}
+            None if shown => {
+                shown = false;
+                eprintln!("\rEverything is here.{:40}", "");
+            }
+            None => {}
+        }
+        let _ = std::io::stderr().flush();
     }
 }
 

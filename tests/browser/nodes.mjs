@@ -33,24 +33,55 @@ async function run(home, api) {
   return { child, announced: await ready };
 }
 
+const kith = (home, ...words) =>
+  promisify(execFile)(binary(), ["--home", home, "--no-passphrase", ...words, "--json"]);
+
+const freshHome = () => mkdtemp(join(tmpdir(), "kith-browser-"));
+
 /** A new account with a running node: `web` is its launch address, `origin` the page's origin. */
 export async function startNode(name) {
-  const home = await mkdtemp(join(tmpdir(), "kith-browser-"));
-  await promisify(execFile)(binary(), ["--home", home, "--no-passphrase", "init", "--name", name, "--json"]);
+  const home = await freshHome();
+  await kith(home, "init", "--name", name);
+  return running(name, home);
+}
+
+/**
+ * Begins to make a new home a device of the account that the code is of. `check` is the number it
+ * shows; `joined` resolves with its running node once somebody confirmed it.
+ */
+export async function joinDevice(name, code) {
+  const home = await freshHome();
+  const words = ["--home", home, "--no-passphrase", "device", "join", code, "--name", name, "--json"];
+  const child = spawn(binary(), words, { stdio: ["ignore", "pipe", "inherit"] });
+  const lines = createInterface({ input: child.stdout });
+  const ended = once(child, "exit").then(([code]) => {
+    if (code !== 0) throw new Error(`kith device join ended with ${code}`);
+  });
+  const [line] = await Promise.race([once(lines, "line"), ended]);
+  return { check: JSON.parse(line).check, joined: ended.then(() => running(name, home)) };
+}
+
+async function running(name, home) {
   let running = await run(home, "127.0.0.1:0");
   const { web } = running.announced;
   const origin = new URL(web).origin;
 
-  const halt = async () => {
+  const ended = async () => {
     if (running.child.exitCode !== null || running.child.signalCode !== null) return;
-    running.child.kill("SIGTERM");
     await once(running.child, "exit");
+  };
+  const halt = async () => {
+    running.child.kill("SIGTERM");
+    await ended();
   };
   return {
     name,
     web,
     origin,
     halt,
+    ended,
+    /** Runs the command line on the home. */
+    kith: (...words) => kith(home, ...words),
     /** Starts the same node again, at the same address. */
     async again() {
       running = await run(home, new URL(origin).host);

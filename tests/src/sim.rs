@@ -26,6 +26,9 @@ pub mod node;
 pub mod people;
 pub mod plan;
 pub mod puppet;
+pub mod reference;
+pub mod theft;
+pub mod thief;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -40,6 +43,7 @@ use self::{
     network::{Weather, Wire},
     node::Node,
     people::{Person, Role, key_seed},
+    reference::Archive,
 };
 
 /// 2026-01-01T00:00:00Z in milliseconds: when every simulation begins.
@@ -90,6 +94,8 @@ pub struct World {
     pub frames_sent: u64,
     /// Entries may go again and change their places: only what all show in the end is compared.
     pub entries_go: bool,
+    /// Every entry that anybody ever sent or stored, where they may go.
+    pub archive: Archive,
     /// What came of commands, newest last.
     pub answers: Vec<(usize, Result<Answer, CommandError>)>,
     traced: bool,
@@ -119,6 +125,7 @@ impl World {
             overheard: VecDeque::new(),
             frames_sent: 0,
             entries_go: false,
+            archive: Archive::default(),
             answers: Vec::new(),
             traced: std::env::var_os("KITH_TRACE").is_some(),
             commands: 0,
@@ -369,6 +376,9 @@ impl World {
                 let text = self.asked.remove(&(node, id.0));
                 self.answers.push((node, result.clone()));
                 if let (Some(text), Ok(Answer::Sent(entry))) = (text, result) {
+                    if self.entries_go && self.nodes[node].honest {
+                        self.archive.sent.insert(entry, (node, text.clone()));
+                    }
                     let known = self.book.entries.get(&entry).filter(|_| !self.entries_go);
                     let said = known.and_then(|known| known.text.clone());
                     assert!(self.entries_go || said == Some(text), "an answered message is there");

@@ -6,7 +6,7 @@ use kith_common::{
     entry::{self, Entry},
     envelope::Signed,
     frame::Frame,
-    ids::{DeviceId, EntryId},
+    ids::{DeviceId, EntryId, LogId},
     limits::{
         ADDRESSES_MAX, BODY_BYTES_MAX, ENTRY_ENVELOPE_BYTES_MAX, FRAME_BYTES_MAX,
         FRAME_ENTRIES_MAX, FRONTIER_ENVELOPE_BYTES_MAX, HELLO_TAGS_MAX, REQUEST_ENVELOPE_BYTES_MAX,
@@ -15,7 +15,10 @@ use kith_common::{
 use kith_core::{
     delivery::DeliveryState,
     engine::{Event, Output},
-    limits::{PENDING_ENTRIES_MAX, REQUESTS_PER_LINK_MAX, SYNC_FRAME_BYTES, SYNC_WINDOW_BYTES},
+    limits::{
+        BRANCHES_MAX, PENDING_ENTRIES_MAX, REQUESTS_PER_LINK_MAX, SYNC_FRAME_BYTES,
+        SYNC_WINDOW_BYTES,
+    },
     store::{AuthorNumber, EntryRow, LogNumber, Store, memory::MemoryStore},
 };
 
@@ -137,6 +140,15 @@ pub(super) fn rows(store: &MemoryStore, number: LogNumber) -> Vec<EntryRow> {
     rows
 }
 
+/// The entries of the log of this name in the order shown; none if there is no such log.
+pub(crate) fn rows_of(store: &MemoryStore, log: LogId) -> Vec<EntryRow> {
+    let of_log = |row: &EntryRow| {
+        Signed::<Entry>::decode(&row.envelope).is_ok_and(|signed| signed.claim().log == log)
+    };
+    let mut logs = (0..LOGS).map(|number| rows(store, LogNumber(number)));
+    logs.find(|rows| rows.first().is_some_and(of_log)).unwrap_or_default()
+}
+
 /// What the slow reading knows of an entry above.
 struct Above {
     device: DeviceId,
@@ -148,7 +160,7 @@ struct Above {
 /// Reads the entries in the order shown; each finds above itself whatever it names.
 fn log(rows: &[EntryRow], authentic: &BTreeSet<EntryId>) {
     let mut above: BTreeMap<EntryId, Above> = BTreeMap::new();
-    let mut chains: BTreeMap<DeviceId, (EntryId, AuthorNumber)> = BTreeMap::new();
+    let mut chains: BTreeMap<AuthorNumber, (DeviceId, EntryId)> = BTreeMap::new();
     for row in rows {
         let signed = Signed::<Entry>::decode(&row.envelope).expect("what is stored is well-formed");
         let (entry, device) = (signed.claim(), DeviceId::from_bytes(*signed.signer()));
@@ -158,9 +170,13 @@ fn log(rows: &[EntryRow], authentic: &BTreeSet<EntryId>) {
             assert_eq!(entry::check_body(entry, body), Ok(()));
         }
         assert!(authentic.contains(&signed.id()), "the writer is certain");
-        let before = chains.insert(device, (signed.id(), row.place.author));
-        assert_eq!(entry.prev, before.map(|(id, _)| id), "the chain has no gap and no fork");
-        assert!(before.is_none_or(|(_, author)| author == row.place.author));
+        if let Some((writer, before)) = chains.insert(row.place.author, (device, signed.id())) {
+            assert_eq!(writer, device, "a chain has one writer");
+            assert_eq!(entry.prev, Some(before), "the chain has no gap");
+        } else if let Some(prev) = entry.prev {
+            let branch = above.get(&prev).expect("a fork branches off what is stored");
+            assert_eq!(branch.device, device);
+        }
         let mut named: Vec<&Above> = Vec::new();
         for parent in &entry.parents {
             let found = above.get(&parent.id).expect("parents stand above");
@@ -178,6 +194,11 @@ fn log(rows: &[EntryRow], authentic: &BTreeSet<EntryId>) {
         assert_eq!(row.position.eff, eff);
         above.insert(signed.id(), Above { device, seq, depth, eff });
     }
+    let mut of_device: BTreeMap<DeviceId, usize> = BTreeMap::new();
+    for (device, _) in chains.values() {
+        *of_device.entry(*device).or_default() += 1;
+    }
+    assert!(of_device.values().all(|chains| *chains <= BRANCHES_MAX));
 }
 
 /// A node that starts again knows what it knew.

@@ -207,6 +207,14 @@ impl Forge {
         self.keep(known, prev, holds);
     }
 
+    /// An entry that only Alice's own devices get to see exists.
+    pub(super) fn own(&mut self, signed: &Signed<Entry>) {
+        let (entry, device) = (signed.claim(), DeviceId::from_bytes(*signed.signer()));
+        let holds = signed.signature_holds();
+        let claim = Claim { log: entry.log, device, prev: entry.prev, holds };
+        self.claims.insert(signed.id(), claim);
+    }
+
     fn keep(&mut self, known: Known, prev: Option<EntryId>, holds: bool) {
         let claim = Claim { log: known.log, device: known.mark.device, prev, holds };
         self.claims.insert(known.mark.id, claim);

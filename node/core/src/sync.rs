@@ -5,7 +5,9 @@
 
 use std::collections::VecDeque;
 
-use kith_common::{frame::CarriedEntry, limits::FRAME_ENTRIES_MAX, time::Uptime};
+use kith_common::{
+    entry::Mark, frame::CarriedEntry, ids::DeviceId, limits::FRAME_ENTRIES_MAX, time::Uptime,
+};
 
 use crate::{
     limits::{
@@ -27,6 +29,8 @@ pub(crate) struct Outgoing {
     flying_bytes: usize,
     /// Whether a frontier has come on this link: before, nobody knows what to send.
     heard: bool,
+    /// How far the device is in each chain, by its own word.
+    promised: Vec<(DeviceId, u64)>,
     wake_at: Uptime,
     wait_ms: u64,
 }
@@ -56,6 +60,7 @@ impl Outgoing {
             flying: VecDeque::new(),
             flying_bytes: 0,
             heard: false,
+            promised: Vec::new(),
             wake_at: uptime.plus_millis(FRONTIER_ASK_MS),
             wait_ms: RESEND_MS_MIN,
         }
@@ -80,6 +85,17 @@ impl Outgoing {
             self.wait_ms = RESEND_MS_MIN;
             self.wake_later(uptime);
         }
+    }
+
+    /// The device's own word on how far it is, as far as that may be news for us.
+    pub(crate) fn promise(&mut self, marks: &[Mark]) {
+        self.promised = marks.iter().map(|mark| (mark.device, mark.seq)).collect();
+    }
+
+    /// How many entries the device has of which we know, and how many of these are here.
+    pub(crate) fn progress(&self, log: &Log) -> (u64, u64) {
+        let both = |(device, seq): &(DeviceId, u64)| ((*seq).min(log.last_seq(*device)), *seq);
+        self.promised.iter().map(both).fold((0, 0), |(have, all), (h, a)| (have + h, all + a))
     }
 
     /// A slow line needs its time for what is on its way: to send it again would only add to it.

@@ -10,7 +10,7 @@ use super::{
     ApiError, ApiState,
     error::Body,
     keys, page,
-    types::{ConfirmRecovery, Done, RecoveryWords, Settings, Status, Unlock, hex},
+    types::{CatchingUp, ConfirmRecovery, Done, RecoveryWords, Settings, Status, Unlock, hex},
 };
 use crate::home;
 
@@ -46,6 +46,7 @@ pub(super) async fn status(State(state): State<Arc<ApiState>>) -> Result<Json<St
                 page_built: page::is_built(),
                 uptime_seconds,
                 warnings: engine.warnings(),
+                catching_up: engine.catching_up().map(|(here, all)| CatchingUp { here, all }),
                 refusals,
             }
         })

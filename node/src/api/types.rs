@@ -89,8 +89,20 @@ pub struct Status {
     pub uptime_seconds: u64,
     /// Sentences about what a person should put right, at most 10.
     pub warnings: Vec<String>,
+    /// How far catching up has got; absent while nothing is lacking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub catching_up: Option<CatchingUp>,
     /// What was refused since the start, by kind.
     pub refusals: BTreeMap<&'static str, u64>,
+}
+
+/// Entries that another device has.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CatchingUp {
+    /// How many of them are here.
+    pub here: u64,
+    /// How many there are.
+    pub all: u64,
 }
 
 /// Settings of the node.

@@ -3,4 +3,5 @@
 mod bounds;
 mod entitled;
 mod healing;
+mod outcome;
 mod ticks;

@@ -184,6 +184,9 @@ impl World {
 
     /// Puts a frame on its way to one end of a wire.
     pub(crate) fn carry(&mut self, wire: usize, end: usize, bytes: Vec<u8>) {
+        if self.entries_go {
+            self.archive.hear(&bytes);
+        }
         let latency_ms = self.wires[wire].latency_ms;
         let reordered = self.chance(self.weather.reorder_per_mille);
         let extra = if reordered { self.below(4 * latency_ms + 20) } else { 0 };

@@ -150,6 +150,8 @@ impl Plan {
             }
             88..90 => self.turn_away(world, node),
             90..92 => world.run_ms(90_000),
+            92..95 => self.own_word(world, node),
+            95 => self.link(world, node),
             _ => {
                 let Some(mallory) = self.mallory else { return };
                 for _ in 0..=self.below(4) {
@@ -199,6 +201,36 @@ impl Plan {
         let side = (0..world.nodes.len()).map(|_| u8::from(self.below(2) == 0)).collect();
         let silently = self.below(2) == 0;
         world.partition(side, silently);
+    }
+
+    /// Something that all devices of the person must agree on in the end.
+    fn own_word(&mut self, world: &mut World, node: usize) {
+        self.messages += 1;
+        let others = world.friends_of(world.nodes[node].person);
+        let text = format!("word {}", self.messages);
+        let command = match self.below(3) {
+            0 => Command::SetName(text),
+            1 => {
+                let siblings = world.people[world.nodes[node].person].nodes.clone();
+                let device = world.nodes[self.pick(&siblings)].device;
+                Command::RenameDevice(device, text)
+            }
+            _ if others.is_empty() => return,
+            _ => {
+                let text = if self.below(3) == 0 { String::new() } else { text };
+                Command::KeepDraft { to: world.account(self.pick(&others)), text }
+            }
+        };
+        world.command(node, command);
+    }
+
+    /// A new device comes in.
+    fn link(&mut self, world: &mut World, node: usize) {
+        let (person, there) = (world.nodes[node].person, world.nodes[node].is_running());
+        let few = world.people[person].nodes.len() < 4;
+        if there && few && world.nodes[node].honest && self.below(3) == 0 {
+            world.link_device(node);
+        }
     }
 
     /// Blocks, unblocks, removes or renames somebody; they find together again in the end.

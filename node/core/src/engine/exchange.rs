@@ -215,6 +215,7 @@ impl Engine {
                 self.links.get_mut(&id).and_then(|link| link.outgoing.get_mut(&log))
         {
             outgoing.frontier(covered, cx.uptime);
+            outgoing.promise(&frontier.value().received);
             self.touched.insert(log);
         }
         if let Some(conversation) = self.conversations.get_mut(&log)

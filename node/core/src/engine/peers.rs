@@ -448,6 +448,7 @@ const fn introduces(frame: &Frame, link: &Link) -> bool {
     match frame {
         Frame::Hello { .. }
         | Frame::Certificate { .. }
+        | Frame::Accounts { .. }
         | Frame::Request { .. }
         | Frame::Join { .. }
         | Frame::Accept { .. } => true,

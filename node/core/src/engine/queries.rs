@@ -41,6 +41,20 @@ impl Engine {
         sessions.map(|session| session.device).collect::<BTreeSet<_>>().len()
     }
 
+    /// How far catching up has got: entries here and entries in all, of the device that has the
+    /// most that we lack; `None` while nothing is lacking.
+    pub fn catching_up(&self) -> Option<(u64, u64)> {
+        let of_link = |link: &crate::session::Link| {
+            link.outgoing.iter().fold((0, 0), |(have, all), (log, outgoing)| {
+                let progress = self.conversations.get(log).map(|c| outgoing.progress(&c.log));
+                let (h, a) = progress.unwrap_or_default();
+                (have + h, all + a)
+            })
+        };
+        let behind = self.links.values().map(of_link).filter(|(have, all)| have < all);
+        behind.max_by_key(|(have, all)| all - have)
+    }
+
     /// Links in all.
     pub fn link_count(&self) -> usize {
         self.links.len()

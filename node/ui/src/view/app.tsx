@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { contactOf } from "../model/state";
 import { pageTitle } from "../model/words";
 import { Conversation } from "./conversation";
+import { CutOff } from "./cut-off";
 import { Dialogs, type Opened } from "./dialogs";
 import { Heath, Icon } from "./icons";
 import { NoSession } from "./no-session";
@@ -13,6 +14,7 @@ import { useApp } from "./use-app";
 export function App() {
   const phase = useApp((state) => state.phase);
   if (phase.kind === "absent") return <NoSession message={phase.message} />;
+  if (phase.kind === "cut_off") return <CutOff isFinal={phase.isFinal} />;
   if (phase.kind === "opening") return <Opening />;
   return <Open />;
 }
@@ -50,14 +52,10 @@ function Open() {
         {selected === null ? (
           <Nothing empty={contacts?.length === 0} />
         ) : (
-          <Conversation
-            key={selected.account}
-            contact={selected}
-            onDetails={() => setDialog({ kind: "details", account: selected.account })}
-          />
+          <Conversation key={selected.account} contact={selected} onOpen={setDialog} />
         )}
       </section>
-      <Dialogs opened={dialog} onClose={() => setDialog(null)} />
+      <Dialogs opened={dialog} onOpen={setDialog} />
       <Announcer />
     </main>
   );

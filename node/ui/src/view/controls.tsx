@@ -56,23 +56,28 @@ export function Action({ children, kind = "plain", submit, busy, disabled, onCli
 
 const COPIED_MS = 2_500;
 
+/** Copies a text and says so. Whether it worked. */
+export async function copy(text: string): Promise<boolean> {
+  const done = await navigator.clipboard.writeText(text).then(
+    () => true,
+    () => false,
+  );
+  announce(done ? "Copied." : "The browser did not allow copying.");
+  return done;
+}
+
 export function CopyButton({ text, label }: { text: string; label: string }) {
   const [copied, setCopied] = useState<"no" | "yes" | "failed">("no");
   const timer = useRef<number | undefined>(undefined);
   useEffect(() => () => clearTimeout(timer.current), []);
-  const copy = async () => {
-    const done = await navigator.clipboard.writeText(text).then(
-      () => "yes" as const,
-      () => "failed" as const,
-    );
-    setCopied(done);
-    announce(done === "yes" ? "Copied." : "The browser did not allow copying.");
+  const start = async () => {
+    setCopied((await copy(text)) ? "yes" : "failed");
     clearTimeout(timer.current);
     timer.current = setTimeout(() => setCopied("no"), COPIED_MS);
   };
   const words = { no: label, yes: "Copied", failed: "Select it and copy by hand" };
   return (
-    <button type="button" class="action action-plain" onClick={() => void copy()}>
+    <button type="button" class="action action-plain" onClick={() => void start()}>
       <Icon name={copied === "yes" ? "validated" : "copy"} />
       {words[copied]}
     </button>

@@ -7,13 +7,17 @@ import { setReply } from "../actions/drafts";
 import { NO_THREAD } from "../model/state";
 import { Composer } from "./composer";
 import { IconButton, Spinner } from "./controls";
+import type { Opened } from "./dialogs";
+import { Icon } from "./icons";
+import { Menu } from "./menu";
 import { MessageLog } from "./message-log";
 import { Sign, ValidityBadge } from "./person";
 import { useApp } from "./use-app";
 
-type Props = { contact: Contact; onDetails: () => void };
+type Props = { contact: Contact; onOpen: (dialog: Opened) => void };
 
-export function Conversation({ contact, onDetails }: Props) {
+export function Conversation({ contact, onOpen }: Props) {
+  const { account } = contact;
   const thread = useApp((state) => state.threads[contact.account] ?? NO_THREAD);
   const composer = useRef<HTMLTextAreaElement>(null);
   useEffect(enter, []);
@@ -37,15 +41,25 @@ export function Conversation({ contact, onDetails }: Props) {
             <span class="soft">{contact.online ? "Online" : "Not reachable now"}</span>
           </p>
         </div>
-        <IconButton icon="details" label="Contact details" onClick={onDetails} />
+        <IconButton icon="details" label="Contact details" onClick={() => onOpen({ kind: "details", account })} />
+        <Menu
+          label="More about this conversation"
+          items={[{ label: "Clear conversation…", icon: "trash", danger: true, onPick: () => onOpen({ kind: "clear", account }) }]}
+        />
       </header>
       {contact.status === "requested" && <Waiting />}
+      {contact.disputed.length > 0 && <Disputed name={contact.name} />}
       {thread.busy === "first" && thread.messages.length === 0 ? (
         <div class="loading delayed">
           <Spinner label="Loading messages…" />
         </div>
       ) : (
-        <MessageLog contact={contact} thread={thread} onReply={reply} />
+        <MessageLog
+          contact={contact}
+          thread={thread}
+          onReply={reply}
+          onDelete={(id) => onOpen({ kind: "delete", account, id })}
+        />
       )}
       <Composer contact={contact} field={composer} />
     </div>
@@ -69,6 +83,21 @@ function Waiting() {
   return (
     <p class="strip">
       Waiting for them to accept. You can write already: messages stay queued on this device until they do.
+    </p>
+  );
+}
+
+function Disputed({ name }: { name: string }) {
+  return (
+    <p class="strip strip-danger" role="status">
+      <Icon name="warning" />
+      <span>
+        <strong>
+          The devices of <bdi>{name}</bdi> accuse each other.
+        </strong>{" "}
+        One of them may be in somebody else’s hands; nothing goes to those devices until it is decided. Ask them face to
+        face or in a call what happened. They decide it with their other devices or their recovery words.
+      </span>
     </p>
   );
 }

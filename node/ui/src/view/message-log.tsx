@@ -14,7 +14,7 @@ import { Spinner } from "./controls";
 import { Icon } from "./icons";
 import { MessageRow } from "./message-row";
 
-type Props = { contact: Contact; thread: Thread; onReply: (id: string) => void };
+type Props = { contact: Contact; thread: Thread; onReply: (id: string) => void; onDelete: (id: string) => void };
 type LogState = {
   anchor: Anchor;
   following: boolean;
@@ -162,7 +162,7 @@ export class MessageLog extends Component<Props, LogState> {
     bubbles[step(at, bubbles.length - 1)]?.focus();
   };
 
-  override render({ contact, thread, onReply }: Props, { anchor, unseen, active, flash, following }: LogState) {
+  override render({ contact, thread, onReply, onDelete }: Props, { anchor, unseen, active, flash, following }: LogState) {
     const { start, end } = stretch(this.#all, anchor);
     const shown = thread.messages.slice(start, end);
     const rows = rowsOf(shown, { now: new Date(), clock, firstUnread: thread.firstUnread });
@@ -192,6 +192,7 @@ export class MessageLog extends Component<Props, LogState> {
                   onActive={this.#activate}
                   onJump={this.#jump}
                   onReply={onReply}
+                  onDelete={onDelete}
                 />
               );
             })}

@@ -6,7 +6,9 @@ import { linkify } from "../model/linkify";
 import { preview } from "../model/texts";
 import { fullTime, lateNote, readersClock, timeOfDay } from "../model/times";
 import { DELIVERY_MEANING, DELIVERY_WORD, VALIDITY_WORD } from "../model/words";
+import { copy } from "./controls";
 import { Icon } from "./icons";
+import { Menu, type MenuItem } from "./menu";
 import { ValidityBadge } from "./person";
 
 type Props = {
@@ -22,6 +24,7 @@ type Props = {
   onActive: (id: string) => void;
   onJump: (id: string) => void;
   onReply: (id: string) => void;
+  onDelete: (id: string) => void;
 };
 
 const clock = readersClock();
@@ -32,7 +35,16 @@ export class MessageRow extends Component<Props> {
     return keys.some((key) => !key.startsWith("on") && next[key] !== this.props[key]);
   }
 
-  override render({ message, quoted, follows, newest, stop, flash, writable, onActive, onJump, onReply }: Props) {
+  #items(): MenuItem[] {
+    const { message: { id, text }, writable, onReply, onDelete } = this.props;
+    const items: MenuItem[] = [
+      { label: "Copy text", icon: "copy", onPick: () => void copy(text) },
+      { label: "Delete on my devices…", icon: "trash", danger: true, onPick: () => onDelete(id) },
+    ];
+    return writable ? [{ label: "Reply", icon: "reply", onPick: () => onReply(id) }, ...items] : items;
+  }
+
+  override render({ message, quoted, follows, newest, stop, flash, writable, onActive, onJump, onReply, onDelete }: Props) {
     const { id, author, late } = message;
     const classes = ["message", author.me ? "mine" : "theirs"];
     if (follows) classes.push("follows");
@@ -47,6 +59,7 @@ export class MessageRow extends Component<Props> {
           onFocusCapture={() => onActive(id)}
           onKeyDown={(event) => {
             if (event.key === "Enter" && event.target === event.currentTarget && writable) onReply(id);
+            if (event.key === "Delete" && event.target === event.currentTarget) onDelete(id);
           }}
         >
           <Writer message={message} />
@@ -67,6 +80,13 @@ export class MessageRow extends Component<Props> {
             <Icon name="reply" />
           </button>
         )}
+        <Menu
+          class="message-menu"
+          label="More about this message"
+          tabIndex={tabIndex}
+          items={this.#items()}
+          onFocus={() => onActive(id)}
+        />
       </li>
     );
   }

@@ -6,6 +6,9 @@ import { IconButton } from "../controls";
 
 type Props = { title: string; children: ComponentChildren; onClose: () => void };
 
+/** Where the focus goes when what had it is gone, as a deleted message is. */
+const otherwise = () => document.querySelector<HTMLElement>(".conversation h2");
+
 /** Modal; Escape closes it; the focus returns to where it was. */
 export function Dialog({ title, children, onClose }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -19,7 +22,8 @@ export function Dialog({ title, children, onClose }: Props) {
     (element?.querySelector<HTMLElement>("[data-first]") ?? heading.current)?.focus();
     return () => {
       element?.close();
-      if (before instanceof HTMLElement && before.isConnected) before.focus();
+      const back = before instanceof HTMLElement && before.isConnected ? before : otherwise();
+      back?.focus();
     };
   }, []);
 

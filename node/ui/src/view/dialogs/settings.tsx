@@ -4,23 +4,29 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import * as api from "../../api/client";
 import type { Status } from "../../api/types";
+import { loadAccount } from "../../actions/account";
 import * as notices from "../../actions/notices";
 import { loadStatus } from "../../actions/session";
 import { groupedAccount } from "../../model/contacts";
 import { brokenRules, refusalWord } from "../../model/words";
 import { CopyButton, Problem, Spinner } from "../controls";
+import type { Opened } from "../dialogs";
 import { useApp } from "../use-app";
 import { Dialog } from "./dialog";
+import { OwnDevices } from "./own-devices";
 import { useTask } from "./use-task";
 
-export function Settings({ onClose }: { onClose: () => void }) {
+type Props = { onOpen: (dialog: Opened) => void; onClose: () => void };
+
+export function Settings({ onOpen, onClose }: Props) {
   const status = useApp((state) => state.status);
   const { problem, run } = useTask();
-  useEffect(() => run(loadStatus), []);
+  useEffect(() => run(async () => void (await Promise.all([loadStatus(), loadAccount()]))), []);
   return (
     <Dialog title="Settings" onClose={onClose}>
       <ReadReceipts />
       <Notices />
+      <OwnDevices onOpen={onOpen} />
       <Problem text={problem} />
       {status === null ? problem === null && <Spinner label="Asking the node…" /> : <ThisNode status={status} />}
     </Dialog>
