@@ -379,16 +379,16 @@ impl World {
                 peer_transport: TRANSPORTS.0.into(),
             });
             self.bob = Some(bob);
-            self.from_bob(out.expect("a store in memory does not fail"));
+            self.bob_said(out.expect("a store in memory does not fail"));
         }
         if let Some(bob) = &mut self.bob {
             let out = bob.handle(input).expect("a store in memory does not fail");
             checks::state(bob);
-            self.from_bob(out);
+            self.bob_said(out);
         }
     }
 
-    fn from_bob(&mut self, out: Vec<Output>) {
+    fn bob_said(&mut self, out: Vec<Output>) {
         for output in out {
             if let Output::Send { bytes, .. } = output
                 && self.from_bob.len() < WAITING_MAX
@@ -474,7 +474,7 @@ impl World {
         let newest: BTreeMap<AuthorNumber, &EntryRow> =
             rows.iter().map(|row| (row.place.author, row)).collect();
         if rows.len() <= OFTEN_MAX && newest.into_values().all(signed) {
-            Self::hand_on(&rows, rows.len() % 2 == 0);
+            Self::hand_on(&rows, rows.len().is_multiple_of(2));
         }
     }
 

@@ -245,7 +245,7 @@ impl Engine {
     fn delivery(&self, with: AccountId, author: DeviceId, seq: u64) -> DeliveryState {
         let log = LogId::direct(self.me.account.id(), with);
         let devices: Vec<DeviceId> =
-            self.contacts.find(with).into_iter().flat_map(|c| c.account.devices()).collect();
+            self.contacts.find_any(with).into_iter().flat_map(|c| c.account.devices()).collect();
         self.conversations.get(&log).map_or(DeliveryState::Queued, |conversation| {
             state_of(conversation, &devices, author, seq)
         })
