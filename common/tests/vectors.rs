@@ -15,6 +15,8 @@
 
 #[path = "vectors/cases.rs"]
 mod cases;
+#[path = "vectors/devices.rs"]
+mod devices;
 #[path = "vectors/outgoing.rs"]
 mod outgoing;
 
@@ -33,15 +35,15 @@ use kith_common::{
     frontier::Frontier,
     ids::{AccountId, BaseId, DeviceId, EntryId, LogId},
     keys::SigningKey,
-    linking::{CodeError, JoinRequest, LinkAccept, LinkCode, LinkOffer, check_number, commitment},
-    own::{Clear, ContactNote, Own, Setting},
+    linking::{JoinRequest, LinkAccept, LinkOffer},
+    own::Clear,
     share::{ContactCard, ShareError, SharedId},
 };
 
 use self::{
     cases::{
         CarriedCase, EnvelopeCase, FILES, Fields, File, FrameFields, HeadCase, Hex, HintCase,
-        MarkCase, OwnFields, StandingCase, boxes, load, some,
+        MarkCase, StandingCase, boxes, load, some,
     },
     outgoing::OneSeed,
 };
@@ -573,96 +575,5 @@ fn cuts_travel_in_entries() {
         let cut = Signed::<Cut>::decode(&case.body.0[16..]).unwrap().verify().unwrap();
         assert_eq!(cut.id(), entry_id(&case.cut), "{}", case.entry);
         assert_eq!((cut.value().account, cut.value().log), (named.account, named.log));
-    }
-}
-
-#[test]
-fn self_logs_have_the_same_names() {
-    for case in some(&load("07-self-log").logs_of_one) {
-        let log = LogId::own(account_id(&case.account));
-        assert_eq!(log, LogId::from_bytes(case.log.fixed()));
-    }
-}
-
-fn made_own(fields: &OwnFields) -> Own {
-    let log_id = |log: &Hex| LogId::from_bytes(log.fixed());
-    match fields {
-        OwnFields::Contact { account, proof, name, status, greeting, validity, replaces } => {
-            Own::Contact(Box::new(ContactNote {
-                account: account_id(account),
-                proof: boxes(proof),
-                name: name.clone(),
-                status: *status,
-                greeting: greeting.clone(),
-                validity: *validity,
-                replaces: replaces.iter().map(entry_id).collect(),
-            }))
-        }
-        OwnFields::Read { log, marks: read } => Own::Read { log: log_id(log), marks: marks(read) },
-        OwnFields::Delete { log: Some(log), marks: entries, clear: None } => {
-            Own::Delete { log: log_id(log), entries: marks(entries) }
-        }
-        OwnFields::Delete { log: None, clear: Some(clear), .. } => {
-            Own::Clear { clear: clear.boxed() }
-        }
-        OwnFields::Delete { .. } => panic!("messages or everything"),
-        OwnFields::Name { value } => Own::Setting(Setting::Name(value.clone())),
-        OwnFields::ReadReceipts { value } => Own::Setting(Setting::ReadReceipts(*value)),
-        OwnFields::Draft { log, text } => Own::Draft { log: log_id(log), text: text.clone() },
-        OwnFields::Device { device, name } => {
-            Own::DeviceName { device: device_id(device), name: name.clone() }
-        }
-    }
-}
-
-#[test]
-fn bodies_of_the_self_log_are_equal() {
-    let file = load("07-self-log");
-    for case in some(&file.own) {
-        let own = made_own(&case.fields);
-        assert_eq!(own.kind(), EntryKind(case.kind), "{}", case.name);
-        assert_eq!(Hex(own.encode(case.salt.fixed())), case.body, "{}", case.name);
-        assert_eq!(Own::decode(own.kind(), &case.body.0), Ok(Some(own)), "{}", case.name);
-    }
-    let mut wrong = Vec::new();
-    for case in some(&file.own_refused) {
-        let refusal = Own::decode(EntryKind(case.kind), &case.body.0).map_err(|e| reason(&e));
-        if refusal.as_ref().err() != Some(&case.refusal.as_str()) {
-            wrong.push(format!("{}: {refusal:?}, not {}", case.name, case.refusal));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn codes_are_equal() {
-    let file = load("08-linking");
-    for case in some(&file.codes) {
-        let (key, token) = (device_id(&case.key), case.token.fixed());
-        let code = LinkCode { key, token, addresses: case.addresses.clone() };
-        assert_eq!(code.encode(), case.text, "{}", case.name);
-        assert_eq!(LinkCode::decode(&case.text), Ok(code), "{}", case.name);
-    }
-    for case in some(&file.codes_refused) {
-        let refusal = LinkCode::decode(&case.text).map_err(|error| match error {
-            CodeError::NotACode => "not-a-code",
-            CodeError::Malformed(error) => reason(&error),
-            _ => "a refusal that the spec does not name",
-        });
-        assert_eq!(refusal.err(), Some(case.refusal.as_str()), "{}", case.name);
-    }
-}
-
-#[test]
-fn commitments_and_check_numbers_are_equal() {
-    let file = load("08-linking");
-    for case in some(&file.commitments) {
-        let made =
-            commitment(&case.opening.fixed(), device_id(&case.device), &case.authority.fixed());
-        assert_eq!(made, case.commitment.fixed());
-    }
-    for case in some(&file.checks) {
-        let number = check_number(&case.request.0, &case.offer.0, &case.opening.fixed());
-        assert_eq!(number, case.number);
     }
 }

@@ -224,11 +224,15 @@ describe("one person with several devices", { concurrency: false }, () => {
   test("if it answers, everybody is warned", async () => {
     await tablet.node.kith("account", "contest");
     await tablet.node.again();
-    await alice.page.getByText("Your devices accuse each other.").waitFor();
+    await alice.page.locator(".alarm").getByText("Your devices accuse each other.").waitFor();
     await bob.page.getByText(/The devices of Alice accuse each other/).waitFor();
     await assertAccessible(alice.page, "the warning");
     await assertAccessible(bob.page, "the warning about a contact");
     await pictures(alice, "disputed");
+    await alice.page.setViewportSize(PHONE);
+    await alice.page.locator(".alarm-strip").getByText("Your devices accuse each other.").waitFor();
+    await assertAccessible(alice.page, "the warning on a phone");
+    await alice.page.setViewportSize(DESKTOP);
     await pictures(bob, "contact-disputed");
   });
 
@@ -239,7 +243,7 @@ describe("one person with several devices", { concurrency: false }, () => {
     await assertAccessible(alice.page, "the recovery words decide");
     await pictures(alice, "recover");
     await button(dialogOf(alice), "Decide").click();
-    await alice.page.getByText("Your devices accuse each other.").waitFor({ state: "detached" });
+    await alice.page.locator(".alarm").getByText("Your devices accuse each other.").waitFor({ state: "detached" });
     await bob.page.getByText(/The devices of Alice accuse each other/).waitFor({ state: "detached" });
     await tablet.node.ended();
   });

@@ -229,6 +229,7 @@ describe("two people", { concurrency: false }, () => {
     await page.keyboard.press("ArrowUp");
     await page.keyboard.press("Enter");
     await page.locator(".replying").waitFor();
+    assert.equal(await page.getByLabel("Message", { exact: true }).inputValue(), "");
     await page.keyboard.press("Escape");
     await page.locator(".replying").waitFor({ state: "detached" });
 

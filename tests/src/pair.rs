@@ -69,8 +69,15 @@ pub fn identity(name: u8) -> Identity {
 
 impl<S: Transactions> Side<S> {
     /// A node that has just started.
-    pub fn new(name: u8, mut store: S) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(u64::from(name));
+    pub fn new(name: u8, store: S) -> Self {
+        Self::of(identity(name), store)
+    }
+
+    /// A device that has just started.
+    pub fn of(identity: Identity, mut store: S) -> Self {
+        let device = identity.device.device();
+        let [a, b, c, d, ..] = *device.as_bytes();
+        let mut rng = ChaCha8Rng::seed_from_u64(u32::from_be_bytes([a, b, c, d]).into());
         store.begin_transaction();
         let mut cx = Context {
             now: Timestamp::from_millis(START),
@@ -79,7 +86,7 @@ impl<S: Transactions> Side<S> {
             store: &mut store,
             out: &mut Vec::new(),
         };
-        let engine = Engine::open(identity(name), "name", &mut cx).expect("a new store opens");
+        let engine = Engine::open(identity, "name", &mut cx).expect("a new store opens");
         store.commit_transaction();
         Self { engine, store, rng, now: START, handled: 0 }
     }
@@ -115,10 +122,15 @@ impl<S: Transactions> Side<S> {
 
     /// Makes somebody a contact who has us as theirs too.
     pub fn befriend(&mut self, card: ContactCard) {
+        self.befriend_as(card, "somebody");
+    }
+
+    /// The same, under a name.
+    pub fn befriend_as(&mut self, card: ContactCard, name: &str) {
         let account = card.account.id();
         self.command(Command::AddContact {
             card: Box::new(card),
-            name: None,
+            name: Some(name.to_owned()),
             greeting: String::new(),
         });
         assert!(self.engine.contact(account).is_some(), "the contact is there");

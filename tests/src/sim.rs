@@ -11,6 +11,7 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a simulation stops at the first thing that is wrong"
 )]
 
@@ -33,7 +34,10 @@ pub mod thief;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kith_common::ids::{AccountId, EntryId, LogId};
-use kith_core::engine::{Answer, Command, CommandError, CommandId, Input, Output};
+use kith_core::{
+    engine::{Answer, Command, CommandError, CommandId, Event, Input, Output},
+    store::Store,
+};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use rand_core::Rng;
 
@@ -382,6 +386,13 @@ impl World {
                     let known = self.book.entries.get(&entry).filter(|_| !self.entries_go);
                     let said = known.and_then(|known| known.text.clone());
                     assert!(self.entries_go || said == Some(text), "an answered message is there");
+                }
+            }
+            Output::Event(Event::Entry { place, .. }) if self.entries_go => {
+                let node = &self.nodes[node];
+                let row = node.store.entry(place).expect("memory can be read");
+                if let Some(row) = row.filter(|row| node.honest && row.body.bytes().is_some()) {
+                    self.archive.had.insert((node.person, row.position.id));
                 }
             }
             Output::Event(_) => {}

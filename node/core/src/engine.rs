@@ -297,7 +297,7 @@ impl Engine {
     fn tell_read(&mut self, cx: &mut Context<'_>, log: LogId) -> Result<(), StoreError> {
         let Some(conversation) = self.conversations.get(&log) else { return Ok(()) };
         let marks = conversation.log.read_marks(cx.store)?;
-        if !marks.is_empty() && self.me.account.devices().len() > 1 {
+        if !marks.is_empty() && self.me.account.standings().len() > 1 {
             self.tell(cx, &Own::Read { log, marks })?;
         }
         Ok(())

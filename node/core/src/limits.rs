@@ -19,6 +19,8 @@ pub const AUTHORS_MAX: usize = 128;
 /// Histories of one device that are kept beside each other: a device with a second one is proven to
 /// lie, more only take room.
 pub const BRANCHES_MAX: usize = 4;
+/// Positions at the end of a chain that are kept at hand: what new entries name is seldom older.
+pub const RECENT_MAX: usize = 32;
 /// Deleted entries that have not come yet.
 pub const DOOMED_MAX: usize = 4096;
 /// Entries of one log whose bodies are asked for.

@@ -13,7 +13,7 @@ mod record;
 mod rules;
 mod trim;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kith_common::{
     entry::{self, Entry, EntryKind, Mark},
@@ -41,6 +41,8 @@ pub struct Log {
     number: LogNumber,
     chains: Vec<Chain>,
     highest: Option<Position>,
+    /// The last entries of the chains that have moved in this run: what new ones name.
+    recent: BTreeMap<AuthorNumber, VecDeque<Head>>,
     pending: Pending,
     /// How far former devices are believed.
     limits: BTreeMap<DeviceId, Limit>,
@@ -85,6 +87,7 @@ impl Log {
             number,
             chains: Vec::new(),
             highest: None,
+            recent: BTreeMap::new(),
             pending: Pending::default(),
             limits: BTreeMap::new(),
             reads: BTreeMap::new(),

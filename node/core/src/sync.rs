@@ -87,6 +87,11 @@ impl Outgoing {
         }
     }
 
+    /// Whether the device has said on this link what it has.
+    pub(crate) const fn has_heard(&self) -> bool {
+        self.heard
+    }
+
     /// The device's own word on how far it is, as far as that may be news for us.
     pub(crate) fn promise(&mut self, marks: &[Mark]) {
         self.promised = marks.iter().map(|mark| (mark.device, mark.seq)).collect();

@@ -42,6 +42,8 @@ pub struct Archive {
     pub said: BTreeMap<EntryId, Said>,
     /// What honest devices were told to write and have written: where, and what.
     pub sent: BTreeMap<EntryId, (usize, String)>,
+    /// Which person has once had which text.
+    pub had: BTreeSet<(usize, EntryId)>,
 }
 
 impl Archive {
@@ -244,6 +246,12 @@ impl Deleted {
             }
         }
         deleted
+    }
+
+    /// By all that any device of the person ever said.
+    pub fn by_anybody(archive: &Archive, account: &Account) -> Self {
+        let own = archive.of_log(LogId::own(account.id()));
+        Self::by(archive, account, own.map(|(id, _)| id))
     }
 
     fn clear(&mut self, envelope: &[u8], account: &Account) {

@@ -235,10 +235,14 @@ impl Engine {
             let Some(account) = self.account(id) else { continue };
             standing.extend(account.devices());
             standing.extend(account.disputed());
-            for (device, _) in account.former() {
+            // What this device wrote is its own: whoever believes it again gets it from here.
+            let me = self.me.device.device();
+            standing.push(me);
+            for (device, _) in account.former().filter(|(device, _)| *device != me) {
                 devices.push((device, stored_cut(cx, account, log, device)?));
             }
             let bygone = self.bygone(id).into_iter().flat_map(Bygone::devices);
+            let bygone = bygone.filter(|device| *device != me);
             devices.extend(bygone.map(|device| (device, None)));
         }
         let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(()) };

@@ -45,29 +45,40 @@ impl Engine {
         logs: &[LogId],
     ) -> Result<(), StoreError> {
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
-        let Some(session) = link.session else { return Ok(()) };
+        if link.session.is_none() {
+            return Ok(());
+        }
         for log in logs {
             link.outgoing.entry(*log).or_insert_with(|| Outgoing::new(cx.uptime));
         }
         let mut frontiers = Vec::new();
-        let mut relayed = Vec::new();
         for log in logs {
             let Some(conversation) = self.conversations.get(log) else { continue };
             let frontier = conversation.log.frontier(self.profile.read_receipts, cx.store)?;
             frontiers.push(sign(&self.me.device, frontier).into_bytes());
-            for device in conversation.receipt_devices() {
-                if self.is_news_for(device, session.account) {
-                    relayed.extend(conversation.stored_frontiers(cx.store, device)?);
-                }
-            }
             self.want_missing(cx, id, *log)?;
         }
-        for (ask, envelopes) in [(true, frontiers), (false, relayed)] {
-            for part in envelopes.chunks(FRAME_FRONTIERS_MAX) {
-                let bytes = Frame::Frontiers { ask, frontiers: part.to_vec() }.encode();
-                cx.out.push(Output::Send { link: id, bytes });
+        send_frontiers(cx, id, true, &frontiers);
+        Ok(())
+    }
+
+    /// Hands on what others have said to a device that has just shown that it knows the log.
+    fn hand_on_frontiers(
+        &self,
+        cx: &mut Context<'_>,
+        id: LinkId,
+        log: LogId,
+    ) -> Result<(), StoreError> {
+        let session = self.links.get(&id).and_then(|link| link.session);
+        let Some(session) = session else { return Ok(()) };
+        let Some(conversation) = self.conversations.get(&log) else { return Ok(()) };
+        let mut frontiers = Vec::new();
+        for device in conversation.receipt_devices() {
+            if self.is_news_for(device, session.account) {
+                frontiers.extend(conversation.stored_frontiers(cx.store, device)?);
             }
         }
+        send_frontiers(cx, id, false, &frontiers);
         Ok(())
     }
 
@@ -214,9 +225,13 @@ impl Engine {
             && let Some(outgoing) =
                 self.links.get_mut(&id).and_then(|link| link.outgoing.get_mut(&log))
         {
+            let first = !outgoing.has_heard();
             outgoing.frontier(covered, cx.uptime);
             outgoing.promise(&frontier.value().received);
             self.touched.insert(log);
+            if first {
+                self.hand_on_frontiers(cx, id, log)?;
+            }
         }
         if let Some(conversation) = self.conversations.get_mut(&log)
             && conversation.log.vouch(&marks)
@@ -427,5 +442,12 @@ impl Engine {
             cx.out.push(Output::Send { link: id, bytes });
         }
         Ok(())
+    }
+}
+
+fn send_frontiers(cx: &mut Context<'_>, link: LinkId, ask: bool, envelopes: &[Box<[u8]>]) {
+    for part in envelopes.chunks(FRAME_FRONTIERS_MAX) {
+        let bytes = Frame::Frontiers { ask, frontiers: part.to_vec() }.encode();
+        cx.out.push(Output::Send { link, bytes });
     }
 }

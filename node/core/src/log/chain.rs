@@ -6,6 +6,7 @@ use kith_common::{
 };
 
 use super::Log;
+use crate::limits::RECENT_MAX;
 use crate::store::{AuthorNumber, EntryRow, Place, Position, Store, StoreError};
 
 /// The newest entry of a chain.
@@ -121,8 +122,27 @@ impl Log {
     ) -> Result<Option<Head>, StoreError> {
         match self.chain(number) {
             Some(chain) if chain.head.seq == seq && !chain.is_empty() => Ok(Some(chain.head)),
+            _ if let Some(head) = self.recent_at(number, seq) => Ok(Some(head)),
             _ => Ok(self.row(number, seq, store)?.as_ref().map(Head::of)),
         }
+    }
+
+    fn recent_at(&self, number: AuthorNumber, seq: u64) -> Option<Head> {
+        let recent = self.recent.get(&number)?;
+        recent.iter().rev().find(|head| head.seq == seq).copied()
+    }
+
+    /// Remembers the end of a chain that goes on.
+    pub(super) fn remember(&mut self, number: AuthorNumber) {
+        let Some(head) = self.chain(number).filter(|chain| !chain.is_empty()).map(|c| c.head)
+        else {
+            return;
+        };
+        let recent = self.recent.entry(number).or_default();
+        if recent.len() >= RECENT_MAX {
+            recent.pop_front();
+        }
+        recent.push_back(head);
     }
 
     pub(super) fn row(

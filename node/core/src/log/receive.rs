@@ -308,6 +308,7 @@ impl Log {
         }
         let hidden = !entry.kind.is_shown() || body == Body::Deleted;
         let is_read = self.reads.get(&candidate.device).is_some_and(|goal| place.seq <= *goal);
+        self.remember(place.author);
         if let Some(chain) = self.chain_mut(place.author) {
             chain.head = Head { seq: place.seq, position, depth };
             chain.is_tip = true;

@@ -83,6 +83,7 @@ pub(super) fn decode(id: LogId, bytes: &[u8]) -> Result<Log, DecodeError> {
                 number: LogNumber(number),
                 highest: heads.map(|chain| chain.head.position).max(),
                 chains,
+                recent: BTreeMap::new(),
                 pending: Pending::default(),
                 limits: limits.into_iter().collect(),
                 reads: reads.into_iter().collect(),

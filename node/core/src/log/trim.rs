@@ -82,12 +82,22 @@ impl Log {
             any = true;
             store.truncate_chain(Place { log: self.number, author: number, seq: from })?;
             let head = self.head_at_row(number, from - 1, store)?;
+            let mut read = 0;
             if let Some(chain) = self.chain_mut(number) {
                 chain.head = head.unwrap_or(Head::before(chain.first));
+                read = chain.read;
                 chain.read = chain.read.min(chain.head.seq);
+            }
+            // If the device is believed again, what was read stays read.
+            let goal = self.reads.entry(device).or_default();
+            *goal = (*goal).max(read);
+            let hidden = self.count_hidden(number, read.min(from - 1), store)?;
+            if let Some(chain) = self.chain_mut(number) {
+                chain.hidden = hidden;
             }
         }
         if any {
+            self.recent.clear();
             store.erase();
             self.changed = true;
             self.missing.retain(|(number, seq)| {

@@ -24,7 +24,7 @@ test("a device without a name is called by its id", () => {
 
 test("those that are out stand apart", () => {
   const out = device("old", { standing: "former", reason: "removed" });
-  expect(divided(account([phone, out, laptop]))).toEqual({ standing: [phone, laptop], former: [out] });
+  expect(divided(account([tablet, laptop, out, phone]))).toEqual({ standing: [phone, tablet, laptop], former: [out] });
 });
 
 test("nothing to agree to while all decide, or where this device has no voice", () => {

@@ -28,9 +28,11 @@ export function standingWords({ standing, reason, is_final }: Device): string {
 
 export const deviceName = ({ name, device }: Device) => name ?? `Device ${device.slice(0, 8)}`;
 
-/** Those that stand, and those that are out. */
+/** Those that stand, this one first, and those that are out. */
 export const divided = ({ devices }: Account) => ({
-  standing: devices.filter((one) => one.standing !== "former"),
+  standing: devices
+    .filter((one) => one.standing !== "former")
+    .sort((one, other) => Number(other.is_this) - Number(one.is_this)),
   former: devices.filter((one) => one.standing === "former"),
 });
 

@@ -5,6 +5,7 @@ import type { Contact } from "../api/types";
 import { close } from "../actions/contacts";
 import { setReply } from "../actions/drafts";
 import { NO_THREAD } from "../model/state";
+import { AlarmStrip } from "./alarm";
 import { Composer } from "./composer";
 import { IconButton, Spinner } from "./controls";
 import type { Opened } from "./dialogs";
@@ -47,6 +48,7 @@ export function Conversation({ contact, onOpen }: Props) {
           items={[{ label: "Clear conversation…", icon: "trash", danger: true, onPick: () => onOpen({ kind: "clear", account }) }]}
         />
       </header>
+      <AlarmStrip onOpen={onOpen} />
       {contact.status === "requested" && <Waiting />}
       {contact.disputed.length > 0 && <Disputed name={contact.name} />}
       {thread.busy === "first" && thread.messages.length === 0 ? (

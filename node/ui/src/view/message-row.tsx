@@ -58,8 +58,12 @@ export class MessageRow extends Component<Props> {
           tabIndex={tabIndex}
           onFocusCapture={() => onActive(id)}
           onKeyDown={(event) => {
-            if (event.key === "Enter" && event.target === event.currentTarget && writable) onReply(id);
-            if (event.key === "Delete" && event.target === event.currentTarget) onDelete(id);
+            if (event.target !== event.currentTarget) return;
+            if (event.key === "Delete") onDelete(id);
+            if (event.key !== "Enter" || !writable) return;
+            // The same key would begin a line in the field that gets the focus.
+            event.preventDefault();
+            onReply(id);
           }}
         >
           <Writer message={message} />

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { dismissProblem } from "../actions/problems";
 import { sections } from "../model/contacts";
-import { alarm } from "../model/devices";
+import { AlarmBanner } from "./alarm";
 import { ContactList } from "./contact-list";
 import { Action, IconButton, Problem, Spinner } from "./controls";
 import type { Opened } from "./dialogs";
@@ -55,33 +55,6 @@ function Head({ onOpen }: Props) {
       <IconButton icon="add" label="Add contact" onClick={() => onOpen({ kind: "add" })} />
       <IconButton icon="settings" label="Settings" onClick={() => onOpen({ kind: "settings" })} />
     </header>
-  );
-}
-
-function AlarmBanner({ onOpen }: Props) {
-  const kind = useApp((state) => alarm(state.own));
-  if (kind === null) return null;
-  return (
-    <section class="recovery-banner alarm" role="alert" aria-label="Your devices">
-      <Icon name="warning" />
-      {kind === "disputed" ? (
-        <p>
-          <strong>Your devices accuse each other.</strong> Those that do are frozen and your contacts are warned. Remove
-          the wrong one on your other trusted devices, if more than half of them are left; else take your recovery words.
-        </p>
-      ) : (
-        <p>
-          <strong>Your account is frozen.</strong> Your devices, or somebody with your recovery words, have decided two
-          ways at once. Only your recovery words can say now which devices are yours.
-        </p>
-      )}
-      <div class="actions">
-        <Action kind="primary" onClick={() => onOpen({ kind: "recover-account" })}>
-          Decide with the words
-        </Action>
-        <Action onClick={() => onOpen({ kind: "settings" })}>Your devices</Action>
-      </div>
-    </section>
   );
 }
 

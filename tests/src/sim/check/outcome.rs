@@ -7,7 +7,7 @@ use kith_common::{
     codec::Reader,
     entry::Entry,
     envelope::Signed,
-    ids::{AccountId, DeviceId, EntryId, LogId},
+    ids::{DeviceId, EntryId, LogId},
 };
 use kith_core::{
     contacts::Status,
@@ -154,21 +154,13 @@ impl World {
                 let shown: BTreeMap<Position, EntryId> =
                     rows(node).map(|row| (row.position, row.position.id)).collect();
                 if shown != order {
-                    return Some(self.tell_difference(archive, *node, &shown, &order));
+                    let difference = self.tell_difference(archive, *node, &shown, &order);
+                    return Some(format!("{log:?}: {difference}"));
                 }
             }
             if one != other {
-                for (person, with) in [(one, other), (other, one)] {
-                    let own = LogId::own(account(person).id());
-                    let differs = self.differing_lists(
-                        archive,
-                        person,
-                        account(with).id(),
-                        &order,
-                        own,
-                        everybody,
-                        stored,
-                    );
+                for pair in [(one, other), (other, one)] {
+                    let differs = self.differing_lists(archive, pair, &order, everybody, stored);
                     if differs.is_some() {
                         return differs;
                     }
@@ -178,24 +170,23 @@ impl World {
         None
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what a list follows from")]
     fn differing_lists(
         &self,
         archive: &Archive,
-        person: usize,
-        with: AccountId,
+        (person, with): (usize, usize),
         order: &BTreeMap<Position, EntryId>,
-        own: LogId,
         everybody: &[Vec<usize>],
         stored: &BTreeMap<usize, Stored>,
     ) -> Option<String> {
         let nodes = &everybody[person];
-        let account = &self.nodes[nodes[0]].engine().identity().account;
+        let account = |person: usize| &self.nodes[everybody[person][0]].engine().identity().account;
+        let own = LogId::own(account(person).id());
         let rows = stored[&nodes[0]].get(&own).into_iter().flatten();
-        let must_go = Deleted::by(archive, account, rows.map(|row| row.position.id));
-        // What somebody else deleted is gone where it was believed.
-        let of_own = archive.said.iter().filter(|(_, said)| said.entry.log == own);
-        let may_go = Deleted::by(archive, account, of_own.map(|(id, _)| *id));
+        let must_go = Deleted::by(archive, account(person), rows.map(|row| row.position.id));
+        // What a thief deleted is gone where it was believed.
+        let may_go = Deleted::by_anybody(archive, account(person));
+        let by_other = Deleted::by_anybody(archive, account(with));
+        let with = account(with).id();
         for node in nodes {
             let at = &self.nodes[*node].name;
             let shown: Vec<EntryId> = self
@@ -212,8 +203,11 @@ impl World {
                 .copied()
                 .filter(|id| {
                     let said = &archive.said[id];
-                    let gone = may_go.has(*id, said) && !shown.contains(id);
-                    said.text().is_some() && !gone
+                    // What the other one deleted before it came is gone, too.
+                    let never_came =
+                        by_other.has(*id, said) && !archive.had.contains(&(person, *id));
+                    let may_be_gone = may_go.has(*id, said) || never_came;
+                    said.text().is_some() && (!may_be_gone || shown.contains(id))
                 })
                 .collect();
             if shown != expected {
@@ -254,7 +248,8 @@ impl World {
         if lacks.is_empty() && more.is_empty() {
             return format!("{at} has entries in another order");
         }
-        format!("{at} lacks {lacks:?} and has {more:?}")
+        let refused = self.nodes[node].engine().refusals();
+        format!("{at} lacks {lacks:?} and has {more:?}; it refused {refused:?}")
     }
 
     /// Everything that honest devices were told to write is there, and nobody holds them for liars.
@@ -281,6 +276,9 @@ impl World {
         }
         for (id, (node, text)) in &self.archive.sent {
             let writer = &self.nodes[*node];
+            if !writer.honest {
+                continue;
+            }
             let said = &self.archive.said.get(id);
             let Some(said) = said else { panic!("{}: {text:?} is gone", writer.name) };
             for person in 0..self.people.len() {

@@ -29,10 +29,8 @@ impl World {
             return;
         }
         // A device that nobody has told of is not waited for.
-        let known = self.nodes[node].engine().contact(with).map(|contact| contact.devices);
-        devices.retain(|device| {
-            known.as_ref().is_some_and(|known| known.contains(&self.nodes[*device].device))
-        });
+        let Some(contact) = self.nodes[node].engine().contact(with) else { return };
+        devices.retain(|device| contact.devices.contains(&self.nodes[*device].device));
         for MessageView { id, state, .. } in self.history(node, with, newest) {
             let Some(state) = state else { continue };
             let known = &self.book.entries[&id];

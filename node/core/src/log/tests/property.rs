@@ -69,7 +69,7 @@ proptest! {
         coming.extend(names.iter().zip(&doubled).filter(|(_, twice)| **twice).map(|(name, _)| name));
         let mut order: Vec<usize> = (0..coming.len()).collect();
         order.sort_by_key(|index| (shuffle[index % 24], index.wrapping_mul(7) % 11));
-        let mut coming: std::collections::VecDeque<&String> =
+        let mut coming: VecDeque<&String> =
             order.into_iter().map(|index| coming[index]).collect();
         let mut holder = Holder::new();
         for cut in cuts.iter().cycle() {

@@ -54,7 +54,7 @@ export function AddDevice({ onClose }: { onClose: () => void }) {
 
   const compared = step.kind === "confirming" ? step.guest : step.kind === "code" ? guest : null;
   return (
-    <Dialog title="Add a device" onClose={onClose}>
+    <Dialog title="Add a device" onClose={() => step.kind !== "confirming" && onClose()}>
       {step.kind === "making" && (task.problem === null ? <Spinner label="Making the code…" /> : <Problem text={task.problem} />)}
       {compared !== null && (
         <Compare key={compared.check} guest={compared} task={task} onConfirm={(words) => confirm(compared, words)} onStop={onClose} />
@@ -106,7 +106,7 @@ function Code({ code, ends, onAgain }: { code: string; ends: number; onAgain: ()
       </p>
       <label class="field">
         <span>Code</span>
-        <textarea class="code" rows={3} readOnly value={code} onFocus={(event) => event.currentTarget.select()} />
+        <textarea class="code" rows={4} readOnly value={code} onFocus={(event) => event.currentTarget.select()} />
       </label>
       <div class="actions">
         <CopyButton text={code} label="Copy code" />

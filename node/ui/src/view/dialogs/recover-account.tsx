@@ -65,7 +65,7 @@ export function RecoverAccount({ onClose }: { onClose: () => void }) {
           <span>Your 24 words</span>
           <textarea
             class="code"
-            rows={4}
+            rows={5}
             value={words}
             autocomplete="off"
             autocapitalize="none"
