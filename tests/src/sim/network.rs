@@ -4,6 +4,9 @@ use kith_core::engine::{Input, LinkId, Output};
 
 use super::{Happening, World, graph, people};
 
+/// Wires between two nodes: each may dial the other again while it does not know who answers.
+const JOINED_MAX: usize = 40;
+
 /// What breaks, and how often; everything off means a perfect network.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Weather {
@@ -79,6 +82,8 @@ impl World {
 
     /// Joins two nodes by a wire.
     pub(crate) fn connect(&mut self, one: usize, other: usize) -> usize {
+        let joined = self.wires.iter().filter(|wire| wire.is_up && wire.joins(one, other)).count();
+        assert!(joined < JOINED_MAX, "{} dials over and over", self.nodes[one].name);
         let wire = self.wires.len();
         let latency_ms =
             1 + self.weather.latency_ms_min + self.below(1 + self.weather.latency_ms_spread);

@@ -15,8 +15,18 @@ const HOUR_MS: i64 = 60 * 60 * 1000;
 
 /// Everything that one seed does, from the first hello to silence.
 pub fn run(seed: u64, test: &'static str) -> World {
+    play(seed, test, false)
+}
+
+/// The same, and new devices come in meanwhile.
+pub fn run_growing(seed: u64, test: &'static str) -> World {
+    play(seed, test, true)
+}
+
+fn play(seed: u64, test: &'static str, grows: bool) -> World {
     let mut world = World::new(seed, test);
     let mut plan = Plan::of(seed);
+    plan.grows = grows;
     plan.gather(&mut world);
     for _ in 0..plan.below(plan.steps) {
         let pause_ms = plan.below(2500);
@@ -39,12 +49,13 @@ struct Plan {
     steps: u64,
     mallory: Option<usize>,
     messages: u64,
+    grows: bool,
 }
 
 impl Plan {
     fn of(seed: u64) -> Self {
         let rng = ChaCha8Rng::seed_from_u64(seed ^ 0x706c_616e);
-        Self { rng, steps: 60, mallory: None, messages: 0 }
+        Self { rng, steps: 60, mallory: None, messages: 0, grows: false }
     }
 
     fn below(&mut self, end: u64) -> u64 {
@@ -228,7 +239,7 @@ impl Plan {
     fn link(&mut self, world: &mut World, node: usize) {
         let (person, there) = (world.nodes[node].person, world.nodes[node].is_running());
         let few = world.people[person].nodes.len() < 4;
-        if there && few && world.nodes[node].honest && self.below(3) == 0 {
+        if self.grows && there && few && world.nodes[node].honest && self.below(3) == 0 {
             world.link_device(node);
         }
     }
