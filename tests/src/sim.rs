@@ -28,6 +28,7 @@ pub mod people;
 pub mod plan;
 pub mod puppet;
 pub mod reference;
+pub mod seeds;
 pub mod theft;
 pub mod thief;
 

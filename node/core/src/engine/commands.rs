@@ -35,13 +35,6 @@ impl Engine {
                 Err(error) => Ok(Err(error.into())),
             },
             Command::KeepDraft { to, text } => self.keep_draft(cx, to, &text),
-            command => self.device_command(cx, command),
-        }
-    }
-
-    /// What concerns our own devices.
-    fn device_command(&mut self, cx: &mut Context<'_>, command: Command) -> Outcome {
-        match command {
             Command::LinkDevice => self.link_device(cx),
             Command::CloseLinking => {
                 self.close_linking(cx);
@@ -64,7 +57,6 @@ impl Engine {
             Command::Clear { with, before, at_once, authority } => {
                 self.clear(cx, with, before, at_once, &authority)
             }
-            _ => Ok(Err(CommandError::Failed("the command is of another kind"))),
         }
     }
 
@@ -123,9 +115,7 @@ impl Engine {
         if self.me.account.devices().len() < 2 {
             return Ok(Err(CommandError::OwnLink));
         }
-        self.own_hints = card.addresses;
-        self.save_own_account(cx)?;
-        self.reach(cx.uptime, card.account.id());
+        self.look_for_own(cx, card.addresses)?;
         Ok(Ok(Answer::Contact(card.account.id())))
     }
 

@@ -74,7 +74,7 @@ impl Engine {
         }
         self.note_deletions(cx.now, self.me.device.device(), marks.len());
         self.tell(cx, &Own::Delete { log, entries: marks.clone() })?;
-        let gone = self.erase_entries(cx, log, &marks)?;
+        let gone = self.erase(cx, log, &marks, false)?;
         Ok(Ok(Answer::Deleted(gone)))
     }
 
@@ -104,7 +104,7 @@ impl Engine {
         let clear = Clear { account, log, through: through.clone(), at_once };
         let clear = sign(authority, clear).into_bytes();
         self.tell(cx, &Own::Clear { clear })?;
-        let gone = self.erase_through(cx, log, &through)?;
+        let gone = self.erase(cx, log, &through, true)?;
         Ok(Ok(Answer::Deleted(gone)))
     }
 
@@ -118,7 +118,7 @@ impl Engine {
     ) -> Result<(), StoreError> {
         if self.deleted_lately(cx.now, device) + entries.len() <= DELETIONS_MAX {
             self.note_deletions(cx.now, device, entries.len());
-            self.erase_entries(cx, log, entries)?;
+            self.erase(cx, log, entries, false)?;
             return Ok(());
         }
         self.put_in_trash(cx, by, (log, entries.to_vec(), false))
@@ -141,7 +141,7 @@ impl Engine {
             return Ok(());
         }
         if *at_once {
-            self.erase_through(cx, *log, through)?;
+            self.erase(cx, *log, through, true)?;
             return Ok(());
         }
         self.put_in_trash(cx, by, (*log, through.clone(), true))
@@ -176,11 +176,7 @@ impl Engine {
         for by in due {
             let Some(Trash { log, marks, through, .. }) = self.trash.remove(&by) else { continue };
             cx.store.remove_record(RecordKind::Trash, by.as_bytes())?;
-            if through {
-                self.erase_through(cx, log, &marks)?;
-            } else {
-                self.erase_entries(cx, log, &marks)?;
-            }
+            self.erase(cx, log, &marks, through)?;
         }
         Ok(())
     }
@@ -206,25 +202,20 @@ impl Engine {
         self.trash.values().any(|trash| trash.hides(log, mark))
     }
 
-    fn erase_entries(
+    /// Erases the entries that marks name, or everything through them.
+    fn erase(
         &mut self,
         cx: &mut Context<'_>,
         log: LogId,
         marks: &[Mark],
+        through: bool,
     ) -> Result<usize, StoreError> {
         let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(0) };
-        let gone = conversation.log.delete(marks, cx.store)?;
-        self.erased(cx, log, gone.len())
-    }
-
-    fn erase_through(
-        &mut self,
-        cx: &mut Context<'_>,
-        log: LogId,
-        marks: &[Mark],
-    ) -> Result<usize, StoreError> {
-        let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(0) };
-        let gone = conversation.log.clear(marks, cx.store)?;
+        let gone = if through {
+            conversation.log.clear(marks, cx.store)?
+        } else {
+            conversation.log.delete(marks, cx.store)?
+        };
         self.erased(cx, log, gone.len())
     }
 

@@ -160,18 +160,14 @@ impl Engine {
         }
     }
 
-    /// Somebody says where our other devices may be.
+    /// Somebody says where our other devices may be, whichever it is.
     pub(super) fn look_for_own(
         &mut self,
         cx: &mut Context<'_>,
         mut addresses: Vec<String>,
     ) -> Result<(), StoreError> {
         addresses.truncate(ADDRESSES_MAX);
-        for device in self.me.account.devices() {
-            if device != self.me.device.device() {
-                self.own_places.entry(device).or_insert_with(|| addresses.clone());
-            }
-        }
+        self.own_hints = addresses;
         self.save_own_account(cx)?;
         self.reach(cx.uptime, self.me.account.id());
         Ok(())

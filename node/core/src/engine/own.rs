@@ -242,16 +242,7 @@ impl Engine {
 
     fn read_own_log(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
         let Some(own) = self.conversations.get(&self.own_log()) else { return Ok(()) };
-        let number = own.log.number();
-        let mut places = Vec::new();
-        let mut below = None;
-        loop {
-            let rows = cx.store.newest(number, below, crate::limits::HISTORY_MAX)?;
-            let Some(last) = rows.last() else { break };
-            below = Some(last.position);
-            places.extend(rows.iter().map(|row| row.place));
-        }
-        places.reverse();
+        let places = own.log.places(cx.store)?;
         self.hear(cx, &places)
     }
 

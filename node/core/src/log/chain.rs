@@ -6,7 +6,7 @@ use kith_common::{
 };
 
 use super::Log;
-use crate::limits::RECENT_MAX;
+use crate::limits::{HISTORY_MAX, RECENT_MAX};
 use crate::store::{AuthorNumber, EntryRow, Place, Position, Store, StoreError};
 
 /// The newest entry of a chain.
@@ -125,6 +125,20 @@ impl Log {
             _ if let Some(head) = self.recent_at(number, seq) => Ok(Some(head)),
             _ => Ok(self.row(number, seq, store)?.as_ref().map(Head::of)),
         }
+    }
+
+    /// Where every entry stands, in order.
+    pub(crate) fn places(&self, store: &dyn Store) -> Result<Vec<Place>, StoreError> {
+        let mut places = Vec::new();
+        let mut below = None;
+        loop {
+            let rows = store.newest(self.number, below, HISTORY_MAX)?;
+            let Some(last) = rows.last() else { break };
+            below = Some(last.position);
+            places.extend(rows.iter().map(|row| row.place));
+        }
+        places.reverse();
+        Ok(places)
     }
 
     fn recent_at(&self, number: AuthorNumber, seq: u64) -> Option<Head> {

@@ -10,7 +10,6 @@ use kith_common::{
 
 use super::{Head, Limit, Log};
 use crate::{
-    limits::HISTORY_MAX,
     store::{AuthorNumber, EntryRow, Place, Position, Store, StoreError},
     view,
 };
@@ -142,18 +141,11 @@ impl Log {
 
     /// Puts every entry where it belongs without what is gone.
     fn reorder(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
-        let mut places = Vec::new();
-        let mut below = None;
-        loop {
-            let rows = store.newest(self.number, below, HISTORY_MAX)?;
-            let Some(last) = rows.last() else { break };
-            below = Some(last.position);
-            places.extend(rows.iter().map(|row| row.place));
-        }
+        let places = self.places(store)?;
         let mut placed: BTreeMap<EntryId, u64> = BTreeMap::new();
         let mut named: BTreeSet<EntryId> = BTreeSet::new();
         // The old order is still one in which everything stands behind what it names.
-        for place in places.into_iter().rev() {
+        for place in places {
             let Some(row) = store.entry(place)? else { continue };
             let entry = view::open(&row)?.entry;
             let below = entry.prev.into_iter().chain(entry.parents.iter().map(|mark| mark.id));
