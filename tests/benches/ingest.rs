@@ -21,9 +21,11 @@ use kith_common::{
 };
 use kith_core::{
     engine::{Command, Input, LinkId},
-    store::{EntryRow, LogNumber, Store, memory::MemoryStore},
+    store::{EntryRow, Store, memory::MemoryStore},
 };
-use kith_tests::pair::{Side, Transactions, entry_frames, frames, identity, join, talk};
+use kith_tests::pair::{
+    CONVERSATION, Side, Transactions, entry_frames, frames, identity, join, talk,
+};
 
 const LINK: LinkId = LinkId(1);
 const ENTRIES: usize = 4000;
@@ -86,7 +88,7 @@ fn in_core(criterion: &mut Criterion) {
     group.sample_size(10);
 
     let key = SigningKey::from_seed(&[7; 32]);
-    let rows = alice.store.newest(LogNumber(1), None, ENTRIES).expect("the store reads");
+    let rows = alice.store.newest(CONVERSATION, None, ENTRIES).expect("the store reads");
     let message = rows[0].envelope.to_vec();
     let signature = raw_signature(&message);
     group.bench_function("verify", |bencher| {
@@ -124,7 +126,7 @@ fn on_disk(criterion: &mut Criterion) {
     let (alice, bob) = conversation(ENTRIES);
     let bulk = entry_frames(&alice, bob.account(), PER_FRAME);
     let rows: Vec<EntryRow> =
-        alice.store.newest(LogNumber(1), None, usize::MAX).expect("the store reads");
+        alice.store.newest(CONVERSATION, None, usize::MAX).expect("the store reads");
     let folder = tempfile::tempdir().expect("a folder");
     let mut number = 0;
     let mut open = || {

@@ -188,14 +188,17 @@ pub fn frames(outputs: Vec<Output>) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// All entries of a node's first log, in order, cut into frames.
+/// The conversation: a node's first log is its own, the second the one with its first contact.
+pub const CONVERSATION: LogNumber = LogNumber(2);
+
+/// All entries of the conversation, in order, cut into frames.
 pub fn entry_frames<S: Transactions>(
     side: &Side<S>,
     with: AccountId,
     entries_per_frame: usize,
 ) -> Vec<Vec<u8>> {
     let log = LogId::direct(side.account(), with);
-    let mut rows = side.store.newest(LogNumber(1), None, usize::MAX).expect("the store reads");
+    let mut rows = side.store.newest(CONVERSATION, None, usize::MAX).expect("the store reads");
     rows.reverse();
     let carried: Vec<CarriedEntry> = rows
         .into_iter()
