@@ -281,8 +281,6 @@ pub struct Clear {
     pub log: LogId,
     /// The last entry of each chain that goes.
     pub through: Vec<Mark>,
-    /// Whether other devices delete at once instead of after 24 h.
-    pub at_once: bool,
 }
 
 impl Payload for Clear {
@@ -296,15 +294,14 @@ impl Payload for Clear {
             let account = AccountId::from_bytes(m.required(0)?.fixed("account")?);
             let log = LogId::from_bytes(m.required(1)?.fixed("log")?);
             let through = Mark::read_list(m.required(2)?, "marks", FRONTIER_MARKS_MAX)?;
-            Ok(Self { account, log, through, at_once: m.required(3)?.bool()? })
+            Ok(Self { account, log, through })
         })
     }
 
     fn write(&self, writer: &mut Writer) {
-        writer.map(4).uint(0).bytes(self.account.as_bytes());
+        writer.map(3).uint(0).bytes(self.account.as_bytes());
         writer.uint(1).bytes(self.log.as_bytes());
         Mark::write_list(&self.through, writer.uint(2));
-        writer.uint(3).bool(self.at_once);
     }
 }
 

@@ -160,10 +160,10 @@ fn check_operation(file: &File, case: &EnvelopeCase) {
 
 fn check_among_devices(file: &File, case: &EnvelopeCase) {
     match &case.fields {
-        Fields::Clear { account, log, through, at_once } => {
+        Fields::Clear { account, log, through } => {
             let (account, log) = (account_id(account), LogId::from_bytes(log.fixed()));
             let through = marks(through);
-            check(file, case, Clear { account, log, through, at_once: *at_once });
+            check(file, case, Clear { account, log, through });
         }
         Fields::JoinRequest { token, commitment, name } => {
             let (token, commitment) = (token.fixed(), commitment.fixed());

@@ -230,7 +230,7 @@ fn marks() -> Vec<Mark> {
 
 fn clear() -> Vec<u8> {
     let log = LogId::direct(CAST.alice.id(), CAST.bob.id());
-    let clear = Clear { account: CAST.alice.id(), log, through: marks(), at_once: false };
+    let clear = Clear { account: CAST.alice.id(), log, through: marks() };
     sign(&CAST.alice.authorities[0], clear).into_bytes().into_vec()
 }
 

@@ -108,6 +108,9 @@ enum Command {
         before: Option<String>,
     },
     /// Delete messages on all your devices; the other person keeps theirs.
+    ///
+    /// What --all and --before delete is gone here at once. Your other devices hide it at once and
+    /// erase it after a day, in which you could notice that it was not you.
     #[command(group(clap::ArgGroup::new("what").required(true).args(["ids", "all", "before"])))]
     Delete {
         /// Name of the contact, or (the beginning of) its id.
@@ -120,10 +123,6 @@ enum Command {
         /// What was sent before then: 2026-07-31T14:30:00Z, 14:30 or 2h.
         #[arg(long, value_name = "TIME", value_parser = moment::parse)]
         before: Option<u64>,
-        /// Your other devices delete at once, instead of after a day in which you could notice that
-        /// it was not you. For --all and --before.
-        #[arg(long, conflicts_with = "ids")]
-        at_once: bool,
     },
     /// Everything in a conversation has been read.
     Read {

@@ -316,7 +316,7 @@ fn what_one_device_deletes_is_gone_on_all_and_stays_with_the_other_person() {
     assert_eq!(story.shown(story.node(bob, 0), alice), ["one", "two", "three"]);
     // In bulk it rests for a day on the other devices, unless it is wanted at once.
     let authority = story.world.people[alice].authority(0);
-    story.world.command(phone, Command::Clear { with, before: None, at_once: false, authority });
+    story.world.command(phone, Command::Clear { with, before: None, authority });
     story.world.run_ms(MINUTE_MS);
     assert!(story.shown(phone, bob).is_empty() && story.shown(tablet, bob).is_empty());
     let bodies = |story: &Story, node: usize| story.world.nodes[node].bodies();

@@ -13,7 +13,6 @@ fn random_worlds() {
 }
 
 #[test]
-#[ignore = "reported: devices of one person dial each other over and over (seed 190)"]
 fn random_worlds_with_new_devices() {
     seeds::each(SEEDS, |seed| drop(plan::run_growing(seed, "random_worlds_with_new_devices")));
 }

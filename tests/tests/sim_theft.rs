@@ -32,13 +32,11 @@ fn thefts_with_votes_and_messages() {
 }
 
 #[test]
-#[ignore = "reported: a cut that is answered has erased texts that nobody else has any more"]
 fn thefts_with_fakes_and_deletions() {
     thefts(60, "thefts_with_fakes_and_deletions", &FAKES);
 }
 
 #[test]
-#[ignore = "reported: what a thief cleared stays hidden; the order after forks below a cut"]
 fn random_thefts() {
     thefts(60, "random_thefts", &Deed::ALL);
 }
@@ -54,19 +52,16 @@ fn what_is_read_while_one_is_cut_off_is_read_everywhere() {
 }
 
 #[test]
-#[ignore = "reported: a contact erases what an unanswered accusation cuts, and gets it back empty"]
 fn an_accusation_that_is_answered_leaves_no_gap_with_contacts() {
     again(3, "an_accusation_that_is_answered_leaves_no_gap_with_contacts", &LONG_AGO);
 }
 
 #[test]
-#[ignore = "reported: what a thief cleared stays hidden, and goes after a day, though he is out"]
 fn what_a_thief_cleared_comes_back_when_he_is_out() {
     again(4, "what_a_thief_cleared_comes_back_when_he_is_out", &Deed::ALL);
 }
 
 #[test]
-#[ignore = "reported: after forks and a cut one device has the same entries in another order"]
 fn a_fork_and_a_cut_leave_one_order() {
     again(11, "a_fork_and_a_cut_leave_one_order", &Deed::ALL);
 }

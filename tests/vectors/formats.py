@@ -148,7 +148,6 @@ PAYLOADS = {
         0: f["account"],
         1: f["log"],
         2: marks(f["through"]),
-        3: f["at_once"],
     },
     "join-request": lambda f: {0: f["token"], 1: f["commitment"], 2: f["name"]},
     "link-offer": lambda f: {

@@ -1049,13 +1049,13 @@ def session_vectors():
 SELF = self_log(ALICE)
 
 
-def clear(name, through, at_once, signer="alice.phone authority"):
-    fields = {"account": ALICE, "log": LOG, "through": through, "at_once": at_once}
+def clear(name, through, signer="alice.phone authority"):
+    fields = {"account": ALICE, "log": LOG, "through": through}
     return Signed(name, "clear", signer, fields)
 
 
-CLEAR = clear("all that Alice has", by_device(A2, B2, L1), False)
-CLEAR_AT_ONCE = clear("Bob's side, at once", by_device(B2), True, "alice.recovery")
+CLEAR = clear("all that Alice has", by_device(A2, B2, L1))
+CLEAR_BY_RECOVERY = clear("Bob's side", by_device(B2), "alice.recovery")
 SOME_MARKS = sorted((mark(f"author {n}") for n in range(129)), key=lambda m: m["device"])
 
 
@@ -1171,14 +1171,14 @@ def refused_clears():
     def changed_clear(**fields):
         return sign1("clear", KEYS[CLEAR.signer], payload("clear", CLEAR.fields | fields))
 
-    bare = {key: value for key, value in cbor2.loads(CLEAR.payload).items() if key != 3}
+    bare = {key: value for key, value in cbor2.loads(CLEAR.payload).items() if key != 2}
     broken = flipped(CLEAR.envelope, len(CLEAR.envelope) - 1)
     for name, why, envelope in [
         ("marks out of order", "not-canonical", changed_clear(through=SOME_MARKS[1::-1])),
         ("a mark twice", "not-canonical", changed_clear(through=SOME_MARKS[:1] * 2)),
         ("129 marks", "too-large", changed_clear(through=SOME_MARKS)),
         ("a mark with number 0", "value", changed_clear(through=[SOME_MARKS[0] | {"seq": 0}])),
-        ("at once or not", "missing", sign1("clear", KEYS[CLEAR.signer], cbor2.dumps(bare))),
+        ("no marks", "missing", sign1("clear", KEYS[CLEAR.signer], cbor2.dumps(bare))),
         ("12,289 bytes", "too-large", filled_to(12_289, CLEAR)),
         ("a cut for a clear", "value", CUT.envelope),
         ("a broken signature", "signature", broken),
@@ -1190,7 +1190,7 @@ def own_vectors():
     return {
         "about": "The log that a person's devices share (spec 07).",
         "logs_of_one": [{"account": one, "log": self_log(one)} for one in (ALICE, BOB)],
-        "envelopes": [CLEAR.case(), CLEAR_AT_ONCE.case()],
+        "envelopes": [CLEAR.case(), CLEAR_BY_RECOVERY.case()],
         "accepted": [accepted("12,288 bytes", "clear", filled_to(12_288, CLEAR))],
         "refused": list(refused_clears()),
         "own": list(own_bodies()),

@@ -192,7 +192,6 @@ pub(crate) enum Fields {
         account: Hex,
         log: Hex,
         through: Vec<MarkCase>,
-        at_once: bool,
     },
     JoinRequest {
         token: Hex,

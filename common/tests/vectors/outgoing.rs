@@ -264,7 +264,7 @@ fn what_is_signed_here_is_written_for_python() {
     let sealed = put_session(&mut out, &second, &account);
     let check = put_linking(&mut out, &device, &account, first);
     let (log, through) = (LogId::own(account.id()), largest_marks(128));
-    let clear = Clear { account: account.id(), log, through, at_once: true };
+    let clear = Clear { account: account.id(), log, through };
     let clear = out.put("clear", &authority, clear);
     let addresses = vec!["a".repeat(ADDRESS_BYTES_MAX); ADDRESSES_MAX];
     let code = LinkCode { key: device.device(), token: [0x76; TOKEN_BYTES], addresses };

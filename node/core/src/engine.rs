@@ -27,7 +27,7 @@ use kith_common::{
     time::Uptime,
 };
 
-use self::deletion::{Deletions, Trash};
+use self::deletion::Trash;
 pub use self::io::{
     Answer, Command, CommandError, CommandId, Context, Event, Input, LinkId, Output,
 };
@@ -75,7 +75,6 @@ pub struct Engine {
     linking: Option<Host>,
     drafts: BTreeMap<LogId, (Position, String)>,
     trash: BTreeMap<EntryId, Trash>,
-    deletions: Deletions,
     refusals: Refusals,
     warnings: Warnings,
     /// Conversations with something to save or send.
@@ -113,7 +112,6 @@ impl Engine {
             linking: None,
             drafts: BTreeMap::new(),
             trash: BTreeMap::new(),
-            deletions: Deletions::new(),
             refusals: Refusals::default(),
             warnings: Warnings::default(),
             touched: BTreeSet::new(),
@@ -213,27 +211,19 @@ impl Engine {
 
     /// Where devices of an account may be that we have no session with.
     fn places_of(&self, account: AccountId) -> Vec<String> {
-        let online: BTreeSet<DeviceId> =
-            self.links.values().filter_map(|link| Some(link.session?.device)).collect();
-        let missing = |device: &DeviceId| !online.contains(device);
-        let mut places: Vec<String> = Vec::new();
-        if account == self.me.account.id() {
-            let others = self.own_places.iter().filter(|(device, _)| missing(device));
-            places.extend(others.flat_map(|(_, addresses)| addresses.clone()));
-            if !self.me.account.devices().any(|device| online.contains(&device)) {
-                places.extend(self.own_hints.clone());
-            }
+        let (known, hints) = if account == self.me.account.id() {
+            (&self.own_places, &self.own_hints)
         } else if let Some(contact) = self.contacts.find(account) {
-            let others = contact.addresses.iter().filter(|(device, _)| missing(device));
-            places.extend(others.flat_map(|(_, addresses)| addresses.clone()));
-            // What came with a link leads to one of them, nobody knows which.
-            if !contact.account.devices().any(|device| online.contains(&device)) {
-                places.extend(contact.hints.clone());
-            }
-        }
-        let mut seen = BTreeSet::new();
-        places.retain(|place| seen.insert(place.clone()));
-        places
+            (&contact.addresses, &contact.hints)
+        } else {
+            return Vec::new();
+        };
+        let (there, missing): (Vec<_>, Vec<_>) =
+            known.iter().partition(|(device, _)| self.is_linked(**device));
+        // Where those are that we have, the others are not; a hint may lead to any of them.
+        let mut seen: BTreeSet<&String> = there.into_iter().flat_map(|(_, at)| at).collect();
+        let places = missing.into_iter().flat_map(|(_, at)| at).chain(hints);
+        places.filter(|place| seen.insert(place)).cloned().collect()
     }
 
     fn tick_link(&mut self, cx: &mut Context<'_>, id: LinkId) -> Result<(), StoreError> {
@@ -345,24 +335,32 @@ impl Engine {
         Ok(())
     }
 
-    /// Begins to try to reach all devices of somebody.
+    /// Tries to reach all devices of somebody, or goes on trying.
     fn reach(&mut self, uptime: Uptime, account: AccountId) {
         let known = account == self.me.account.id()
             || self.contacts.find(account).is_some_and(|contact| contact.status.is_known());
         if known && !self.is_reached(account) {
-            self.dialers.insert(account, Dialer::new(uptime));
+            self.dialers.entry(account).or_insert_with(|| Dialer::new(uptime));
         } else {
             self.dialers.remove(&account);
         }
     }
 
+    /// Tries anew: there is reason to think that it works now.
+    fn reach_anew(&mut self, uptime: Uptime, account: AccountId) {
+        self.dialers.remove(&account);
+        self.reach(uptime, account);
+    }
+
     /// Whether there is a session with every device of an account.
     fn is_reached(&self, account: AccountId) -> bool {
-        let online = |device: DeviceId| {
-            device == self.me.device.device()
-                || self.links.values().any(|l| l.session.is_some_and(|s| s.device == device))
-        };
+        let online = |device| device == self.me.device.device() || self.is_linked(device);
         self.account(account).is_none_or(|known| known.devices().all(online))
+    }
+
+    /// Whether there is a session with a device.
+    fn is_linked(&self, device: DeviceId) -> bool {
+        self.links.values().any(|link| link.session.is_some_and(|s| s.device == device))
     }
 
     fn is_online(&self, account: AccountId) -> bool {
@@ -411,7 +409,9 @@ impl Engine {
             cx.out.push(Output::Event(Event::Linking));
         }
         if let Some(session) = gone.session {
-            self.reach(cx.uptime, session.account);
+            if !self.is_linked(session.device) {
+                self.reach_anew(cx.uptime, session.account);
+            }
             cx.out.push(Output::Event(Event::Contact(session.account)));
         }
     }

@@ -11,6 +11,7 @@ mod pending;
 mod receive;
 mod record;
 mod rules;
+mod shelf;
 mod trim;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -29,10 +30,10 @@ pub(crate) use self::{
     candidate::{Candidate, Envelope},
     chain::{Chain, Covered, Head},
     receive::{Evidence, Received},
-    rules::Limit,
+    rules::{Cut, Limit},
 };
-use self::{pending::Pending, rules::Decision};
-use crate::store::{AuthorNumber, LogNumber, Place, Position, RecordKind, Store, StoreError};
+use self::{pending::Pending, rules::Decision, shelf::Shelf};
+use crate::store::{AuthorNumber, Body, LogNumber, Place, Position, RecordKind, Store, StoreError};
 
 /// One conversation.
 #[derive(Debug)]
@@ -46,6 +47,14 @@ pub struct Log {
     pending: Pending,
     /// How far former devices are believed.
     limits: BTreeMap<DeviceId, Limit>,
+    /// What was put aside of devices that may still answer.
+    shelves: Vec<Shelf>,
+    /// Devices that may be believed further than before.
+    lifted: BTreeSet<DeviceId>,
+    /// The highest number of a device that an entry here names though it is beyond a cut.
+    absent: BTreeMap<DeviceId, u64>,
+    /// Whether something came in that stands below what named it.
+    disordered: bool,
     /// How far other devices of the person have read.
     reads: BTreeMap<DeviceId, u64>,
     /// What was deleted of each device, whenever it comes.
@@ -90,6 +99,10 @@ impl Log {
             recent: BTreeMap::new(),
             pending: Pending::default(),
             limits: BTreeMap::new(),
+            shelves: Vec::new(),
+            lifted: BTreeSet::new(),
+            absent: BTreeMap::new(),
+            disordered: false,
             reads: BTreeMap::new(),
             cleared: BTreeMap::new(),
             doomed: BTreeSet::new(),
@@ -201,7 +214,7 @@ impl Log {
         let mut hidden = 0;
         for row in rows {
             let shown = crate::view::open(&row)?.entry.kind.is_shown();
-            hidden += u64::from(!shown || row.body == crate::store::Body::Deleted);
+            hidden += u64::from(!shown || row.body == Body::Deleted);
         }
         Ok(hidden)
     }
@@ -300,7 +313,8 @@ impl Log {
             device,
             envelope: Envelope::Authentic(signed),
             doubted: false,
-            body: Some(draft.body.into()),
+            body: Body::Here(draft.body.into()),
+            received_at: None,
         };
         match self.decide(&candidate, now, store)? {
             Decision::Accept(entering) => {

@@ -99,8 +99,7 @@ pub(super) async fn clear(
     let with = contacts::find(&state, contact).await?.account;
     let before = wanted.before.map(Timestamp::from_millis);
     let authority = keys::authority(&state, wanted.passphrase).await?;
-    let at_once = wanted.at_once;
-    deleted(&state, Command::Clear { with, before, at_once, authority }).await
+    deleted(&state, Command::Clear { with, before, authority }).await
 }
 
 async fn deleted(state: &ApiState, command: Command) -> Result<Json<Deleted>, ApiError> {

@@ -135,11 +135,10 @@ fn request(global: &Global, client: &Client, command: Command) -> Result<(), Cli
             let messages = history(client, &contact, limit, before)?;
             show::answer(json, &Value::Array(messages), show::messages);
         }
-        Command::Delete { contact, ids, all: _, before, at_once } => {
+        Command::Delete { contact, ids, all: _, before } => {
             let deleted = if ids.is_empty() {
                 let passphrase = global.typed_passphrase()?;
-                let body =
-                    json!({ "before": before, "at_once": at_once, "passphrase": *passphrase });
+                let body = json!({ "before": before, "passphrase": *passphrase });
                 client.post(&at(&contact, "/clear")?, &body)?
             } else {
                 let ids: Vec<String> = ids

@@ -256,7 +256,7 @@ impl Play {
             Deed::Delete => self.delete(world, node, self.bob),
             Deed::Clear => {
                 let authority = world.nodes[node].authority();
-                let clear = Command::Clear { with, before: None, at_once: false, authority };
+                let clear = Command::Clear { with, before: None, authority };
                 world.command(node, clear);
             }
             Deed::List => {

@@ -15,6 +15,7 @@ use crate::{
     bygone::Bygone,
     contacts::{Contact, Contacts},
     limits::CUTS_MAX,
+    log,
     refusal::Refusal,
     store::{Place, RecordKind, StoreError},
     view,
@@ -168,9 +169,10 @@ impl Engine {
         self.close_former(cx);
         let own = id == self.me.account.id();
         cx.out.push(Output::Event(if own { Event::Account } else { Event::Contact(id) }));
-        self.reach(cx.uptime, id);
+        self.reach_anew(cx.uptime, id);
         self.greet_again(cx);
         if own {
+            self.look_at_trash(cx)?;
             self.notice_own_standing(cx);
         }
         Ok(())
@@ -227,7 +229,7 @@ impl Engine {
         log: LogId,
     ) -> Result<(), StoreError> {
         let Some(with) = self.conversations.get(&log).map(|c| c.with) else { return Ok(()) };
-        let mut devices: Vec<(DeviceId, Option<Option<Mark>>)> = Vec::new();
+        let mut devices: Vec<(DeviceId, Option<log::Cut>)> = Vec::new();
         let mut standing = Vec::new();
         let mut ids = vec![self.me.account.id(), with];
         ids.dedup();
@@ -238,8 +240,10 @@ impl Engine {
             // What this device wrote is its own: whoever believes it again gets it from here.
             let me = self.me.device.device();
             standing.push(me);
-            for (device, _) in account.former().filter(|(device, _)| *device != me) {
-                devices.push((device, stored_cut(cx, account, log, device)?));
+            for (device, former) in account.former().filter(|(device, _)| *device != me) {
+                let cut = stored_cut(cx, account, log, device)?;
+                devices
+                    .push((device, cut.map(|last| log::Cut { last, is_final: former.is_final })));
             }
             let bygone = self.bygone(id).into_iter().flat_map(Bygone::devices);
             let bygone = bygone.filter(|device| *device != me);
@@ -252,17 +256,14 @@ impl Engine {
         }
         for (device, cut) in devices {
             match cut {
-                Some(through) => trimmed |= conversation.log.cut(device, through, cx.store)?,
+                Some(cut) => trimmed |= conversation.log.cut(device, cut, cx.store)?,
                 None => conversation.log.hold(device),
             }
         }
         self.touched.insert(log);
-        let received = conversation.log.receive_waiting(cx.now, cx.store)?;
-        self.came_in(cx, log, None, received)?;
-        if trimmed {
-            self.rewritten(cx, log)?;
-        }
-        Ok(())
+        let mut received = conversation.log.receive_waiting(cx.now, cx.store)?;
+        received.trimmed |= trimmed;
+        self.came_in(cx, log, None, received)
     }
 
     /// Entries of a log have gone or changed their places.

@@ -54,9 +54,7 @@ impl Engine {
             }
             Command::Recover { recovery, keep, since } => self.recover(cx, &recovery, &keep, since),
             Command::Delete { with, entries } => self.delete(cx, with, &entries),
-            Command::Clear { with, before, at_once, authority } => {
-                self.clear(cx, with, before, at_once, &authority)
-            }
+            Command::Clear { with, before, authority } => self.clear(cx, with, before, &authority),
         }
     }
 
@@ -104,7 +102,7 @@ impl Engine {
         };
         self.keep_contact(cx, contact)?;
         self.open_conversation(cx, account)?;
-        self.reach(cx.uptime, account);
+        self.reach_anew(cx.uptime, account);
         self.greet_again(cx);
         Ok(Ok(Answer::Contact(account)))
     }
@@ -136,7 +134,7 @@ impl Engine {
         }
         let account = contact.account.id();
         self.keep_contact(cx, contact)?;
-        self.reach(cx.uptime, account);
+        self.reach_anew(cx.uptime, account);
         Ok(())
     }
 
@@ -181,7 +179,7 @@ impl Engine {
         self.keep_contact(cx, contact)?;
         if status.is_known() {
             self.open_conversation(cx, account)?;
-            self.reach(cx.uptime, account);
+            self.reach_anew(cx.uptime, account);
             self.greet_again(cx);
         } else {
             self.cut_off(cx, account);

@@ -1,9 +1,8 @@
 //! What is gone for good? Deletions on our own devices (spec 07 R7, R8).
 
-use std::collections::BTreeMap;
-
 use kith_common::{
-    codec::{Reader, Writer},
+    account::Standing,
+    codec::{DecodeError, Reader, Writer},
     entry::Mark,
     envelope::{Payload, Signed, sign},
     ids::{AccountId, DeviceId, EntryId, LogId},
@@ -23,16 +22,23 @@ use crate::{
 /// What another device deleted and what is still here, hidden.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Trash {
-    log: LogId,
-    marks: Vec<Mark>,
-    /// Whether everything through the marks goes, or just what they name.
-    through: bool,
+    what: Rubbish,
+    /// Who deleted it: it rests on while that device does not stand.
+    by: DeviceId,
     erased_at: Timestamp,
     /// The same in this run's time.
     due: Uptime,
 }
 
-impl Trash {
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rubbish {
+    log: LogId,
+    marks: Vec<Mark>,
+    /// Whether everything through the marks goes, or just what they name.
+    through: bool,
+}
+
+impl Rubbish {
     fn hides(&self, log: LogId, mark: &Mark) -> bool {
         self.log == log
             && if self.through {
@@ -65,14 +71,13 @@ impl Engine {
         }
         marks.sort_unstable();
         marks.dedup();
-        let count = self.deleted_lately(cx.now, self.me.device.device()) + marks.len();
+        let count = self.deleted_lately(cx, self.me.device.device(), cx.now)? + marks.len();
         if count > DELETIONS_MAX {
             return Ok(Err(CommandError::TooManyDeletions(DELETIONS_MAX)));
         }
         if marks.is_empty() {
             return Ok(Ok(Answer::Deleted(0)));
         }
-        self.note_deletions(cx.now, self.me.device.device(), marks.len());
         self.tell(cx, &Own::Delete { log, entries: marks.clone() })?;
         let gone = self.erase(cx, log, &marks, false)?;
         Ok(Ok(Answer::Deleted(gone)))
@@ -83,7 +88,6 @@ impl Engine {
         cx: &mut Context<'_>,
         with: AccountId,
         before: Option<Timestamp>,
-        at_once: bool,
         authority: &SigningKey,
     ) -> Outcome {
         if let Err(error) = self.check_authority(authority) {
@@ -101,7 +105,7 @@ impl Engine {
         };
         let through: Vec<Mark> = through.into_iter().take(FRONTIER_MARKS_MAX).collect();
         let account = self.me.account.id();
-        let clear = Clear { account, log, through: through.clone(), at_once };
+        let clear = Clear { account, log, through: through.clone() };
         let clear = sign(authority, clear).into_bytes();
         self.tell(cx, &Own::Clear { clear })?;
         let gone = self.erase(cx, log, &through, true)?;
@@ -112,81 +116,126 @@ impl Engine {
     pub(super) fn hear_delete(
         &mut self,
         cx: &mut Context<'_>,
-        (by, device): (EntryId, DeviceId),
+        (id, by, received_at): (EntryId, DeviceId, Timestamp),
         log: LogId,
         entries: &[Mark],
     ) -> Result<(), StoreError> {
-        if self.deleted_lately(cx.now, device) + entries.len() <= DELETIONS_MAX {
-            self.note_deletions(cx.now, device, entries.len());
+        if self.deleted_lately(cx, by, received_at)? <= DELETIONS_MAX {
             self.erase(cx, log, entries, false)?;
             return Ok(());
         }
-        self.put_in_trash(cx, by, (log, entries.to_vec(), false))
+        self.put_in_trash(cx, id, by, Rubbish { log, marks: entries.to_vec(), through: false })
     }
 
     /// Another device of ours has deleted the beginning of a conversation.
     pub(super) fn hear_clear(
         &mut self,
         cx: &mut Context<'_>,
-        by: EntryId,
+        id: EntryId,
         envelope: &[u8],
     ) -> Result<(), StoreError> {
         let Ok(clear) = Signed::<Clear>::decode(envelope) else { return Ok(()) };
         let Ok(clear) = clear.verify() else { return Ok(()) };
-        let of_signer =
-            |device| self.me.account.authority_of(device).as_ref() == Some(clear.signer());
-        let entitled = self.me.account.devices().any(of_signer);
-        let Clear { account, log, through, at_once } = clear.value();
-        if !entitled || *account != self.me.account.id() {
-            return Ok(());
+        let account = &self.me.account;
+        let of_signer = |device: &DeviceId| account.authority_of(*device) == Some(*clear.signer());
+        let by = account.devices().chain(account.disputed()).find(of_signer);
+        let Clear { account, log, through } = clear.value();
+        match by {
+            Some(by) if *account == self.me.account.id() => {
+                let what = Rubbish { log: *log, marks: through.clone(), through: true };
+                self.put_in_trash(cx, id, by, what)
+            }
+            _ => Ok(()),
         }
-        if *at_once {
-            self.erase(cx, *log, through, true)?;
-            return Ok(());
-        }
-        self.put_in_trash(cx, by, (*log, through.clone(), true))
     }
 
     fn put_in_trash(
         &mut self,
         cx: &mut Context<'_>,
-        by: EntryId,
-        (log, marks, through): (LogId, Vec<Mark>, bool),
+        id: EntryId,
+        by: DeviceId,
+        what: Rubbish,
     ) -> Result<(), StoreError> {
-        let before = read_trash(cx, by)?;
+        let before = read_trash(cx, id)?;
         let erased_at = before.map_or(cx.now.plus_millis(TRASH_MS), |trash| trash.erased_at);
-        let due = due_at(cx, erased_at);
-        let trash = Trash { log, marks, through, erased_at, due };
-        cx.store.put_record(RecordKind::Trash, by.as_bytes(), &trash.encode())?;
-        self.trash.insert(by, trash);
+        let trash = Trash { what, by, erased_at, due: due_at(cx, erased_at) };
+        cx.store.put_record(RecordKind::Trash, id.as_bytes(), &trash.encode())?;
+        self.show_again(cx, trash.what.log);
+        self.trash.insert(id, trash);
+        Ok(())
+    }
+
+    fn show_again(&self, cx: &mut Context<'_>, log: LogId) {
         if let Some(conversation) = self.conversations.get(&log) {
             cx.out.push(Output::Event(Event::Rewritten(conversation.with)));
+        }
+    }
+
+    /// Our devices are not what they were: what somebody deleted who is out comes back.
+    pub(super) fn look_at_trash(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        let account = &self.me.account;
+        let is_out = |trash: &Trash| match account.standing(trash.by) {
+            Some(Standing::Former(former)) => former.is_final,
+            Some(_) => false,
+            None => true,
+        };
+        let out: Vec<EntryId> =
+            self.trash.iter().filter(|(_, trash)| is_out(trash)).map(|(id, _)| *id).collect();
+        for id in &out {
+            cx.store.remove_record(RecordKind::Trash, id.as_bytes())?;
+        }
+        for trash in self.trash.values() {
+            self.show_again(cx, trash.what.log);
+        }
+        self.trash.retain(|id, _| !out.contains(id));
+        Ok(())
+    }
+
+    /// Forgets what is in the trash, to be heard again. What is then not heard is not there any
+    /// more: see [`end_of_hearing`](Self::end_of_hearing).
+    pub(super) fn take_trash(&mut self) -> Vec<(EntryId, LogId)> {
+        let trash = std::mem::take(&mut self.trash);
+        trash.into_iter().map(|(id, trash)| (id, trash.what.log)).collect()
+    }
+
+    pub(super) fn end_of_hearing(
+        &mut self,
+        cx: &mut Context<'_>,
+        before: Vec<(EntryId, LogId)>,
+    ) -> Result<(), StoreError> {
+        for (id, log) in before {
+            if !self.trash.contains_key(&id) {
+                cx.store.remove_record(RecordKind::Trash, id.as_bytes())?;
+                self.show_again(cx, log);
+            }
         }
         Ok(())
     }
 
+    /// What in the trash counts: it was deleted by a device that stands.
+    fn rubbish(&self) -> impl Iterator<Item = (EntryId, &Trash)> {
+        let counts = |trash: &&Trash| self.me.account.has(trash.by);
+        self.trash.iter().map(|(id, trash)| (*id, trash)).filter(move |(_, trash)| counts(trash))
+    }
+
     /// Erases what has rested for a day.
     pub(super) fn empty_trash(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
-        let due: Vec<EntryId> = self
-            .trash
-            .iter()
-            .filter(|(_, trash)| trash.due <= cx.uptime)
-            .map(|(by, _)| *by)
-            .collect();
-        for by in due {
-            let Some(Trash { log, marks, through, .. }) = self.trash.remove(&by) else { continue };
-            cx.store.remove_record(RecordKind::Trash, by.as_bytes())?;
-            self.erase(cx, log, &marks, through)?;
+        let due: Vec<EntryId> =
+            self.rubbish().filter(|(_, trash)| trash.due <= cx.uptime).map(|(id, _)| id).collect();
+        for id in due {
+            let Some(Trash { what, .. }) = self.trash.remove(&id) else { continue };
+            cx.store.remove_record(RecordKind::Trash, id.as_bytes())?;
+            self.erase(cx, what.log, &what.marks, what.through)?;
         }
         Ok(())
     }
 
     pub(super) fn load_trash(&mut self, cx: &Context<'_>) -> Result<(), StoreError> {
         for (key, _) in cx.store.records(RecordKind::Trash)? {
-            let Ok(by) = <[u8; 32]>::try_from(key) else { continue };
-            let by = EntryId::from_bytes(by);
-            if let Some(trash) = read_trash(cx, by)? {
-                self.trash.insert(by, trash);
+            let Ok(id) = <[u8; 32]>::try_from(key) else { continue };
+            let id = EntryId::from_bytes(id);
+            if let Some(trash) = read_trash(cx, id)? {
+                self.trash.insert(id, trash);
             }
         }
         Ok(())
@@ -194,12 +243,12 @@ impl Engine {
 
     /// When something in the trash is due.
     pub(super) fn trash_at(&self) -> Option<Uptime> {
-        self.trash.values().map(|trash| trash.due).min()
+        self.rubbish().map(|(_, trash)| trash.due).min()
     }
 
     /// Whether an entry rests in the trash.
     pub(super) fn is_hidden(&self, log: LogId, mark: &Mark) -> bool {
-        self.trash.values().any(|trash| trash.hides(log, mark))
+        self.rubbish().any(|(_, trash)| trash.what.hides(log, mark))
     }
 
     /// Erases the entries that marks name, or everything through them.
@@ -234,27 +283,37 @@ impl Engine {
         Ok(count)
     }
 
-    /// How many messages a device has deleted one by one within a day.
-    fn deleted_lately(&self, now: Timestamp, device: DeviceId) -> usize {
-        let recent = |(at, _): &&(Timestamp, usize)| at.plus_millis(TRASH_MS) > now;
-        let deletions = self.deletions.get(&device).into_iter().flatten();
-        deletions.filter(recent).map(|(_, count)| count).sum()
-    }
-
-    fn note_deletions(&mut self, now: Timestamp, device: DeviceId, count: usize) {
-        let deletions = self.deletions.entry(device).or_default();
-        deletions.retain(|(at, _)| at.plus_millis(TRASH_MS) > now);
-        deletions.push((now, count));
+    /// How many messages a device has deleted one by one in the day before `until`, as the self log
+    /// of this device has it.
+    fn deleted_lately(
+        &self,
+        cx: &Context<'_>,
+        device: DeviceId,
+        until: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let Some(own) = self.conversations.get(&self.own_log()) else { return Ok(0) };
+        let since = Timestamp::from_millis(until.millis().saturating_sub(TRASH_MS));
+        let mut count = 0;
+        for row in own.log.received_since(device, since, cx.store)? {
+            let (entry, body) = (view::open(&row)?.entry, row.body.bytes().unwrap_or_default());
+            if row.received_at <= until
+                && let Ok(Some(Own::Delete { entries, .. })) = Own::decode(entry.kind, body)
+            {
+                count += entries.len();
+            }
+        }
+        Ok(count)
     }
 }
 
 impl Trash {
     fn encode(&self) -> Vec<u8> {
+        let Rubbish { log, marks, through } = &self.what;
         let mut writer = Writer::new();
-        writer.array(5).uint(1).bytes(self.log.as_bytes());
-        writer.bool(self.through).uint(self.erased_at.millis());
-        writer.array(self.marks.len());
-        for mark in &self.marks {
+        writer.array(6).uint(2).bytes(log.as_bytes()).bytes(self.by.as_bytes());
+        writer.bool(*through).uint(self.erased_at.millis());
+        writer.array(marks.len());
+        for mark in marks {
             writer.array(3).bytes(mark.device.as_bytes()).uint(mark.seq).bytes(mark.id.as_bytes());
         }
         writer.finish()
@@ -268,9 +327,12 @@ fn due_at(cx: &Context<'_>, at: Timestamp) -> Uptime {
 fn read_trash(cx: &Context<'_>, by: EntryId) -> Result<Option<Trash>, StoreError> {
     let Some(bytes) = cx.store.record(RecordKind::Trash, by.as_bytes())? else { return Ok(None) };
     Reader::all(&bytes, |reader| {
-        reader.tuple("trash", 5)?;
-        reader.uint_max("version", 1)?;
+        reader.tuple("trash", 6)?;
+        if reader.uint()? != 2 {
+            return Err(DecodeError::Value("version"));
+        }
         let log = LogId::from_bytes(reader.fixed("log")?);
+        let by = DeviceId::from_bytes(reader.fixed("device")?);
         let through = reader.bool()?;
         let erased_at = Timestamp::from_millis(reader.uint()?);
         let marks = reader.list("marks", Clear::ENVELOPE_BYTES_MAX, |r| {
@@ -279,10 +341,8 @@ fn read_trash(cx: &Context<'_>, by: EntryId) -> Result<Option<Trash>, StoreError
             let seq = r.uint()?;
             Ok(Mark { device, seq, id: EntryId::from_bytes(r.fixed("entry")?) })
         })?;
-        Ok(Some(Trash { log, marks, through, erased_at, due: due_at(cx, erased_at) }))
+        let what = Rubbish { log, marks, through };
+        Ok(Some(Trash { what, by, erased_at, due: due_at(cx, erased_at) }))
     })
     .map_err(|error| StoreError::new("Reading the trash", error))
 }
-
-/// When messages were deleted one by one, by device.
-pub(super) type Deletions = BTreeMap<DeviceId, Vec<(Timestamp, usize)>>;

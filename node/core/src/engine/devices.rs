@@ -169,7 +169,7 @@ impl Engine {
         addresses.truncate(ADDRESSES_MAX);
         self.own_hints = addresses;
         self.save_own_account(cx)?;
-        self.reach(cx.uptime, self.me.account.id());
+        self.reach_anew(cx.uptime, self.me.account.id());
         Ok(())
     }
 
@@ -220,11 +220,12 @@ impl Engine {
             Ok(operation) => operation,
             Err(error) => return Ok(Err(error.into())),
         };
-        // What is believed is decided by what was here before.
-        let cuts = self.last_believed(cx, device, since)?;
         let account = with(&self.me.account, &[operation]);
-        self.learn(cx, &account)?;
-        self.post_cuts(cx, cuts, since.is_some(), authority)?;
+        let was_out =
+            |device| matches!(self.me.account.standing(device), Some(Standing::Former(_)));
+        let out = account.former().map(|(device, _)| device);
+        let out = out.filter(|now_out| *now_out == device || !was_out(*now_out)).collect();
+        self.cut_former(cx, (&account, out), since, authority)?;
         Ok(Ok(Answer::Done))
     }
 
@@ -242,16 +243,28 @@ impl Engine {
             Ok(seat) => seat,
             Err(error) => return Ok(Err(error.into())),
         };
-        let known = self.me.account.standings().map(|(device, _)| device);
-        let drop: Vec<DeviceId> = known.filter(|device| !keep.contains(device)).collect();
+        let account = with(&self.me.account, &[seat]);
+        let out = account.former().map(|(device, _)| device).collect();
+        self.cut_former(cx, (&account, out), since, recovery)?;
+        Ok(Ok(Answer::Done))
+    }
+
+    /// Goes over to what the account is now, and says how far devices are believed that are out:
+    /// who was voted against, and what it had brought in.
+    fn cut_former(
+        &mut self,
+        cx: &mut Context<'_>,
+        (account, out): (&Account, Vec<DeviceId>),
+        since: Option<Timestamp>,
+        key: &SigningKey,
+    ) -> Result<(), StoreError> {
         let mut cuts = Vec::new();
-        for device in drop {
+        // What is believed is decided by what was here before.
+        for device in out {
             cuts.extend(self.last_believed(cx, device, since)?);
         }
-        let account = with(&self.me.account, &[seat]);
-        self.learn(cx, &account)?;
-        self.post_cuts(cx, cuts, since.is_some(), recovery)?;
-        Ok(Ok(Answer::Done))
+        self.learn(cx, account)?;
+        self.post_cuts(cx, cuts, since.is_some(), key)
     }
 
     /// The last entry of a device in each log that is believed.

@@ -177,8 +177,6 @@ pub enum Command {
         with: AccountId,
         /// What was sent before then; `None`: everything.
         before: Option<Timestamp>,
-        /// Whether the other devices delete at once instead of after a day.
-        at_once: bool,
         /// The authority key of this device.
         authority: SigningKey,
     },

@@ -2,9 +2,10 @@
 
 use kith_common::{
     account::Account,
+    codec::{Reader, Writer},
     entry::EntryKind,
     ids::{AccountId, EntryId, LogId},
-    limits::BODY_SALT_BYTES,
+    limits::{BODY_SALT_BYTES, TEXT_BYTES_MAX},
     own::{ContactNote, Own, Setting},
     share::SharedId,
 };
@@ -123,7 +124,8 @@ impl Engine {
             }
             Own::Draft { log, text } => self.hear_draft(cx, log, &text, row.position),
             Own::Delete { log, entries } => {
-                self.hear_delete(cx, (row.position.id, opened.device), log, &entries)
+                let deletion = (row.position.id, opened.device, row.received_at);
+                self.hear_delete(cx, deletion, log, &entries)
             }
             Own::Clear { clear } => self.hear_clear(cx, row.position.id, &clear),
         }
@@ -163,7 +165,7 @@ impl Engine {
             cx.out.push(Output::Event(Event::ContactRemoved(shared)));
         }
         if status.is_known() && !before.is_known() {
-            self.reach(cx.uptime, account);
+            self.reach_anew(cx.uptime, account);
             self.greet_again(cx);
         } else if !status.is_known() && before.is_known() {
             self.cut_off(cx, account);
@@ -211,7 +213,9 @@ impl Engine {
             return Ok(());
         }
         self.drafts.insert(log, (position, text.to_owned()));
-        cx.store.put_record(RecordKind::Draft, log.as_bytes(), text.as_bytes())?;
+        let mut writer = Writer::new();
+        writer.array(4).uint(1).uint(position.eff).bytes(position.id.as_bytes()).text(text);
+        cx.store.put_record(RecordKind::Draft, log.as_bytes(), &writer.finish())?;
         cx.out.push(Output::Event(Event::Contact(with)));
         Ok(())
     }
@@ -220,7 +224,7 @@ impl Engine {
     pub(super) fn hear_all_again(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
         self.profile.forget_words();
         self.drafts.clear();
-        self.trash.clear();
+        let trash = self.take_trash();
         let told: Vec<Contact> =
             self.contacts.all().filter(|contact| contact.words.are_there()).cloned().collect();
         for contact in told {
@@ -228,6 +232,7 @@ impl Engine {
             self.contacts.keep(cx.store, Contact { status: Status::Removed, words, ..contact })?;
         }
         self.read_own_log(cx)?;
+        self.end_of_hearing(cx, trash)?;
         self.profile.save(cx.store)?;
         self.contacts = Contacts::load(cx.store)?;
         self.refresh_recognition();
@@ -266,11 +271,18 @@ impl Engine {
     /// Reads the drafts of the self log once, when the node starts.
     pub(super) fn load_drafts(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
         for (key, value) in cx.store.records(RecordKind::Draft)? {
-            let (Ok(log), Ok(text)) = (<[u8; 32]>::try_from(key), String::from_utf8(value)) else {
-                continue;
-            };
-            let lowest = Position { eff: 0, id: EntryId::from_bytes([0; 32]) };
-            self.drafts.insert(LogId::from_bytes(log), (lowest, text));
+            let Ok(log) = <[u8; 32]>::try_from(key) else { continue };
+            let draft = Reader::all(&value, |reader| {
+                reader.tuple("draft", 4)?;
+                reader.uint_max("version", 1)?;
+                let position = Position {
+                    eff: reader.uint()?,
+                    id: EntryId::from_bytes(reader.fixed("entry")?),
+                };
+                Ok((position, reader.text("text", TEXT_BYTES_MAX)?.to_owned()))
+            });
+            let draft = draft.map_err(|error| StoreError::new("Reading a draft", error))?;
+            self.drafts.insert(LogId::from_bytes(log), draft);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Who is at the other end? Hellos, certificates and contact requests (spec 05).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use kith_common::{
     account::Account,
@@ -299,13 +299,17 @@ impl Engine {
             self.refuse(cx, id, Refusal::NoSession);
             return Ok(());
         }
+        let mut is_news = false;
         let mut by_contact: BTreeMap<AccountId, Vec<(DeviceId, Vec<String>)>> = BTreeMap::new();
         for (device, addresses) in devices {
             if device == self.me.device.device() || addresses.is_empty() {
                 continue;
             }
             if self.me.account.has(device) {
-                self.own_places.entry(device).or_insert(addresses);
+                if let Entry::Vacant(place) = self.own_places.entry(device) {
+                    place.insert(addresses);
+                    is_news = true;
+                }
             } else if let Some(account) = self.contacts.account_of(device) {
                 by_contact.entry(account).or_default().push((device, addresses));
             } else if self.hinted.len() < KNOWN_DEVICES_MAX {
@@ -320,10 +324,13 @@ impl Engine {
             }
             if contact.addresses != before {
                 self.store_contact(cx, contact)?;
+                self.reach_anew(cx.uptime, account);
             }
-            self.reach(cx.uptime, account);
         }
-        self.reach(cx.uptime, own);
+        if is_news {
+            self.save_own_account(cx)?;
+            self.reach_anew(cx.uptime, own);
+        }
         Ok(())
     }
 

@@ -4,7 +4,10 @@ use kith_common::{
     entry::{self, Entry},
     envelope::{Signed, Verified},
     ids::{DeviceId, EntryId},
+    time::Timestamp,
 };
+
+use crate::store::Body;
 
 /// An entry that a peer sent: well-formed, its body checked, its author not yet certain.
 #[derive(Debug)]
@@ -14,7 +17,9 @@ pub(crate) struct Candidate {
     pub(crate) envelope: Envelope,
     /// Whether its own signature was tried and does not hold.
     pub(crate) doubted: bool,
-    pub(crate) body: Option<Box<[u8]>>,
+    pub(crate) body: Body,
+    /// When it came, if it was here before.
+    pub(crate) received_at: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -36,7 +41,7 @@ impl Candidate {
             Envelope::Authentic(verified) => verified.bytes().len(),
             Envelope::Doubtful(signed) => signed.bytes().len(),
         };
-        envelope + self.body.as_ref().map_or(0, |body| body.len())
+        envelope + self.body.bytes().map_or(0, <[u8]>::len)
     }
 }
 

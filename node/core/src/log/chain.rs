@@ -3,6 +3,7 @@
 use kith_common::{
     entry::Mark,
     ids::{DeviceId, EntryId},
+    time::Timestamp,
 };
 
 use super::Log;
@@ -185,6 +186,26 @@ impl Log {
     pub(crate) fn contradicts(&self, mark: &Mark, store: &dyn Store) -> Result<bool, StoreError> {
         let known = self.chains_of(mark.device).any(|(_, chain)| chain.reaches(mark.seq));
         Ok(known && self.named(mark, store)?.is_none())
+    }
+
+    /// What this device has taken in of another since then, the newest first.
+    pub(crate) fn received_since(
+        &self,
+        device: DeviceId,
+        since: Timestamp,
+        store: &dyn Store,
+    ) -> Result<Vec<EntryRow>, StoreError> {
+        let mut received = Vec::new();
+        for (number, chain) in self.chains_of(device) {
+            let mut seq = chain.head.seq;
+            while seq >= chain.first {
+                let row = self.row(number, seq, store)?;
+                let Some(row) = row.filter(|row| row.received_at > since) else { break };
+                received.push(row);
+                seq -= 1;
+            }
+        }
+        Ok(received)
     }
 
     /// How much of our chains somebody has who says so in marks.

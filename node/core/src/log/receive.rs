@@ -9,7 +9,7 @@ use kith_common::{
 };
 
 use super::{
-    Candidate, Chain, Covered, Envelope, Head, Limit, Log,
+    Candidate, Chain, Covered, Cut, Envelope, Head, Limit, Log,
     candidate::{authenticate, candidate_bytes},
     rules::{Decision, Entering},
 };
@@ -75,18 +75,33 @@ impl Log {
                 self.cover(&mut received.sender_has, number, mark.seq);
             }
         }
+        self.reorder_if_needed(store, &mut received)?;
         Ok(received)
     }
 
-    /// What waited may come in: limits have changed.
+    /// What waited or was put aside may come in: limits have changed.
     pub(crate) fn receive_waiting(
         &mut self,
         now: Timestamp,
         store: &mut dyn Store,
     ) -> Result<Received, StoreError> {
         let mut received = Received::default();
+        self.readmit(now, store, &mut received)?;
         self.drain(now, store, &mut received)?;
+        self.reorder_if_needed(store, &mut received)?;
         Ok(received)
+    }
+
+    fn reorder_if_needed(
+        &mut self,
+        store: &mut dyn Store,
+        received: &mut Received,
+    ) -> Result<(), StoreError> {
+        if std::mem::take(&mut self.disordered) {
+            self.reorder(store)?;
+            received.trimmed = true;
+        }
+        Ok(())
     }
 
     /// What a trusted device names counts, if a former device wrote it.
@@ -133,7 +148,8 @@ impl Log {
         }
         let id = signed.id();
         let envelope = Envelope::Doubtful(signed);
-        Ok(Candidate { id, device, envelope, doubted: false, body: carried.body })
+        let body = carried.body.map_or(Body::Missing, Body::Here);
+        Ok(Candidate { id, device, envelope, doubted: false, body, received_at: None })
     }
 
     /// Returns where the candidate stands, if it is stored.
@@ -154,9 +170,9 @@ impl Log {
                     received.cuts.push(place);
                 }
                 self.accept(candidate, entering, now, store)?;
-                let cut =
-                    matches!(self.limit(device), Some(Limit::Cut(Some(cut))) if cut.id == mark);
-                if cut {
+                let limit = self.limit(device);
+                if matches!(limit, Some(Limit::Cut(Cut { last: Some(last), .. })) if last.id == mark)
+                {
                     received.trimmed |= self.trim(device, store)?;
                 }
                 Ok(Some(place))
@@ -211,15 +227,15 @@ impl Log {
     fn fill(
         &mut self,
         place: Place,
-        body: Option<Box<[u8]>>,
+        body: Body,
         store: &mut dyn Store,
         received: &mut Received,
     ) -> Result<(), StoreError> {
-        if let Some(body) = body
+        if let Body::Here(_) = body
             && self.missing.remove(&(place.author, place.seq))
             && let Some(row) = store.entry(place)?
         {
-            store.replace_entry(&EntryRow { body: Body::Here(body), ..row })?;
+            store.replace_entry(&EntryRow { body, ..row })?;
             received.filled.push(place);
             self.changed = true;
         }
@@ -283,7 +299,10 @@ impl Log {
         store: &mut dyn Store,
     ) -> Result<(), StoreError> {
         let Envelope::Authentic(verified) = candidate.envelope else { return Ok(()) };
-        let Entering { place, position, begins } = entering;
+        let Entering { place, position, begins, absent } = entering;
+        self.note_absent(&absent);
+        let named = self.absent.get(&candidate.device);
+        self.disordered |= named.is_some_and(|through| place.seq <= *through);
         let entry = verified.value();
         let (depth, hlc) = (entry.depth, entry.hlc);
         for parent in &entry.parents {
@@ -297,12 +316,10 @@ impl Log {
             self.chains.push(Chain::new(candidate.device, place.seq, begins.base));
         }
         let above_shown = self.highest.is_some_and(|highest| position < highest);
-        let late = above_shown && hlc.time().plus_millis(LATE_MS_MIN) <= now;
-        let body = match candidate.body {
-            _ if self.take_doomed(candidate.device, place.seq) => Body::Deleted,
-            Some(body) => Body::Here(body),
-            None => Body::Missing,
-        };
+        let received_at = candidate.received_at.unwrap_or(now);
+        let late = above_shown && hlc.time().plus_millis(LATE_MS_MIN) <= received_at;
+        let is_doomed = self.take_doomed(candidate.device, place.seq);
+        let body = if is_doomed { Body::Deleted } else { candidate.body };
         if body == Body::Missing && self.missing.len() < MISSING_MAX {
             self.missing.insert((place.author, place.seq));
         }
@@ -323,7 +340,7 @@ impl Log {
             place,
             position,
             depth,
-            received_at: now,
+            received_at,
             late,
             envelope: verified.into_bytes(),
             body,

@@ -8,18 +8,18 @@ use kith_common::{
     ids::{DeviceId, EntryId, LogId},
 };
 
-use super::{Chain, Head, Limit, Log, Pending};
+use super::{Chain, Cut, Head, Limit, Log, Pending, Shelf};
 use crate::{
     limits::{AUTHORS_MAX, DOOMED_MAX, MISSING_MAX},
     store::{AuthorNumber, LogNumber, Position},
 };
 
-/// Versions 1 and 2 were of accounts with one device.
-const VERSION: u64 = 3;
+/// Versions 1 and 2 were of accounts with one device, 3 of logs that put nothing aside.
+const VERSION: u64 = 4;
 
 pub(super) fn encode(log: &Log) -> Vec<u8> {
     let mut writer = Writer::new();
-    writer.map(8).uint(0).uint(VERSION);
+    writer.map(10).uint(0).uint(VERSION);
     writer.uint(1).uint(u64::from(log.number.0));
     writer.uint(2).array(log.chains.len());
     for chain in &log.chains {
@@ -30,8 +30,10 @@ pub(super) fn encode(log: &Log) -> Vec<u8> {
         writer.array(2).bytes(device.as_bytes());
         match limit {
             Limit::Held(seq) => writer.array(1).uint(*seq),
-            Limit::Cut(None) => writer.array(0),
-            Limit::Cut(Some(mark)) => writer.array(2).uint(mark.seq).bytes(mark.id.as_bytes()),
+            Limit::Cut(Cut { last: None, is_final }) => writer.array(2).bool(*is_final).array(0),
+            Limit::Cut(Cut { last: Some(mark), is_final }) => {
+                writer.array(2).bool(*is_final).array(2).uint(mark.seq).bytes(mark.id.as_bytes())
+            }
         };
     }
     writer.uint(4).array(log.cleared.len());
@@ -57,6 +59,15 @@ pub(super) fn encode(log: &Log) -> Vec<u8> {
     for (device, seq) in &log.reads {
         writer.array(2).bytes(device.as_bytes()).uint(*seq);
     }
+    writer.uint(8).array(log.shelves.len());
+    for shelf in &log.shelves {
+        writer.array(4).bytes(shelf.device.as_bytes()).uint(u64::from(shelf.author.0));
+        writer.uint(shelf.first).uint(shelf.last);
+    }
+    writer.uint(9).array(log.absent.len());
+    for (device, seq) in &log.absent {
+        writer.array(2).bytes(device.as_bytes()).uint(*seq);
+    }
     writer.finish()
 }
 
@@ -77,6 +88,12 @@ pub(super) fn decode(id: LogId, bytes: &[u8]) -> Result<Log, DecodeError> {
                 Ok((read_number(r)?, r.uint()?))
             })?;
             let reads = m.required(7)?.list("reads", usize::MAX, read_through)?;
+            let shelves = m.required(8)?.list("shelves", usize::MAX, |r| {
+                r.tuple("shelf", 4)?;
+                let (device, author) = (read_device(r)?, read_number(r)?);
+                Ok(Shelf { device, author, first: r.uint()?, last: r.uint()? })
+            })?;
+            let absent = m.required(9)?.list("absent", usize::MAX, read_through)?;
             let heads = chains.iter().filter(|chain| !chain.is_empty());
             Ok(Log {
                 id,
@@ -86,6 +103,10 @@ pub(super) fn decode(id: LogId, bytes: &[u8]) -> Result<Log, DecodeError> {
                 recent: BTreeMap::new(),
                 pending: Pending::default(),
                 limits: limits.into_iter().collect(),
+                shelves,
+                lifted: BTreeSet::new(),
+                absent: absent.into_iter().collect(),
+                disordered: false,
                 reads: reads.into_iter().collect(),
                 cleared: cleared.into_iter().collect(),
                 doomed: doomed.into_iter().flatten().collect(),
@@ -127,16 +148,18 @@ fn read_chain(reader: &mut Reader<'_>) -> Result<Chain, DecodeError> {
 fn read_limit(reader: &mut Reader<'_>) -> Result<(DeviceId, Limit), DecodeError> {
     reader.tuple("limit", 2)?;
     let device = read_device(reader)?;
-    let limit = match reader.array("limit", 2)? {
-        0 => Limit::Cut(None),
-        1 => Limit::Held(reader.uint()?),
+    if reader.array("limit", 2)? == 1 {
+        return Ok((device, Limit::Held(reader.uint()?)));
+    }
+    let is_final = reader.bool()?;
+    let last = match reader.array("cut", 2)? {
+        0 => None,
         _ => {
             let seq = reader.uint()?;
-            let id = EntryId::from_bytes(reader.fixed("entry")?);
-            Limit::Cut(Some(Mark { device, seq, id }))
+            Some(Mark { device, seq, id: EntryId::from_bytes(reader.fixed("entry")?) })
         }
     };
-    Ok((device, limit))
+    Ok((device, Limit::Cut(Cut { last, is_final })))
 }
 
 fn read_doomed(reader: &mut Reader<'_>) -> Result<Vec<(DeviceId, u64)>, DecodeError> {

@@ -28,6 +28,8 @@ pub(super) struct Entering {
     pub(super) position: Position,
     /// Whether a chain begins with it, and which one it branched off.
     pub(super) begins: Option<Begins>,
+    /// What it names that lies beyond a cut.
+    pub(super) absent: Vec<Mark>,
 }
 
 pub(super) struct Begins {
@@ -41,24 +43,29 @@ pub(super) struct Begins {
 pub(crate) enum Limit {
     /// Nobody has cut it yet: what was held or vouched for counts, through this number.
     Held(u64),
-    /// Through this entry, or not at all.
-    Cut(Option<Mark>),
+    Cut(Cut),
+}
+
+/// Through this entry, or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cut {
+    pub(crate) last: Option<Mark>,
+    /// Whether the device is out for good: what lies beyond is erased, else put aside.
+    pub(crate) is_final: bool,
+}
+
+/// What an entry names beside the one before.
+struct Parents {
+    heads: Vec<Head>,
+    /// Those that lie beyond a cut.
+    absent: Vec<Mark>,
 }
 
 impl Limit {
     pub(super) fn through(&self) -> u64 {
         match self {
             Self::Held(seq) => *seq,
-            Self::Cut(mark) => mark.map_or(0, |mark| mark.seq),
-        }
-    }
-
-    /// Whether no entry with this number and id will ever count.
-    fn excludes(&self, seq: u64, id: kith_common::ids::EntryId) -> bool {
-        match self {
-            Self::Held(_) => false,
-            Self::Cut(None) => true,
-            Self::Cut(Some(mark)) => seq > mark.seq || (seq == mark.seq && id != mark.id),
+            Self::Cut(cut) => cut.last.map_or(0, |mark| mark.seq),
         }
     }
 }
@@ -76,8 +83,7 @@ impl Log {
         if let Some((author, _)) = self.named(&mark, store)? {
             return Ok(Decision::Known(Place { log: self.number, author, seq: mark.seq }));
         }
-        let limit = self.limits.get(&candidate.device);
-        if limit.is_some_and(|limit| limit.excludes(mark.seq, mark.id)) {
+        if self.is_beyond_cut(&mark, store)? {
             return Ok(Decision::Refuse(Refusal::BeyondCut));
         }
         let last = self.last_seq(candidate.device);
@@ -85,7 +91,7 @@ impl Log {
             let refused = entry.seq <= last;
             return Ok(if refused { Decision::Refuse(Refusal::Signature) } else { Decision::Wait });
         }
-        if limit.is_some_and(|limit| mark.seq > limit.through()) {
+        if self.limits.get(&candidate.device).is_some_and(|limit| mark.seq > limit.through()) {
             return Ok(Decision::Wait);
         }
         let Some((place, begins)) = self.continues(candidate, store)? else {
@@ -112,21 +118,21 @@ impl Log {
             }
             None => None,
         };
-        let Some((parents, complete)) = self.parents(entry, store)? else {
+        let Some(Parents { heads, absent }) = self.parents(entry, store)? else {
             return Ok(Decision::Wait);
         };
-        let below = before.into_iter().map(|(_, head)| head).chain(parents);
+        let below = before.into_iter().map(|(_, head)| head).chain(heads);
         let (eff, depth) = below.fold((entry.hlc.bits(), 1), |(eff, depth), head| {
             (eff.max(head.position.eff.saturating_add(1)), depth.max(head.depth + 1))
         });
-        if entry.depth < depth || (complete && entry.depth != depth) {
+        if entry.depth < depth || (absent.is_empty() && entry.depth != depth) {
             return Ok(Decision::Refuse(Refusal::Place));
         }
         if entry.hlc.time() > now.plus_millis(CLOCK_AHEAD_MS_MAX) {
             return Ok(Decision::Refuse(Refusal::AheadOfClock));
         }
         let position = Position { eff, id: candidate.id };
-        Ok(Decision::Accept(Entering { place, position, begins }))
+        Ok(Decision::Accept(Entering { place, position, begins, absent }))
     }
 
     /// The place behind the candidate's previous entry: at the end of a chain, or at the beginning
@@ -168,28 +174,31 @@ impl Log {
         Ok(Some((Ok(place(author)), Some(Begins { base, rival }))))
     }
 
-    /// The parents as stored, and whether these are all; `None` if one is to be waited for.
-    fn parents(
-        &self,
-        entry: &Entry,
-        store: &dyn Store,
-    ) -> Result<Option<(Vec<Head>, bool)>, StoreError> {
-        let mut parents = Vec::with_capacity(entry.parents.len());
-        let mut complete = true;
+    /// The parents of an entry; `None` if one is to be waited for.
+    fn parents(&self, entry: &Entry, store: &dyn Store) -> Result<Option<Parents>, StoreError> {
+        let mut heads = Vec::with_capacity(entry.parents.len());
+        let mut absent = Vec::new();
         for mark in &entry.parents {
             match self.named(mark, store)? {
-                Some((_, head)) => parents.push(head),
+                Some((_, head)) => heads.push(head),
                 // Beyond a cut: it counts for nothing, here and everywhere.
-                None if self.excluded(mark) => complete = false,
+                None if self.is_beyond_cut(mark, store)? => absent.push(*mark),
                 None => return Ok(None),
             }
         }
-        Ok(Some((parents, complete)))
+        Ok(Some(Parents { heads, absent }))
     }
 
-    pub(super) fn excluded(&self, mark: &Mark) -> bool {
-        let limit = self.limits.get(&mark.device);
-        limit.is_some_and(|limit| limit.excludes(mark.seq, mark.id))
+    /// Whether an entry that is not stored lies beyond the cut of its device: behind it, or on
+    /// another history than the one that leads to it.
+    fn is_beyond_cut(&self, mark: &Mark, store: &dyn Store) -> Result<bool, StoreError> {
+        let Some(Limit::Cut(Cut { last, .. })) = self.limits.get(&mark.device) else {
+            return Ok(false);
+        };
+        let Some(last) = last else { return Ok(true) };
+        Ok(mark.seq > last.seq
+            || (mark.seq == last.seq && mark.id != last.id)
+            || self.named(last, store)?.is_some())
     }
 
     /// How far a former device is believed in this log, if it is one.

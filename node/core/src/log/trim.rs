@@ -8,7 +8,7 @@ use kith_common::{
     ids::{DeviceId, EntryId},
 };
 
-use super::{Head, Limit, Log};
+use super::{Cut, Head, Limit, Log};
 use crate::{
     store::{AuthorNumber, EntryRow, Place, Position, Store, StoreError},
     view,
@@ -17,11 +17,13 @@ use crate::{
 impl Log {
     /// A device is a former one, and nothing is cut yet: what is held now counts.
     pub(crate) fn hold(&mut self, device: DeviceId) {
-        let last = self.last_seq(device);
-        if let std::collections::btree_map::Entry::Vacant(slot) = self.limits.entry(device) {
-            slot.insert(Limit::Held(last));
-            self.changed = true;
+        if let Some(Limit::Held(_)) = self.limits.get(&device) {
+            return;
         }
+        let last = self.last_seq(device).max(self.last_aside(device));
+        self.limits.insert(device, Limit::Held(last));
+        self.lifted.insert(device);
+        self.changed = true;
     }
 
     /// A trusted device says that it has these entries: of former devices that are not cut, they
@@ -42,17 +44,23 @@ impl Log {
 
     /// A device is trusted again, or was never more than suspected.
     pub(crate) fn trust(&mut self, device: DeviceId) {
-        self.changed |= self.limits.remove(&device).is_some();
+        if self.limits.remove(&device).is_some() {
+            self.lifted.insert(device);
+            self.changed = true;
+        }
     }
 
-    /// Believes a device through an entry and no further. Returns whether entries went.
+    /// Believes a device through an entry and no further. Returns whether entries went: for good if
+    /// the device is out for good, else they are put aside.
     pub(crate) fn cut(
         &mut self,
         device: DeviceId,
-        through: Option<Mark>,
+        cut: Cut,
         store: &mut dyn Store,
     ) -> Result<bool, StoreError> {
-        if self.limits.insert(device, Limit::Cut(through)) != Some(Limit::Cut(through)) {
+        let limit = Limit::Cut(cut);
+        if self.limits.insert(device, limit) != Some(limit) {
+            self.lifted.insert(device);
             self.changed = true;
         }
         self.trim(device, store)
@@ -64,7 +72,8 @@ impl Log {
         device: DeviceId,
         store: &mut dyn Store,
     ) -> Result<bool, StoreError> {
-        let Some(Limit::Cut(through)) = self.limits.get(&device).copied() else {
+        let Some(Limit::Cut(Cut { last: through, is_final })) = self.limits.get(&device).copied()
+        else {
             return Ok(false);
         };
         let kept = self.kept(device, through, store)?;
@@ -79,6 +88,11 @@ impl Log {
                 continue;
             }
             any = true;
+            if !is_final {
+                self.put_aside(number, from, store)?;
+            }
+            let gone = self.absent.entry(device).or_default();
+            *gone = (*gone).max(last);
             store.truncate_chain(Place { log: self.number, author: number, seq: from })?;
             let head = self.head_at_row(number, from - 1, store)?;
             let mut read = 0;
@@ -97,7 +111,9 @@ impl Log {
         }
         if any {
             self.recent.clear();
-            store.erase();
+            if is_final {
+                store.erase();
+            }
             self.changed = true;
             self.missing.retain(|(number, seq)| {
                 self.chains.get(usize::from(number.0)).is_some_and(|chain| *seq <= chain.head.seq)
@@ -139,29 +155,63 @@ impl Log {
         Ok(kept)
     }
 
-    /// Puts every entry where it belongs without what is gone.
-    fn reorder(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
-        let places = self.places(store)?;
+    /// What these marks name is not here: should it come, it stands below what is here.
+    pub(super) fn note_absent(&mut self, marks: &[Mark]) {
+        for mark in marks {
+            let through = self.absent.entry(mark.device).or_default();
+            *through = (*through).max(mark.seq);
+        }
+    }
+
+    /// Puts every entry where it belongs with what is here now.
+    pub(super) fn reorder(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         let mut placed: BTreeMap<EntryId, u64> = BTreeMap::new();
         let mut named: BTreeSet<EntryId> = BTreeSet::new();
-        // The old order is still one in which everything stands behind what it names.
-        for place in places {
-            let Some(row) = store.entry(place)? else { continue };
-            let entry = view::open(&row)?.entry;
-            let below = entry.prev.into_iter().chain(entry.parents.iter().map(|mark| mark.id));
-            let eff = below
-                .filter_map(|id| placed.get(&id))
-                .fold(entry.hlc.bits(), |eff, below| eff.max(below.saturating_add(1)));
-            placed.insert(row.position.id, eff);
-            named.extend(entry.prev.into_iter().chain(entry.parents.iter().map(|mark| mark.id)));
-            if eff != row.position.eff {
-                self.put(EntryRow { position: Position { eff, ..row.position }, ..row }, store)?;
-            }
+        for place in self.places(store)? {
+            self.put_behind(place, (&mut placed, &mut named), store)?;
         }
         for chain in &mut self.chains {
             chain.is_tip = !chain.is_empty() && !named.contains(&chain.head.position.id);
         }
+        self.recent.clear();
         self.highest = self.chains.iter().filter(|c| !c.is_empty()).map(|c| c.head.position).max();
+        Ok(())
+    }
+
+    /// Puts an entry behind what it names, and that first behind what it names in turn.
+    fn put_behind(
+        &mut self,
+        place: Place,
+        (placed, named): (&mut BTreeMap<EntryId, u64>, &mut BTreeSet<EntryId>),
+        store: &mut dyn Store,
+    ) -> Result<(), StoreError> {
+        let mut waiting = vec![place];
+        while let Some(place) = waiting.last().copied() {
+            let Some(row) = store.entry(place)?.filter(|r| !placed.contains_key(&r.position.id))
+            else {
+                waiting.pop();
+                continue;
+            };
+            let entry = view::open(&row)?.entry;
+            let below = entry.prev.into_iter().chain(entry.parents.iter().map(|mark| mark.id));
+            let below: Vec<EntryId> = below.collect();
+            let mut first = Vec::new();
+            for id in below.iter().filter(|id| !placed.contains_key(id)) {
+                first.extend(store.find(self.number, *id)?);
+            }
+            if !first.is_empty() {
+                waiting.extend(first);
+                continue;
+            }
+            waiting.pop();
+            let above = below.iter().filter_map(|id| placed.get(id));
+            let eff = above.fold(entry.hlc.bits(), |eff, below| eff.max(below.saturating_add(1)));
+            placed.insert(row.position.id, eff);
+            named.extend(below);
+            if eff != row.position.eff {
+                self.put(EntryRow { position: Position { eff, ..row.position }, ..row }, store)?;
+            }
+        }
         Ok(())
     }
 

@@ -148,9 +148,6 @@ pub struct ClearMessages {
     /// What was sent before then, in milliseconds since 1970; everything if not given.
     #[serde(default)]
     pub before: Option<u64>,
-    /// Whether the other devices delete at once instead of after a day.
-    #[serde(default)]
-    pub at_once: bool,
     /// Empty for a node that is kept without one.
     #[serde(default)]
     pub passphrase: String,

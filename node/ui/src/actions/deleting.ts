@@ -11,8 +11,8 @@ export async function deleteMessage(account: string, id: string): Promise<void> 
   await rewritten(account);
 }
 
-export async function clearConversation(account: string, atOnce: boolean, passphrase: string): Promise<void> {
-  await api.clearConversation(account, { at_once: atOnce, passphrase });
+export async function clearConversation(account: string, passphrase: string): Promise<void> {
+  await api.clearConversation(account, { passphrase });
   setReply(account, null);
   await rewritten(account);
 }

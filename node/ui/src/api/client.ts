@@ -105,7 +105,7 @@ export const confirmRecovery = (passphrase: string, words: Record<string, string
 
 export const deleteMessages = (account: string, ids: string[]) =>
   ask<{ deleted: number }>("POST", `${contactPath(account)}/messages/delete`, { ids });
-export const clearConversation = (account: string, clear: { at_once: boolean; passphrase: string }) =>
+export const clearConversation = (account: string, clear: { passphrase: string }) =>
   ask<{ deleted: number }>("POST", `${contactPath(account)}/clear`, clear);
 export const keepDraft = (account: string, text: string) =>
   ask<object>("PUT", `${contactPath(account)}/draft`, { text });

@@ -3,15 +3,40 @@
 use super::*;
 
 impl Holder {
-    fn cut(&mut self, device: u8, through: Option<Mark>) -> bool {
-        self.log.cut(key(device).device(), through, &mut self.store).unwrap()
+    fn cut(&mut self, device: u8, last: Option<Mark>) -> bool {
+        self.cut_for(device, Cut { last, is_final: true })
+    }
+
+    /// The device may still answer.
+    fn suspect(&mut self, device: u8, last: Option<Mark>) -> bool {
+        self.cut_for(device, Cut { last, is_final: false })
+    }
+
+    fn cut_for(&mut self, device: u8, cut: Cut) -> bool {
+        let any = self.log.cut(key(device).device(), cut, &mut self.store).unwrap();
+        let received = self.log.receive_waiting(at(HOUR_MS), &mut self.store).unwrap();
+        any || !received.accepted.is_empty()
+    }
+
+    fn trust(&mut self, device: u8) {
+        self.log.trust(key(device).device());
+        self.log.receive_waiting(at(HOUR_MS), &mut self.store).unwrap();
+    }
+
+    /// Entries that were put aside, as the store has them.
+    fn aside(&self) -> usize {
+        let shelves = [1 << 31, 3 << 30].map(|bits| LogNumber(self.log.number().0 | bits));
+        let rows = |shelf| self.store.newest(shelf, None, usize::MAX).unwrap().len();
+        shelves.into_iter().map(rows).sum()
     }
 }
 
 /// Whatever comes first, entries or cut, the same is shown.
 fn same_in_every_order(dag: &Dag, through: Option<Mark>, batches: &[&str], shown: &str) {
+    let ways = [(false, false), (false, true), (true, false), (true, true)];
     for cut_at in 0..=batches.len() {
-        for reversed in [false, true] {
+        for (reversed, is_final) in ways {
+            let cut = Cut { last: through, is_final };
             let mut holder = Holder::new();
             let mut order: Vec<&str> = batches.to_vec();
             if reversed {
@@ -19,12 +44,12 @@ fn same_in_every_order(dag: &Dag, through: Option<Mark>, batches: &[&str], shown
             }
             for (number, batch) in order.iter().enumerate() {
                 if number == cut_at {
-                    holder.cut(b'a', through);
+                    holder.cut_for(b'a', cut);
                 }
                 holder.get(dag, batch, at(HOUR_MS));
             }
             if cut_at == order.len() {
-                holder.cut(b'a', through);
+                holder.cut_for(b'a', cut);
             }
             // Everything is offered once more, as by another holder.
             for batch in &order {
@@ -35,6 +60,8 @@ fn same_in_every_order(dag: &Dag, through: Option<Mark>, batches: &[&str], shown
             let loaded = Log::load(&holder.store, LOG, holder.log.number()).unwrap();
             assert_eq!(loaded.chains, holder.log.chains);
             assert_eq!(loaded.limits, holder.log.limits);
+            assert_eq!(loaded.shelves, holder.log.shelves);
+            assert_eq!(loaded.absent, holder.log.absent);
         }
     }
 }
@@ -131,4 +158,85 @@ fn what_is_beyond_is_refused_without_blame() {
     assert_eq!(holder.refused, [Refusal::BeyondCut]);
     assert!(Refusal::BeyondCut.is_harmless());
     assert_eq!(holder.shown(&dag), "a1");
+}
+
+/// ```text
+/// a1 ─► a2 ┃ ─► a3 ─► a4        the accusation is answered: a is believed again
+///              ╲     ╲
+///                ► b1  ╲        b1 came before, c1 while a3 and a4 were put aside
+///                        ► c1
+/// ```
+#[test]
+fn who_answers_gets_back_what_was_put_aside() {
+    let mut dag = Dag::default();
+    dag.write("a1", "").write("a2", "").write("a3", "").write_at("b1", "a3", 1);
+    dag.write("a4", "").write_at("c1", "a4", 2);
+    let mut other = Holder::new();
+    other.get(&dag, "a1 a2 a3 b1 a4 c1", at(HOUR_MS));
+    for last in [None, Some(dag.made["a2"].mark)] {
+        let mut holder = Holder::new();
+        holder.get(&dag, "a1 a2 a3", at(HOUR_MS));
+        holder.get(&dag, "b1 a4", at(2 * HOUR_MS));
+        assert!(holder.suspect(b'a', last));
+        let shown = if last.is_some() { "b1 a1 a2" } else { "b1" };
+        assert_eq!(holder.shown(&dag), shown);
+        holder.get(&dag, "c1", at(HOUR_MS));
+        assert_eq!(holder.aside(), if last.is_some() { 2 } else { 4 });
+        holder.log.save(&mut holder.store).unwrap();
+        holder.log = Log::load(&holder.store, LOG, holder.log.number()).unwrap();
+        holder.trust(b'a');
+        assert_eq!(holder.aside(), 0);
+        let positions = |holder: &Holder| -> Vec<_> {
+            holder.rows().into_iter().map(|row| (row.position, row.depth)).collect()
+        };
+        assert_eq!(positions(&holder), positions(&other));
+        let times: Vec<_> = holder.rows().into_iter().map(|row| row.received_at).collect();
+        assert!(times.contains(&at(2 * HOUR_MS)), "it came when it came: {times:?}");
+        let tips = |holder: &Holder| -> Vec<bool> {
+            holder.log.chains.iter().map(|chain| chain.is_tip).collect()
+        };
+        assert_eq!(tips(&holder), [false, true, true]);
+    }
+}
+
+#[test]
+fn what_was_put_aside_goes_once_that_is_decided() {
+    let mut dag = Dag::default();
+    dag.write("a1", "").write("a2", "").write("a3", "");
+    let mut holder = Holder::new();
+    holder.get(&dag, "a1 a2 a3", at(HOUR_MS));
+    holder.suspect(b'a', None);
+    assert_eq!((holder.shown(&dag).as_str(), holder.aside()), ("", 3));
+    // Further than was said at first, but not all.
+    assert!(holder.suspect(b'a', Some(dag.made["a1"].mark)));
+    assert_eq!((holder.shown(&dag).as_str(), holder.aside()), ("a1", 2));
+    assert!(holder.cut(b'a', Some(dag.made["a2"].mark)));
+    assert_eq!((holder.shown(&dag).as_str(), holder.aside()), ("a1 a2", 0));
+    holder.trust(b'a');
+    assert_eq!(holder.shown(&dag), "a1 a2");
+}
+
+#[test]
+fn what_was_deleted_stays_deleted_through_all_of_it() {
+    let mut dag = Dag::default();
+    dag.write("a1", "").write("a2", "");
+    let mut holder = Holder::new();
+    holder.get(&dag, "a1 a2", at(HOUR_MS));
+    holder.log.delete(&[dag.made["a1"].mark], &mut holder.store).unwrap();
+    holder.suspect(b'a', None);
+    holder.trust(b'a');
+    let bodies: Vec<bool> = holder.rows().iter().map(|row| row.body == Body::Deleted).collect();
+    assert_eq!(bodies, [true, false]);
+}
+
+/// ```text
+/// a1 ─► a2 ─► a3 ┃
+///   ╲─► a2′                    below the cut by its number, and not on the way to it
+/// ```
+#[test]
+fn what_leads_elsewhere_is_beyond_the_cut_whenever_it_comes() {
+    let mut dag = Dag::default();
+    dag.write("a1", "").write("a2", "").write("a2'", "").write("a3", "").write("b1", "a2'");
+    let batches = ["a1", "a2", "a2'", "a3", "b1"];
+    same_in_every_order(&dag, Some(dag.made["a3"].mark), &batches, "a1 a2 a3 b1");
 }

@@ -11,13 +11,12 @@ import { useTask } from "./use-task";
 type Props = { contact: Contact; onClose: () => void };
 
 export function ClearConversation({ contact: { account, name }, onClose }: Props) {
-  const [atOnce, setAtOnce] = useState(false);
   const [passphrase, setPassphrase] = useState("");
   const { busy, problem, run } = useTask();
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     run(async () => {
-      await clearConversation(account, atOnce, passphrase);
+      await clearConversation(account, passphrase);
       onClose();
     });
   };
@@ -28,13 +27,10 @@ export function ClearConversation({ contact: { account, name }, onClose }: Props
           All messages with <bdi>{name}</bdi> are deleted on your devices only. <bdi>{name}</bdi> keeps them, and stays
           your contact.
         </p>
-        <label class="choice">
-          <input type="checkbox" checked={atOnce} onChange={(event) => setAtOnce(event.currentTarget.checked)} />
-          <span>Erase at once on my other devices too</span>
-          <small>
-            Else they hide the messages now and erase them after a day, so that what a thief clears is not lost.
-          </small>
-        </label>
+        <p>
+          Here they are erased at once. Your other devices hide them at once and erase them after a day, so that what a
+          thief clears is not lost.
+        </p>
         <Passphrase typed={passphrase} onType={setPassphrase} />
         <Problem text={problem} />
         <div class="actions">

@@ -1,0 +1,169 @@
+//! What if a device is accused and may still answer? What lies beyond its cut is put aside: not
+//! shown, not named, not handed on, and there again if the device is believed (spec 03 R13).
+
+use kith_common::{envelope::Signed, ids::DeviceId, time::Timestamp};
+
+use super::{Candidate, Envelope, Limit, Log, Received, candidate::authenticate, rules::Decision};
+use crate::{
+    limits::SYNC_ROWS,
+    store::{AuthorNumber, EntryRow, LogNumber, Place, Store, StoreError},
+};
+
+/// Entries of one history, put aside. They stand in the store under a log number of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shelf {
+    pub(super) device: DeviceId,
+    pub(super) author: AuthorNumber,
+    pub(super) first: u64,
+    pub(super) last: u64,
+}
+
+/// Log numbers from here on are those of shelves: the odd ones stand apart from the even ones, so
+/// that the end of one can be copied to another.
+const SHELVES: [u32; 2] = [1 << 31, 3 << 30];
+
+impl Log {
+    /// Puts the entries of a chain aside that stand at a number and behind it.
+    pub(super) fn put_aside(
+        &mut self,
+        author: AuthorNumber,
+        from: u64,
+        store: &mut dyn Store,
+    ) -> Result<(), StoreError> {
+        let Some(device) = self.chain(author).map(|chain| chain.device) else { return Ok(()) };
+        self.shelve(device, Place { log: self.number, author, seq: from }, store)
+    }
+
+    /// Copies a chain from a place on to a shelf.
+    fn shelve(
+        &mut self,
+        device: DeviceId,
+        mut from: Place,
+        store: &mut dyn Store,
+    ) -> Result<(), StoreError> {
+        let author = self.free_shelf(from.log);
+        let first = from.seq;
+        loop {
+            let rows = store.chain(from, SYNC_ROWS)?;
+            let Some(end) = rows.last() else { break };
+            from.seq = end.place.seq + 1;
+            for row in rows {
+                let place = Place { log: self.shelf_number(author), author, seq: row.place.seq };
+                store.add_entry(&EntryRow { place, ..row })?;
+            }
+        }
+        if from.seq > first {
+            self.shelves.push(Shelf { device, author, first, last: from.seq - 1 });
+            self.changed = true;
+        }
+        Ok(())
+    }
+
+    /// A shelf that is not among the rows of this log number.
+    fn free_shelf(&self, apart_from: LogNumber) -> AuthorNumber {
+        let free = |author: &AuthorNumber| {
+            self.shelf_number(*author) != apart_from
+                && self.shelves.iter().all(|shelf| shelf.author != *author)
+        };
+        let free = (0..u16::MAX).map(AuthorNumber).find(free);
+        free.unwrap_or(AuthorNumber(u16::MAX))
+    }
+
+    fn shelf_number(&self, author: AuthorNumber) -> LogNumber {
+        let [even, odd] = SHELVES;
+        LogNumber(self.number.0 | if author.0.is_multiple_of(2) { even } else { odd })
+    }
+
+    fn on_shelf(&self, shelf: Shelf, seq: u64) -> Place {
+        Place { log: self.shelf_number(shelf.author), author: shelf.author, seq }
+    }
+
+    /// The last number of a device among what was put aside; 0 if nothing was.
+    pub(super) fn last_aside(&self, device: DeviceId) -> u64 {
+        let shelves = self.shelves.iter().filter(|shelf| shelf.device == device);
+        shelves.map(|shelf| shelf.last).max().unwrap_or(0)
+    }
+
+    /// Takes in again what is believed now, and throws away what never will be.
+    pub(super) fn readmit(
+        &mut self,
+        now: Timestamp,
+        store: &mut dyn Store,
+        received: &mut Received,
+    ) -> Result<(), StoreError> {
+        let lifted = std::mem::take(&mut self.lifted);
+        // What one device wrote may name what another did.
+        let mut progress = !lifted.is_empty();
+        while std::mem::take(&mut progress) {
+            let of_lifted = |shelf: &&Shelf| lifted.contains(&shelf.device);
+            let shelves: Vec<Shelf> = self.shelves.iter().filter(of_lifted).copied().collect();
+            for shelf in shelves {
+                progress |= self.readmit_from(shelf, now, store, received)?;
+            }
+        }
+        let is_final = |shelf: &&Shelf| matches!(self.limits.get(&shelf.device), Some(Limit::Cut(cut)) if cut.is_final);
+        let rubbish: Vec<Shelf> = self.shelves.iter().filter(is_final).copied().collect();
+        for shelf in rubbish {
+            self.empty_shelf(shelf, store)?;
+            store.erase();
+        }
+        Ok(())
+    }
+
+    /// Takes in the beginning of what stands on a shelf, as far as it is believed. Returns whether
+    /// anything came in.
+    fn readmit_from(
+        &mut self,
+        shelf: Shelf,
+        now: Timestamp,
+        store: &mut dyn Store,
+        received: &mut Received,
+    ) -> Result<bool, StoreError> {
+        let mut next = shelf.first;
+        let mut believed = true;
+        while believed && next <= shelf.last {
+            let rows = store.chain(self.on_shelf(shelf, next), SYNC_ROWS)?;
+            let candidates = authenticate(rows.into_iter().filter_map(candidate_of).collect());
+            believed = !candidates.is_empty();
+            for candidate in candidates {
+                match self.decide(&candidate, now, store)? {
+                    Decision::Accept(entering) => {
+                        received.accepted.push(entering.place);
+                        self.accept(candidate, entering, now, store)?;
+                    }
+                    Decision::Known(_) => {}
+                    Decision::Wait | Decision::Refuse(_) => {
+                        believed = false;
+                        break;
+                    }
+                }
+                next += 1;
+            }
+        }
+        if next == shelf.first {
+            return Ok(false);
+        }
+        self.shelve(shelf.device, self.on_shelf(shelf, next), store)?;
+        self.empty_shelf(shelf, store)?;
+        Ok(true)
+    }
+
+    fn empty_shelf(&mut self, shelf: Shelf, store: &mut dyn Store) -> Result<(), StoreError> {
+        store.truncate_chain(self.on_shelf(shelf, shelf.first))?;
+        self.shelves.retain(|known| *known != shelf);
+        self.changed = true;
+        Ok(())
+    }
+}
+
+fn candidate_of(row: EntryRow) -> Option<Candidate> {
+    let signed = Signed::decode(&row.envelope).ok()?;
+    Some(Candidate {
+        id: signed.id(),
+        device: DeviceId::from_bytes(*signed.signer()),
+        envelope: Envelope::Doubtful(signed),
+        doubted: false,
+        body: row.body,
+        received_at: Some(row.received_at),
+    })
+}
