@@ -13,7 +13,7 @@ use kith_common::{
 
 use crate::{
     delivery::Receipt,
-    limits::{FRONTIER_MS_MIN, READ_NOTE_MS_MIN, RELAY_MS_MIN},
+    limits::{FRONTIER_MS_MIN, READ_NOTE_MS_MIN, RELAY_MS_MIN, WANT_MS_MIN},
     log::Log,
     store::{LogNumber, RecordKind, Store, StoreError},
 };
@@ -30,6 +30,8 @@ pub(crate) struct Conversation {
     relay: Due,
     /// Our other devices are to learn what was read here.
     read_note: Due,
+    /// Others are to be asked for bodies.
+    want: Due,
 }
 
 /// Something that is to be done, but not too often.
@@ -76,8 +78,16 @@ impl Conversation {
                 receipts.insert(device, receipt);
             }
         }
-        let (frontier, relay, read_note) = (Due::default(), Due::default(), Due::default());
-        Ok(Self { log, with, receipts, frontier, moved: BTreeSet::new(), relay, read_note })
+        Ok(Self {
+            log,
+            with,
+            receipts,
+            frontier: Due::default(),
+            moved: BTreeSet::new(),
+            relay: Due::default(),
+            read_note: Due::default(),
+            want: Due::default(),
+        })
     }
 
     pub(crate) fn receipt(&self, device: DeviceId) -> Option<&Receipt> {
@@ -151,8 +161,13 @@ impl Conversation {
         self.read_note.owe(uptime, READ_NOTE_MS_MIN);
     }
 
+    /// Whether our other devices have not learned yet what was read; they are told now.
+    pub(crate) fn take_read_note(&mut self) -> bool {
+        self.read_note.at.take().is_some()
+    }
+
     pub(crate) fn deadline(&self) -> Option<Uptime> {
-        [self.frontier.at, self.relay.at, self.read_note.at].into_iter().flatten().min()
+        [self.frontier.at, self.relay.at, self.read_note.at, self.want.at].into_iter().flatten().min()
     }
 
     /// Whether the frontier is to go out now.
@@ -163,6 +178,14 @@ impl Conversation {
     /// Whose frontiers are to be handed on now.
     pub(crate) fn take_relay(&mut self, uptime: Uptime) -> BTreeSet<DeviceId> {
         if self.relay.is_due(uptime) { std::mem::take(&mut self.moved) } else { BTreeSet::new() }
+    }
+
+    /// Whether others are to be asked for bodies now.
+    pub(crate) fn want_is_due(&mut self, uptime: Uptime) -> bool {
+        if self.log.take_lacks_bodies() {
+            self.want.owe(uptime, WANT_MS_MIN);
+        }
+        self.want.is_due(uptime)
     }
 
     /// Whether our other devices are to learn now what was read.

@@ -272,6 +272,10 @@ impl Engine {
                 }
             }
             let read_note = conversation.read_note_is_due(cx.uptime);
+            if conversation.want_is_due(cx.uptime) {
+                self.want_of_all(cx, log)?;
+            }
+            let Some(conversation) = self.conversations.get_mut(&log) else { continue };
             if conversation.frontier_is_due(cx.uptime) {
                 self.send_frontier(cx, log, None, false)?;
             }

@@ -87,6 +87,8 @@ pub const CUTS_MAX: usize = 32;
 pub const READ_NOTE_MS_MIN: u64 = 30_000;
 /// Shortest time between two rounds of handing on frontiers of others.
 pub const RELAY_MS_MIN: u64 = 50;
+/// Shortest time between two rounds of asking for bodies that came without.
+pub const WANT_MS_MIN: u64 = 1_000;
 /// How long a code for a new device serves.
 pub const LINK_CODE_MS: u64 = 10 * 60 * 1000;
 /// Joins that may come to nothing before a code is void.

@@ -63,6 +63,8 @@ pub struct Log {
     doomed: BTreeSet<(DeviceId, u64)>,
     /// Entries that came without their bodies.
     missing: BTreeSet<(AuthorNumber, u64)>,
+    /// Whether there are new ones among these.
+    lacks_bodies: bool,
     changed: bool,
     is_new: bool,
 }
@@ -107,6 +109,7 @@ impl Log {
             cleared: BTreeMap::new(),
             doomed: BTreeSet::new(),
             missing: BTreeSet::new(),
+            lacks_bodies: false,
             changed: false,
             is_new: true,
         }
@@ -182,6 +185,29 @@ impl Log {
         }
         self.changed |= any;
         Ok(any)
+    }
+
+    /// Nothing was read: what other devices say of it is heard again.
+    pub(crate) fn forget_reads(&mut self) {
+        self.reads.clear();
+    }
+
+    /// What was read is what has been heard since it was forgotten, no more.
+    pub(crate) fn read_as_heard(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+        let heard = |chain: &Chain| self.reads.get(&chain.device).copied().unwrap_or(0);
+        let other: Vec<(AuthorNumber, u64)> = self
+            .chains()
+            .map(|(number, chain)| (number, heard(chain).clamp(chain.first - 1, chain.head.seq)))
+            .filter(|(number, read)| self.chain(*number).is_some_and(|chain| chain.read != *read))
+            .collect();
+        for (number, read) in other {
+            let hidden = self.count_hidden(number, read, store)?;
+            if let Some(chain) = self.chain_mut(number) {
+                (chain.read, chain.hidden) = (read, hidden);
+            }
+            self.changed = true;
+        }
+        Ok(())
     }
 
     fn read_chain(

@@ -14,14 +14,16 @@ use crate::{
     store::{LogNumber, Position, RecordKind, Store, StoreError},
 };
 
-/// Version 1 was of accounts with one device.
-const VERSION: u64 = 2;
+/// Version 1 was of accounts with one device, 2 knew the newest name only.
+const VERSION: u64 = 3;
 
 /// The person's own name and settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// What the person calls themselves.
     pub name: String,
+    /// The name that this device began with: it counts while the self log says nothing.
+    first_name: String,
     /// Whether others learn what was read.
     pub read_receipts: bool,
     /// Where the entries stand that said these two (spec 07 R2).
@@ -33,6 +35,7 @@ pub struct Profile {
 impl Profile {
     pub(crate) fn new(name: String) -> Self {
         Self {
+            first_name: name.clone(),
             name,
             read_receipts: false,
             words: [None; 2],
@@ -87,8 +90,12 @@ impl Profile {
         self.device_names.get(&device).map(|(_, name)| name.as_str())
     }
 
-    /// Forgets who said what: the self log is read again.
+    /// Forgets what was said: the self log is read again.
     pub(crate) fn forget_words(&mut self) {
+        if !self.first_name.is_empty() {
+            self.name.clone_from(&self.first_name);
+        }
+        self.read_receipts = false;
         self.words = [None; 2];
         self.device_names.clear();
     }
@@ -102,7 +109,7 @@ impl Profile {
 
     pub(crate) fn save(&self, store: &mut dyn Store) -> Result<(), StoreError> {
         let mut writer = Writer::new();
-        writer.map(6).uint(0).uint(VERSION);
+        writer.map(7).uint(0).uint(VERSION);
         writer.uint(1).text(&self.name);
         writer.uint(2).bool(self.read_receipts);
         writer.uint(3).uint(u64::from(self.next_log));
@@ -118,6 +125,7 @@ impl Profile {
             writer.array(3).bytes(device.as_bytes()).text(name);
             write_position(&mut writer, *position);
         }
+        writer.uint(6).text(&self.first_name);
         store.put_record(RecordKind::Profile, b"", &writer.finish())
     }
 
@@ -141,7 +149,8 @@ impl Profile {
                     Ok((device, (read_position(r)?, name)))
                 })?;
                 let device_names = names.into_iter().collect();
-                Ok(Self { name, read_receipts, words, device_names, next_log })
+                let first_name = m.required(6)?.text("first name", NAME_BYTES_MAX)?.to_owned();
+                Ok(Self { name, first_name, read_receipts, words, device_names, next_log })
             })
         })
     }

@@ -1,5 +1,7 @@
 //! What is gone for good? Deletions on our own devices (spec 07 R7, R8).
 
+use std::collections::BTreeSet;
+
 use kith_common::{
     account::Standing,
     codec::{DecodeError, Reader, Writer},
@@ -207,6 +209,29 @@ impl Engine {
             if !self.trash.contains_key(&id) {
                 cx.store.remove_record(RecordKind::Trash, id.as_bytes())?;
                 self.show_again(cx, log);
+            }
+        }
+        Ok(())
+    }
+
+    /// What somebody deleted who is out is asked for again.
+    pub(super) fn want_again(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        let Some(own) = self.conversations.get(&self.own_log()) else { return Ok(()) };
+        let mut deleted: BTreeSet<(LogId, Mark)> = BTreeSet::new();
+        for place in own.log.places(cx.store)? {
+            let Some(row) = cx.store.entry(place)? else { continue };
+            let (kind, body) = (view::open(&row)?.entry.kind, row.body.bytes().unwrap_or_default());
+            if let Ok(Some(Own::Delete { log, entries })) = Own::decode(kind, body) {
+                deleted.extend(entries.into_iter().map(|mark| (log, mark)));
+            }
+        }
+        let trash: Vec<&Rubbish> = self.trash.values().map(|trash| &trash.what).collect();
+        for (log, conversation) in &mut self.conversations {
+            let is_deleted = |mark: &Mark| {
+                deleted.contains(&(*log, *mark)) || trash.iter().any(|what| what.hides(*log, mark))
+            };
+            if conversation.log.want_again(&is_deleted, cx.store)? {
+                cx.out.push(Output::Event(Event::Rewritten(conversation.with)));
             }
         }
         Ok(())

@@ -14,6 +14,7 @@ use crate::{
     limits::SYNC_FRAME_BYTES,
     log::{Evidence, Received},
     refusal::Refusal,
+    session::Link,
     store::{Place, StoreError},
     sync::Outgoing,
 };
@@ -377,6 +378,17 @@ impl Engine {
         }
         for place in received.cuts {
             self.hear_cut(cx, log, place)?;
+        }
+        Ok(())
+    }
+
+    /// Asks everybody who shares a log for bodies that have not come.
+    pub(super) fn want_of_all(&self, cx: &mut Context<'_>, log: LogId) -> Result<(), StoreError> {
+        let shares = |link: &Link| link.outgoing.contains_key(&log);
+        let links: Vec<LinkId> =
+            self.links.iter().filter(|(_, link)| shares(link)).map(|(id, _)| *id).collect();
+        for link in links {
+            self.want_missing(cx, link, log)?;
         }
         Ok(())
     }

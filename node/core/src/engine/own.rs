@@ -222,6 +222,16 @@ impl Engine {
 
     /// Entries of the self log have gone or changed their places: what it says is read anew.
     pub(super) fn hear_all_again(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        let logs: Vec<LogId> = self.conversations.keys().copied().collect();
+        for log in &logs {
+            let Some(conversation) = self.conversations.get_mut(log) else { continue };
+            if conversation.take_read_note() {
+                self.tell_read(cx, *log)?;
+            }
+            let Some(conversation) = self.conversations.get_mut(log) else { continue };
+            conversation.log.forget_reads();
+            conversation.log.forget_doomed();
+        }
         self.profile.forget_words();
         self.drafts.clear();
         let trash = self.take_trash();
@@ -233,6 +243,12 @@ impl Engine {
         }
         self.read_own_log(cx)?;
         self.end_of_hearing(cx, trash)?;
+        self.want_again(cx)?;
+        for log in logs {
+            let Some(conversation) = self.conversations.get_mut(&log) else { continue };
+            conversation.log.read_as_heard(cx.store)?;
+            self.touched.insert(log);
+        }
         self.profile.save(cx.store)?;
         self.contacts = Contacts::load(cx.store)?;
         self.refresh_recognition();

@@ -5,8 +5,9 @@ use kith_common::{entry::Mark, ids::DeviceId};
 
 use super::Log;
 use crate::{
-    limits::{DOOMED_MAX, SYNC_ROWS},
+    limits::{DOOMED_MAX, MISSING_MAX, SYNC_ROWS},
     store::{AuthorNumber, Body, EntryRow, Place, Store, StoreError},
+    view,
 };
 
 impl Log {
@@ -74,6 +75,57 @@ impl Log {
         Ok(())
     }
 
+    /// Nothing is to be deleted that has not come yet: what other devices deleted is heard again.
+    pub(crate) fn forget_doomed(&mut self) {
+        self.changed |= !self.doomed.is_empty();
+        self.doomed.clear();
+    }
+
+    /// Asks again for the bodies that nobody has deleted who is believed. Returns whether there are
+    /// any.
+    pub(crate) fn want_again(
+        &mut self,
+        is_deleted: &dyn Fn(&Mark) -> bool,
+        store: &mut dyn Store,
+    ) -> Result<bool, StoreError> {
+        let chains: Vec<(AuthorNumber, DeviceId, u64)> =
+            self.chains().map(|(number, chain)| (number, chain.device, chain.first)).collect();
+        let mut any = false;
+        for (author, device, mut seq) in chains {
+            loop {
+                let rows = store.chain(Place { log: self.number, author, seq }, SYNC_ROWS)?;
+                let Some(end) = rows.last() else { break };
+                seq = end.place.seq + 1;
+                for row in rows.into_iter().filter(|row| row.body == Body::Deleted) {
+                    let mark = Mark { device, seq: row.place.seq, id: row.position.id };
+                    let cleared = self.cleared.get(&device).is_some_and(|to| mark.seq <= *to);
+                    if !cleared && !is_deleted(&mark) {
+                        any |= self.want_body(row, store)?;
+                    }
+                }
+            }
+        }
+        Ok(any)
+    }
+
+    fn want_body(&mut self, row: EntryRow, store: &mut dyn Store) -> Result<bool, StoreError> {
+        let place = row.place;
+        if self.missing.len() >= MISSING_MAX {
+            return Ok(false);
+        }
+        let shown = view::open(&row)?.entry.kind.is_shown();
+        if let Some(chain) = self.chain_mut(place.author)
+            && chain.read < place.seq
+        {
+            chain.hidden = chain.hidden.saturating_sub(u64::from(shown));
+        }
+        self.missing.insert((place.author, place.seq));
+        self.lacks_bodies = true;
+        store.replace_entry(&EntryRow { body: Body::Missing, ..row })?;
+        self.changed = true;
+        Ok(true)
+    }
+
     fn empty(&mut self, row: EntryRow, store: &mut dyn Store) -> Result<Option<Place>, StoreError> {
         if row.body == Body::Deleted {
             return Ok(None);
@@ -95,6 +147,11 @@ impl Log {
     pub(super) fn take_doomed(&mut self, device: DeviceId, seq: u64) -> bool {
         let cleared = self.cleared.get(&device).is_some_and(|through| seq <= *through);
         self.doomed.remove(&(device, seq)) || cleared
+    }
+
+    /// Whether bodies are missing that nobody was asked for.
+    pub(crate) fn take_lacks_bodies(&mut self) -> bool {
+        std::mem::take(&mut self.lacks_bodies)
     }
 
     /// Entries whose bodies nobody has handed on yet.

@@ -322,6 +322,7 @@ impl Log {
         let body = if is_doomed { Body::Deleted } else { candidate.body };
         if body == Body::Missing && self.missing.len() < MISSING_MAX {
             self.missing.insert((place.author, place.seq));
+            self.lacks_bodies = true;
         }
         let hidden = !entry.kind.is_shown() || body == Body::Deleted;
         let is_read = self.reads.get(&candidate.device).is_some_and(|goal| place.seq <= *goal);

@@ -111,6 +111,7 @@ pub(super) fn decode(id: LogId, bytes: &[u8]) -> Result<Log, DecodeError> {
                 cleared: cleared.into_iter().collect(),
                 doomed: doomed.into_iter().flatten().collect(),
                 missing: missing.into_iter().collect::<BTreeSet<_>>(),
+                lacks_bodies: false,
                 changed: false,
                 is_new: false,
             })
