@@ -167,7 +167,10 @@ impl Conversation {
     }
 
     pub(crate) fn deadline(&self) -> Option<Uptime> {
-        [self.frontier.at, self.relay.at, self.read_note.at, self.want.at].into_iter().flatten().min()
+        [self.frontier.at, self.relay.at, self.read_note.at, self.want.at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether the frontier is to go out now.

@@ -2,7 +2,10 @@
 //! owner, who notices after a while.
 
 use kith_common::account::{Standing, Untrust};
-use kith_core::{contacts::Validity, engine::Command};
+use kith_core::{
+    contacts::{Status, Validity},
+    engine::Command,
+};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use rand_core::Rng;
 
@@ -307,10 +310,16 @@ impl Play {
 
     /// Nobody has a majority: contacts are warned, and the words decide.
     fn recover(&self, world: &mut World, thief: &Thief, honest: &[usize]) {
-        let disputed = world.nodes[honest[0]].engine().identity().account.is_disputed();
+        // A device that was not reached is tried again within a minute and a quarter.
+        world.run_ms(2 * MINUTE_MS);
+        let at_owner = world.nodes[honest[0]].engine();
+        let disputed = at_owner.identity().account.is_disputed();
+        // Whom the thief has blocked hears nothing, until the owner sees it.
+        let bob = at_owner.contact(world.account(self.bob));
+        let met = bob.is_some_and(|contact| contact.status == Status::Contact);
         for node in world.standing(self.bob) {
             let contact = world.nodes[node].engine().contact(world.account(self.alice));
-            if let Some(contact) = contact.filter(|_| disputed) {
+            if let Some(contact) = contact.filter(|_| disputed && met) {
                 let at = &world.nodes[node].name;
                 assert_eq!(contact.validity, Validity::Compromised, "{at} is not warned");
             }
