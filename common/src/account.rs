@@ -2,7 +2,8 @@
 //!
 //! An account is a set of signed envelopes: a [`Genesis`], a [`Seat`] of the recovery key that
 //! names the first devices, and what these say: [`DeviceAdd`], [`DeviceUntrust`], [`DeviceRetire`]
-//! and [`Checkpoint`]. [`Account::fold`] is a pure function of the set; the order never matters.
+//! and [`Checkpoint`]; [`MovedTo`] and [`Absorbs`] if two accounts become one. [`Account::fold`] is a
+//! pure function of the set; the order never matters.
 //!
 //! ```text
 //!            a quorum signs one list          and again
@@ -19,6 +20,8 @@
 //! | `chain` | from the seat by which checkpoints to which last base? |
 //! | `standing` | who stands on the last base? |
 //! | `proof` | which envelopes are kept and handed on? |
+//! | `absorbing` | which other accounts does it go on for, and whom does it take in from them? |
+//! | `merging` | how do two accounts become one, and which one is it then? |
 //! | `making` | how does a device say something about its account? |
 //! | `cut` | how far is a former device's chain believed? |
 //! | `certificate` | which device stands behind a transport? |
@@ -34,13 +37,15 @@ use thiserror::Error;
 use crate::{
     codec::DecodeError,
     ids::{AccountId, BaseId, DeviceId, EntryId},
-    limits::{ACCOUNT_PROOF_BYTES_MAX, ACCOUNT_PROOF_ENVELOPES_MAX},
+    limits::{ABSORBED_ACCOUNTS_MAX, ACCOUNT_PROOF_BYTES_MAX, ACCOUNT_PROOF_ENVELOPES_MAX},
 };
 
+mod absorbing;
 mod certificate;
 mod chain;
 mod cut;
 mod making;
+mod merging;
 mod operation;
 mod pool;
 mod proof;
@@ -50,6 +55,7 @@ pub use self::{
     certificate::TransportCert,
     cut::{Cut, CutWord, Last, combine},
     making::OperationError,
+    merging::{Absorbs, MovedTo, ends_up, merged},
     operation::{
         Checkpoint, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire, DeviceUntrust, Genesis, Seat,
         Untrust, acknowledge,
@@ -57,7 +63,7 @@ pub use self::{
     standing::{Former, Reason, Standing, Vote},
 };
 use self::{
-    chain::{LastBase, Signature, follow, next_base, quorum},
+    chain::{Decision, LastBase, Signature, follow, quorum},
     pool::{HeldSeat, Pool},
     proof::{Kept, head, keep},
     standing::{Invitation, Sayings, decide},
@@ -97,12 +103,27 @@ pub struct PendingCheckpoint {
     pub quorum: usize,
 }
 
+/// An account to which some would move this one and no quorum would.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingMove {
+    /// The account that would stay.
+    pub to: AccountId,
+    /// Who has signed.
+    pub signed: BTreeSet<DeviceId>,
+    /// Who could still sign.
+    pub missing: BTreeSet<DeviceId>,
+    /// How many signatures are needed.
+    pub quorum: usize,
+}
+
 /// An account as its envelopes prove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     id: AccountId,
     recovery: [u8; 32],
     epoch: u64,
+    /// The seat; `None` if there are two.
+    seat: Option<BaseId>,
     /// What operations build on; `None` if nobody decides.
     base: Option<BaseId>,
     settled: BTreeMap<DeviceId, [u8; 32]>,
@@ -111,6 +132,11 @@ pub struct Account {
     standings: BTreeMap<DeviceId, Standing>,
     votes: Vec<Vote>,
     pending: Vec<PendingCheckpoint>,
+    /// Where it has moved by the word of the recovery key, and of a quorum.
+    last_word: Option<AccountId>,
+    moved: Option<AccountId>,
+    pending_moves: Vec<PendingMove>,
+    absorbed: BTreeSet<AccountId>,
     proof: Vec<Box<[u8]>>,
     head: EntryId,
 }
@@ -146,9 +172,11 @@ impl Account {
         match seats.as_slice() {
             [] => Err(AccountError::Seat),
             [seat] => {
+                let last_word = pool.last_word(seat);
                 let base = follow(&mut pool, seat);
-                let kept = keep(&mut pool, seat, &base);
-                Ok(Self::on_base(&pool, seat, base, kept))
+                let kept = keep(&mut pool, seat, &base, last_word.as_ref());
+                let to = last_word.map(|word| word.value().to);
+                Ok(Self::on_base(&pool, seat, base, kept, to))
             }
             [first, ..] => Ok(Self::in_two_hands(pool, first.epoch, &seats)),
         }
@@ -163,22 +191,35 @@ impl Account {
         standings.extend(named.map(|device| (*device, Standing::Disputed)));
         let proof: Vec<Box<[u8]>> =
             [pool.genesis].into_iter().chain(seats.iter().map(|seat| seat.bytes.clone())).collect();
+        let absorbed: BTreeSet<AccountId> =
+            seats.iter().flat_map(|seat| &seat.absorbed).copied().collect();
         Self {
             id: pool.account,
             recovery: pool.recovery,
             epoch,
+            seat: None,
             base: None,
             settled: BTreeMap::new(),
             added: BTreeMap::new(),
             standings,
             votes: Vec::new(),
             pending: Vec::new(),
+            last_word: None,
+            moved: None,
+            pending_moves: Vec::new(),
+            absorbed: absorbed.into_iter().take(ABSORBED_ACCOUNTS_MAX).collect(),
             head: head(&proof),
             proof,
         }
     }
 
-    fn on_base(pool: &Pool, seat: &HeldSeat, base: LastBase, kept: Kept) -> Self {
+    fn on_base(
+        pool: &Pool,
+        seat: &HeldSeat,
+        base: LastBase,
+        kept: Kept,
+        last_word: Option<AccountId>,
+    ) -> Self {
         let mut invitations: BTreeMap<DeviceId, Vec<Invitation>> = BTreeMap::new();
         for addition in &base.additions {
             let by = (addition.by, addition.keys.authority);
@@ -194,20 +235,29 @@ impl Account {
                 votes: &kept.votes,
             }));
         } else {
-            let lists = base.fork.iter().flat_map(|signed| &signed.checkpoint.value().devices);
+            let lists = base.fork.iter().flat_map(|signed| match &signed.decision {
+                Decision::List { devices, .. } => devices.as_slice(),
+                Decision::Move(_) => &[],
+            });
             let named = lists.map(|keys| &keys.device).chain(base.settled.keys());
             named.for_each(|device| {
                 standings.entry(*device).or_insert(Standing::Disputed);
             });
         }
+        let (pending, pending_moves) = pending(&base.settled, kept.waiting);
         Self {
             id: pool.account,
             recovery: pool.recovery,
             epoch: seat.epoch,
+            seat: Some(seat.id),
             base: base.fork.is_empty().then_some(base.id),
             added: authorities(&invitations, &standings),
             standings,
-            pending: pending(pool.account, base.id, &base.settled, kept.waiting),
+            pending,
+            last_word,
+            moved: base.moved.map(|(to, _)| to),
+            pending_moves,
+            absorbed: kept.absorbed,
             settled: base.settled,
             votes: kept.votes,
             head: head(&kept.proof),
@@ -299,6 +349,28 @@ impl Account {
     pub fn pending_checkpoints(&self) -> &[PendingCheckpoint] {
         &self.pending
     }
+
+    /// The account that goes on for this one, by the word of the recovery key or of a quorum (R22).
+    /// Whether that account agrees is for [`merged`] to say.
+    pub fn moved_to(&self) -> Option<AccountId> {
+        self.last_word.or(self.moved)
+    }
+
+    /// The accounts to which some would move this one, those with most signatures first.
+    pub fn pending_moves(&self) -> &[PendingMove] {
+        &self.pending_moves
+    }
+
+    /// The accounts that this one goes on for, ascending, at most [`ABSORBED_ACCOUNTS_MAX`] (R23).
+    /// Whether they have moved here is for [`merged`] to say.
+    pub fn absorbed(&self) -> impl ExactSizeIterator<Item = AccountId> {
+        self.absorbed.iter().copied()
+    }
+
+    /// Whether this account goes on for another one.
+    pub fn has_absorbed(&self, other: AccountId) -> bool {
+        self.absorbed.contains(&other)
+    }
 }
 
 const LEFT_OUT: Standing = Standing::Former(Former { reason: Reason::LeftOut, is_final: true });
@@ -331,26 +403,27 @@ fn authorities(
     invitations.iter().filter_map(|(device, list)| Some((*device, one(list)?))).collect()
 }
 
+/// The decisions that wait, those with most signatures first.
 fn pending(
-    account: AccountId,
-    base: BaseId,
     settled: &BTreeMap<DeviceId, [u8; 32]>,
     waiting: Vec<Signature>,
-) -> Vec<PendingCheckpoint> {
-    let mut lists: BTreeMap<BaseId, PendingCheckpoint> = BTreeMap::new();
-    for Signature { by, checkpoint } in waiting {
-        let devices = &checkpoint.value().devices;
-        let list =
-            lists.entry(next_base(account, base, devices)).or_insert_with(|| PendingCheckpoint {
-                devices: devices.clone(),
-                signed: BTreeSet::new(),
-                missing: settled.keys().copied().collect(),
-                quorum: quorum(settled.len()),
-            });
-        list.signed.insert(by);
-        list.missing.remove(&by);
+) -> (Vec<PendingCheckpoint>, Vec<PendingMove>) {
+    let mut signers: BTreeMap<Decision, BTreeSet<DeviceId>> = BTreeMap::new();
+    for Signature { by, decision, .. } in waiting {
+        signers.entry(decision).or_default().insert(by);
     }
-    let mut lists: Vec<PendingCheckpoint> = lists.into_values().collect();
-    lists.sort_by_key(|list| core::cmp::Reverse(list.signed.len()));
-    lists
+    let mut signers: Vec<(Decision, BTreeSet<DeviceId>)> = signers.into_iter().collect();
+    signers.sort_by_key(|(_, signed)| core::cmp::Reverse(signed.len()));
+    let quorum = quorum(settled.len());
+    let (mut lists, mut moves) = (Vec::new(), Vec::new());
+    for (decision, signed) in signers {
+        let missing = settled.keys().filter(|device| !signed.contains(device)).copied().collect();
+        match decision {
+            Decision::List { devices, .. } => {
+                lists.push(PendingCheckpoint { devices, signed, missing, quorum });
+            }
+            Decision::Move(to) => moves.push(PendingMove { to, signed, missing, quorum }),
+        }
+    }
+    (lists, moves)
 }

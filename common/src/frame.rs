@@ -8,11 +8,12 @@ use crate::{
     frontier::Frontier,
     ids::{AccountId, DeviceId, EntryId, LogId},
     limits::{
-        ACCOUNT_ENVELOPE_BYTES_MAX, ACCOUNT_PROOF_ENVELOPES_MAX, ADDRESS_BYTES_MAX, ADDRESSES_MAX,
-        BODY_BYTES_MAX, ENTRY_ENVELOPE_BYTES_MAX, FRAME_ACCOUNTS_MAX, FRAME_BYTES_MAX,
-        FRAME_ENTRIES_MAX, FRAME_FRONTIERS_MAX, FRAME_HEADS_MAX, FRAME_HINTS_MAX,
-        GREETING_BYTES_MAX, HELLO_TAGS_MAX, LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX,
-        NAME_BYTES_MAX, REQUEST_ENVELOPE_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
+        ABSORBED_ACCOUNTS_MAX, ACCOUNT_ENVELOPE_BYTES_MAX, ACCOUNT_PROOF_ENVELOPES_MAX,
+        ADDRESS_BYTES_MAX, ADDRESSES_MAX, BODY_BYTES_MAX, ENTRY_ENVELOPE_BYTES_MAX,
+        FRAME_ACCOUNTS_MAX, FRAME_BYTES_MAX, FRAME_ENTRIES_MAX, FRAME_FRONTIERS_MAX,
+        FRAME_HEADS_MAX, FRAME_HINTS_MAX, GREETING_BYTES_MAX, HELLO_TAGS_MAX,
+        LINK_ACCEPT_BYTES_MAX, LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX, NAME_BYTES_MAX,
+        REQUEST_ENVELOPE_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
     },
 };
 
@@ -180,7 +181,7 @@ impl Frame {
             }
             9 => Ok(Self::Join { sealed: read_sealed(m, LINK_MESSAGE_BYTES_MAX)? }),
             10 => Ok(Self::Offer { sealed: read_sealed(m, LINK_OFFER_BYTES_MAX)? }),
-            11 => Ok(Self::Accept { sealed: read_sealed(m, LINK_MESSAGE_BYTES_MAX)? }),
+            11 => Ok(Self::Accept { sealed: read_sealed(m, LINK_ACCEPT_BYTES_MAX)? }),
             12 => {
                 let devices = m.required(0)?.list("devices", FRAME_HINTS_MAX, |r| {
                     r.tuple("hint", 2)?;
@@ -341,6 +342,8 @@ pub struct ContactRequest {
     pub audience: Box<[u8]>,
     /// Account proof of the sender.
     pub proof: Vec<Box<[u8]>>,
+    /// What proves accounts that the sender's has absorbed; at most [`ABSORBED_ACCOUNTS_MAX`].
+    pub absorbed: Vec<Vec<Box<[u8]>>>,
     /// What the sender calls itself.
     pub name: String,
     /// What the sender says first; may be empty.
@@ -366,12 +369,23 @@ impl Payload for ContactRequest {
                 name: m.required(5)?.text("name", NAME_BYTES_MAX)?.to_owned(),
                 greeting: m.required(6)?.text("greeting", GREETING_BYTES_MAX)?.to_owned(),
                 addresses: read_addresses(m.required(7)?)?,
+                absorbed: match m.optional(8)? {
+                    Some(reader) => {
+                        let absorbed =
+                            reader.list("absorbed accounts", ABSORBED_ACCOUNTS_MAX, read_proof)?;
+                        if absorbed.is_empty() {
+                            return Err(DecodeError::NotCanonical);
+                        }
+                        absorbed
+                    }
+                    None => Vec::new(),
+                },
             })
         })
     }
 
     fn write(&self, writer: &mut Writer) {
-        writer.map(8);
+        writer.map(8 + usize::from(!self.absorbed.is_empty()));
         writer.uint(0).bytes(self.to_account.as_bytes());
         writer.uint(1).bytes(self.to_device.as_bytes());
         writer.uint(2).bytes(&self.transport);
@@ -382,6 +396,12 @@ impl Payload for ContactRequest {
         writer.uint(6).text(&self.greeting);
         writer.uint(7);
         write_addresses(writer, &self.addresses);
+        if !self.absorbed.is_empty() {
+            writer.uint(8).array(self.absorbed.len());
+            for proof in &self.absorbed {
+                write_proof(writer, proof);
+            }
+        }
     }
 }
 

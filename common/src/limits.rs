@@ -3,13 +3,17 @@
 /// Largest entry envelope in bytes: 8 parents of at most 78 bytes, fixed fields below 300 bytes,
 /// headers and signature below 200 bytes, rounded up with room for extensions.
 pub const ENTRY_ENVELOPE_BYTES_MAX: usize = 2048;
-/// Largest account envelope in bytes, a seat: 16 acknowledgements, 64 dropped devices of 34 bytes.
+/// Largest account envelope in bytes, a seat: 16 acknowledgements, 64 dropped devices and 16
+/// absorbed accounts of 34 bytes.
 pub const ACCOUNT_ENVELOPE_BYTES_MAX: usize = 12 * 1024;
-/// Largest genesis, acknowledgement, vote, retirement and cut in bytes: at most 300, rounded up
-/// with room for extensions.
+/// Largest genesis, acknowledgement, vote, retirement, cut and moved-to in bytes: at most 300,
+/// rounded up with room for extensions.
 pub const OPERATION_ENVELOPE_BYTES_MAX: usize = 512;
 /// Largest device addition in bytes: an acknowledgement and 210 bytes around it.
 pub const ADDITION_ENVELOPE_BYTES_MAX: usize = 1024;
+/// Largest absorbs in bytes: 8 devices of 34 bytes and 240 bytes around them, rounded up with room
+/// for extensions.
+pub const ABSORBS_ENVELOPE_BYTES_MAX: usize = 1024;
 /// Largest checkpoint in bytes: 16 devices of 69 bytes and 210 bytes around them. Two lists that
 /// both have nine of sixteen signatures fit [`ACCOUNT_BASE_BYTES_MAX`].
 pub const CHECKPOINT_ENVELOPE_BYTES_MAX: usize = 1536;
@@ -42,6 +46,13 @@ pub const SETTLED_DEVICES_MAX: usize = 16;
 pub const ADDITIONS_MAX: usize = 16;
 /// Additions of one inviter that count on one base: half of them, so that one leaves room.
 pub const ADDITIONS_PER_INVITER_MAX: usize = 8;
+/// Bytes of the additions that count on one base: 16 of the largest, or 10 by an absorbs of the
+/// largest size for each.
+pub const ADDITIONS_BYTES_MAX: usize = ADDITIONS_MAX * ADDITION_ENVELOPE_BYTES_MAX;
+/// Devices that one absorbs names: as many as its signer may take in.
+pub const ABSORBED_DEVICES_MAX: usize = ADDITIONS_PER_INVITER_MAX;
+/// Accounts that an account has absorbed: more than a person begins by mistake.
+pub const ABSORBED_ACCOUNTS_MAX: usize = 16;
 /// Votes of one device that count on one base: one about each device.
 pub const VOTES_PER_DEVICE_MAX: usize = ACCOUNT_DEVICES_MAX;
 /// Devices that a seat says are out: as many as two full accounts.
@@ -55,8 +66,8 @@ pub const ACCOUNT_PROOF_ENVELOPES_MAX: usize = 256;
 pub const ACCOUNT_PROOF_BYTES_MAX: usize = 64 * 1024;
 /// Envelopes of an account proof behind genesis, seat and the way: those on the last base.
 pub const ACCOUNT_BASE_ENVELOPES_MAX: usize = 94;
-/// Bytes of the same: 16 additions, and 12 KiB for votes, retirements and waiting checkpoints, of
-/// which about 50 fit; or two lists with nine signatures each.
+/// Bytes of the same: [`ADDITIONS_BYTES_MAX`], and 12 KiB for votes, retirements, absorbs and
+/// waiting signatures, of which about 50 fit; or two lists with nine signatures each.
 pub const ACCOUNT_BASE_BYTES_MAX: usize = 28 * 1024;
 /// Envelopes on the way from the seat to the last base.
 pub const ACCOUNT_WAY_ENVELOPES_MAX: usize =
@@ -78,6 +89,9 @@ pub const REPLACED_MAX: usize = 16;
 pub const LINK_CODE_CHARS_MAX: usize = 8 * 1024;
 /// Largest message of a joining device in bytes: an acknowledgement and fields around it.
 pub const LINK_MESSAGE_BYTES_MAX: usize = 1024;
+/// Largest consent of a joining device in bytes: a message and the proof of the account that it
+/// brings along.
+pub const LINK_ACCEPT_BYTES_MAX: usize = 68 * 1024;
 /// Largest offer to a joining device in bytes: an account proof of 64 KiB and fields around it.
 pub const LINK_OFFER_BYTES_MAX: usize = 68 * 1024;
 

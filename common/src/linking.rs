@@ -19,7 +19,10 @@ use crate::{
     envelope::Payload,
     frame::{read_addresses, read_proof, write_addresses, write_proof},
     ids::{AccountId, DeviceId},
-    limits::{LINK_CODE_CHARS_MAX, LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX, NAME_BYTES_MAX},
+    limits::{
+        LINK_ACCEPT_BYTES_MAX, LINK_CODE_CHARS_MAX, LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX,
+        NAME_BYTES_MAX,
+    },
 };
 
 /// Bytes of the secret that shows that somebody has read the code.
@@ -173,25 +176,39 @@ pub struct LinkAccept {
     pub opening: [u8; 32],
     /// Envelope of the [`DeviceAck`].
     pub acknowledgement: Box<[u8]>,
+    /// What proves the account that the device has and that is to go over into the other one;
+    /// empty for a device that has none.
+    pub brings: Vec<Box<[u8]>>,
 }
 
 impl Payload for LinkAccept {
     const KIND: u64 = 16;
     const VERSION: u64 = 1;
     const DOMAIN: &'static str = "kith/link-accept/1";
-    const ENVELOPE_BYTES_MAX: usize = LINK_MESSAGE_BYTES_MAX;
+    const ENVELOPE_BYTES_MAX: usize = LINK_ACCEPT_BYTES_MAX;
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         reader.map(|m| {
             let opening = m.required(0)?.fixed("opening")?;
             let limit = DeviceAck::ENVELOPE_BYTES_MAX;
             let acknowledgement = m.required(1)?.bytes("acknowledgement", limit)?.into();
-            Ok(Self { opening, acknowledgement })
+            let brings = match m.optional(2)? {
+                Some(reader) => read_proof(reader)?,
+                None => return Ok(Self { opening, acknowledgement, brings: Vec::new() }),
+            };
+            if brings.is_empty() {
+                return Err(DecodeError::NotCanonical);
+            }
+            Ok(Self { opening, acknowledgement, brings })
         })
     }
 
     fn write(&self, writer: &mut Writer) {
-        writer.map(2).uint(0).bytes(&self.opening).uint(1).bytes(&self.acknowledgement);
+        writer.map(2 + usize::from(!self.brings.is_empty()));
+        writer.uint(0).bytes(&self.opening).uint(1).bytes(&self.acknowledgement);
+        if !self.brings.is_empty() {
+            write_proof(writer.uint(2), &self.brings);
+        }
     }
 }
 
@@ -248,7 +265,11 @@ mod tests {
             proof: vec![[6; 300].into()],
             request: [7; 32],
         };
-        let accept = LinkAccept { opening: [8; 32], acknowledgement: [9; 250].into() };
+        let accept = LinkAccept {
+            opening: [8; 32],
+            acknowledgement: [9; 250].into(),
+            brings: vec![[7; 99].into()],
+        };
         assert_eq!(
             *Signed::<JoinRequest>::decode(sign(&key, request.clone()).bytes()).unwrap().claim(),
             request

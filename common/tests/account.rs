@@ -4,7 +4,10 @@
 //! |---|---|
 //! | `notation` | how is a history written down as text? |
 //! | `pictures` | how does each history come out? |
+//! | `merging` | how do two accounts become one? |
+//! | `alias` | which account does each one end up as? |
 //! | `hostile` | what do envelopes do that break a rule by their form? |
+//! | `absorbing` | what do hostile devices try with moves and absorbs? |
 //! | `model` | what does the spec say, slowly? |
 //! | `properties` | does it hold for histories that nobody thought of? |
 
@@ -16,8 +19,14 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "account/absorbing.rs"]
+mod absorbing;
+#[path = "account/alias.rs"]
+mod alias;
 #[path = "account/hostile.rs"]
 mod hostile;
+#[path = "account/merging.rs"]
+mod merging;
 #[path = "account/model.rs"]
 mod model;
 #[path = "account/notation.rs"]

@@ -13,6 +13,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "vectors/accounts.rs"]
+mod accounts;
 #[path = "vectors/cases.rs"]
 mod cases;
 #[path = "vectors/devices.rs"]
@@ -24,8 +26,8 @@ use std::{collections::BTreeMap, fmt::Debug};
 
 use kith_common::{
     account::{
-        Account, AccountError, Checkpoint, Cut, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire,
-        DeviceUntrust, Genesis, Last, Reason, Seat, Standing, TransportCert, Untrust,
+        Absorbs, Account, Checkpoint, Cut, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire,
+        DeviceUntrust, Genesis, Last, MovedTo, Seat, TransportCert, Untrust,
     },
     codec::{DecodeError, Writer},
     crypto,
@@ -43,7 +45,7 @@ use kith_common::{
 use self::{
     cases::{
         CarriedCase, EnvelopeCase, FILES, Fields, File, FrameFields, HeadCase, Hex, HintCase,
-        MarkCase, StandingCase, boxes, load, some,
+        MarkCase, boxes, load, some,
     },
     outgoing::OneSeed,
 };
@@ -101,6 +103,8 @@ fn check_made(file: &File, case: &EnvelopeCase) {
         | Fields::DeviceRetire { .. }
         | Fields::Checkpoint { .. }
         | Fields::Seat { .. }
+        | Fields::MovedTo { .. }
+        | Fields::Absorbs { .. }
         | Fields::Cut { .. } => check_operation(file, case),
         Fields::Clear { .. }
         | Fields::JoinRequest { .. }
@@ -143,10 +147,20 @@ fn check_operation(file: &File, case: &EnvelopeCase) {
             });
             check(file, case, Checkpoint { account, base, devices: keys.collect() });
         }
-        Fields::Seat { account, epoch, devices, dropped } => {
+        Fields::Seat { account, epoch, devices, dropped, absorbed } => {
             let dropped = dropped.iter().map(device_id).collect();
+            let absorbed = absorbed.iter().map(account_id).collect();
             let (account, devices) = (account_id(account), boxes(devices));
-            check(file, case, Seat { account, epoch: *epoch, devices, dropped });
+            check(file, case, Seat { account, epoch: *epoch, devices, dropped, absorbed });
+        }
+        Fields::MovedTo { account, base, to } => {
+            let (account, base, to) = (account_id(account), base_id(base), account_id(to));
+            check(file, case, MovedTo { account, base, to });
+        }
+        Fields::Absorbs { account, base, from, devices } => {
+            let (account, base, from) = (account_id(account), base_id(base), account_id(from));
+            let devices = devices.iter().map(device_id).collect();
+            check(file, case, Absorbs { account, base, from, devices });
         }
         Fields::Cut { account, log, device, seq, entry, chosen } => {
             let last = entry.as_ref().map(|entry| Last { seq: *seq, entry: entry_id(entry) });
@@ -174,9 +188,9 @@ fn check_among_devices(file: &File, case: &EnvelopeCase) {
             let (nonce, proof, request) = (nonce.fixed(), boxes(proof), request.fixed());
             check(file, case, LinkOffer { account, inviter, nonce, proof, request });
         }
-        Fields::LinkAccept { opening, acknowledgement } => {
-            let acknowledgement = acknowledgement.boxed();
-            check(file, case, LinkAccept { opening: opening.fixed(), acknowledgement });
+        Fields::LinkAccept { opening, acknowledgement, brings } => {
+            let (acknowledgement, brings) = (acknowledgement.boxed(), boxes(brings));
+            check(file, case, LinkAccept { opening: opening.fixed(), acknowledgement, brings });
         }
         _ => panic!("{} is no message among devices", case.name),
     }
@@ -209,7 +223,7 @@ fn request(fields: &Fields) -> Option<ContactRequest> {
     else {
         return None;
     };
-    let Fields::ContactRequest { name, greeting, addresses, .. } = fields else {
+    let Fields::ContactRequest { name, greeting, addresses, absorbed, .. } = fields else {
         return None;
     };
     Some(ContactRequest {
@@ -221,6 +235,7 @@ fn request(fields: &Fields) -> Option<ContactRequest> {
         name: name.clone(),
         greeting: greeting.clone(),
         addresses: addresses.clone(),
+        absorbed: absorbed.iter().map(|proof| boxes(proof)).collect(),
     })
 }
 
@@ -251,6 +266,8 @@ fn received(kind: &str, bytes: &[u8]) -> Result<EntryId, &'static str> {
         "device-retire" => as_kind::<DeviceRetire>(bytes),
         "checkpoint" => as_kind::<Checkpoint>(bytes),
         "seat" => as_kind::<Seat>(bytes),
+        "moved-to" => as_kind::<MovedTo>(bytes),
+        "absorbs" => as_kind::<Absorbs>(bytes),
         "cut" => as_kind::<Cut>(bytes),
         "clear" => as_kind::<Clear>(bytes),
         "join-request" => as_kind::<JoinRequest>(bytes),
@@ -304,58 +321,6 @@ fn refused_envelopes_are_refused_for_the_reason_given() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-fn standing_case(device: DeviceId, standing: Standing) -> StandingCase {
-    let (standing, is_final) = match standing {
-        Standing::Settled => ("settled", None),
-        Standing::Added => ("added", None),
-        Standing::Disputed => ("disputed", None),
-        Standing::Former(former) => {
-            let reason = match former.reason {
-                Reason::Removed => "removed",
-                Reason::Stolen => "stolen",
-                Reason::Retired => "retired",
-                Reason::LeftOut => "left-out",
-                Reason::WithInviter => "with-inviter",
-            };
-            (reason, Some(former.is_final))
-        }
-    };
-    let device = Hex(device.as_bytes().to_vec());
-    StandingCase { device, standing: standing.to_owned(), is_final }
-}
-
-#[test]
-fn accounts_fold_to_the_same_standings() {
-    let file = load("02-account");
-    for case in some(&file.accounts) {
-        let account = Account::fold(&boxes(&case.proof)).expect(&case.name);
-        assert_eq!(account.id(), account_id(&case.account), "{}", case.name);
-        assert_eq!(account.epoch(), case.epoch, "{}", case.name);
-        let base = case.base.as_ref().map(base_id);
-        let standings: Vec<StandingCase> =
-            account.standings().map(|(device, how)| standing_case(device, how)).collect();
-        assert_eq!(standings, case.standings, "{}", case.name);
-        assert_eq!(account.base(), base, "{}", case.name);
-        assert_eq!(account.head(), entry_id(&case.head), "{}", case.name);
-    }
-}
-
-#[test]
-fn bad_account_proofs_are_refused() {
-    for case in some(&load("02-account").accounts_refused) {
-        let refusal = match Account::fold(&boxes(&case.proof)) {
-            Ok(_) => "accepted",
-            Err(AccountError::Genesis(_)) => "genesis",
-            Err(AccountError::Signature) => "signature",
-            Err(AccountError::Seat) => "seat",
-            Err(AccountError::TooLarge(_)) => "too-large",
-            Err(AccountError::Empty) => "empty",
-            Err(_) => "a refusal that the spec does not name",
-        };
-        assert_eq!(refusal, case.refusal, "{}", case.name);
-    }
 }
 
 fn share_reason(error: &ShareError) -> &'static str {

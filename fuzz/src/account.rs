@@ -4,14 +4,17 @@ use std::{collections::BTreeSet, sync::LazyLock};
 
 use kith_common::{
     account::{
-        Account, Checkpoint, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire, DeviceUntrust, Seat,
-        Standing, Untrust,
+        Absorbs, Account, Checkpoint, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire,
+        DeviceUntrust, MovedTo, Seat, Standing, Untrust,
     },
     crypto,
     envelope::{Signed, sign},
     ids::{AccountId, BaseId, DeviceId, EntryId},
     keys::SigningKey,
-    limits::{ACCOUNT_DEVICES_MAX, ACCOUNT_PROOF_BYTES_MAX, ACCOUNT_PROOF_ENVELOPES_MAX},
+    limits::{
+        ABSORBED_ACCOUNTS_MAX, ACCOUNT_DEVICES_MAX, ACCOUNT_PROOF_BYTES_MAX,
+        ACCOUNT_PROOF_ENVELOPES_MAX,
+    },
 };
 
 use crate::source::Source;
@@ -64,7 +67,7 @@ impl History {
         let number = usize::from(at) % self.bases.len().max(1);
         let base = self.bases.get(number).copied();
         let base = base.unwrap_or_else(|| BaseId::from_bytes([at; 32]));
-        let bytes = match kind % 5 {
+        let bytes = match kind % 8 {
             0 => KEYS.seat(by % 3, about, other),
             1 => KEYS.addition(base, by, about, other),
             2 => {
@@ -76,17 +79,35 @@ impl History {
                 let (account, device) = (KEYS.account, KEYS.device(about));
                 sign(KEYS.key(by), DeviceRetire { account, base, device }).into_bytes()
             }
-            _ => {
+            4 => {
                 let checkpoint = KEYS.list(base, about);
                 self.bases.push(next(&checkpoint));
                 sign(KEYS.key(by), checkpoint).into_bytes()
             }
+            5 => {
+                let (account, to) = (KEYS.account, another(other));
+                sign(KEYS.key(by), MovedTo { account, base, to }).into_bytes()
+            }
+            6 => {
+                let taken = KEYS.masked(about);
+                let devices = taken.iter().map(|(device, _)| device.device()).collect();
+                let from = another(other);
+                let absorbs = Absorbs { account: KEYS.account, base, from, devices };
+                sign(KEYS.key(by), absorbs).into_bytes()
+            }
+            // An acknowledgement that stands alone.
+            _ => KEYS.flawed_ack(KEYS.key(by), about, other),
         };
-        if kind.is_multiple_of(5) {
+        if kind.is_multiple_of(8) {
             self.bases.push(BaseId::from_bytes(*EntryId::of(&bytes).as_bytes()));
         }
         self.proof.push(bytes);
     }
+}
+
+/// Another account, not so many that most differ.
+fn another(number: u8) -> AccountId {
+    AccountId::from_bytes([number.max(1); 32])
 }
 
 /// The base that a list makes (spec 02 R8).
@@ -144,12 +165,20 @@ impl Keys {
                 .iter()
                 .map(|(device, _)| device.device())
                 .collect(),
+            absorbed: (1..=dropped >> 6).map(another).collect(),
         };
         sign(&self.recovery, seat).into_bytes()
     }
 
     fn addition(&self, base: BaseId, by: u8, new: u8, flaws: u8) -> Box<[u8]> {
         let by = self.key(by);
+        let device = self.flawed_ack(by, new, flaws);
+        let account =
+            if flaws & 24 == 24 { AccountId::from_bytes([flaws; 32]) } else { self.account };
+        sign(by, DeviceAdd { account, base, device }).into_bytes()
+    }
+
+    fn flawed_ack(&self, by: &SigningKey, new: u8, flaws: u8) -> Box<[u8]> {
         let (device, own) = &self.devices[usize::from(new % DEVICES)];
         let authority = if flaws & 1 == 0 { own } else { self.key(flaws) };
         let inviter = if flaws & 2 == 0 { by } else { self.key(flaws) };
@@ -157,9 +186,7 @@ impl Keys {
         if flaws & 4 != 0 {
             *device.last_mut().expect("an acknowledgement is long") ^= 1;
         }
-        let account =
-            if flaws & 24 == 24 { AccountId::from_bytes([flaws; 32]) } else { self.account };
-        sign(by, DeviceAdd { account, base, device }).into_bytes()
+        device
     }
 
     fn list(&self, base: BaseId, mask: u8) -> Checkpoint {
@@ -177,6 +204,10 @@ fn check(proof: &[Box<[u8]>]) {
     assert!(account.proof().len() <= ACCOUNT_PROOF_ENVELOPES_MAX);
     assert!(account.devices().len() <= ACCOUNT_DEVICES_MAX);
     assert!(account.proof().iter().map(|e| e.len()).sum::<usize>() <= ACCOUNT_PROOF_BYTES_MAX);
+    assert!(
+        account.absorbed().len() <= ABSORBED_ACCOUNTS_MAX && !account.has_absorbed(account.id())
+    );
+    assert_ne!(account.moved_to(), Some(account.id()));
     assert_eq!(account.proof()[0], proof[0], "the genesis stays in front");
     assert!(account.proof().iter().all(|envelope| proof.contains(envelope)));
     assert_eq!(Account::fold(account.proof()).as_ref(), Ok(&account), "folding again is the same");
@@ -206,6 +237,8 @@ fn signed_twice(account: &Account) {
         } else if let Ok(add) = Signed::<DeviceAdd>::decode(bytes) {
             assert!(add.signature_holds());
             put(&add.claim().device);
+        } else if Signed::<DeviceAck>::decode(bytes).is_ok() {
+            put(bytes);
         }
     }
     assert!(account.devices().all(|device| acknowledged.contains(&device)));

@@ -17,8 +17,8 @@
 
 use kith_common::{
     account::{
-        Checkpoint, Cut, DeviceAck, DeviceAdd, DeviceRetire, DeviceUntrust, Genesis, Seat,
-        TransportCert,
+        Absorbs, Checkpoint, Cut, DeviceAck, DeviceAdd, DeviceRetire, DeviceUntrust, Genesis,
+        MovedTo, Seat, TransportCert,
     },
     entry::Entry,
     frame::ContactRequest,
@@ -52,6 +52,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("envelope_checkpoint", envelope::envelope::<Checkpoint>),
     ("envelope_seat", envelope::envelope::<Seat>),
     ("envelope_cut", envelope::envelope::<Cut>),
+    ("envelope_moved_to", envelope::envelope::<MovedTo>),
+    ("envelope_absorbs", envelope::envelope::<Absorbs>),
     ("envelope_clear", envelope::envelope::<Clear>),
     ("envelope_join_request", envelope::envelope::<JoinRequest>),
     ("envelope_link_offer", envelope::envelope::<LinkOffer>),

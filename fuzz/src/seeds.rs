@@ -2,8 +2,8 @@
 
 use kith_common::{
     account::{
-        Checkpoint, Cut, DeviceAdd, DeviceKeys, DeviceRetire, DeviceUntrust, Last, Seat,
-        TransportCert, Untrust, acknowledge,
+        Absorbs, Checkpoint, Cut, DeviceAdd, DeviceKeys, DeviceRetire, DeviceUntrust, Last,
+        MovedTo, Seat, TransportCert, Untrust, acknowledge,
     },
     codec::{Reader, Writer},
     crypto,
@@ -35,7 +35,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     let seat = Signed::<Seat>::decode(&alice[1]).expect("a seat behind the genesis");
     let add = Signed::<DeviceAdd>::decode(&alice[2]).expect("an addition behind it");
     let acks = [seat.claim().devices[0].to_vec(), add.claim().device.to_vec()];
-    let [vote, retire, list, large_seat, cut] = operations(seat.claim());
+    let [vote, retire, list, large_seat, cut, moved, absorbs] = operations(seat.claim());
     let cert = TransportCert {
         transport: [1; 38].into(),
         audience: [2; 38].into(),
@@ -51,6 +51,8 @@ pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("envelope_checkpoint", envelopes(&[list])),
         ("envelope_seat", envelopes(&[alice[1].to_vec(), large_seat])),
         ("envelope_cut", envelopes(&[cut])),
+        ("envelope_moved_to", envelopes(&[moved])),
+        ("envelope_absorbs", envelopes(&[absorbs])),
         ("envelope_clear", envelopes(&[clear()])),
         ("envelope_join_request", envelopes(&[linking()[0].clone()])),
         ("envelope_link_offer", envelopes(&[linking()[1].clone()])),
@@ -97,8 +99,9 @@ fn extended(map: &[u8]) -> Vec<u8> {
     Value::Map(fields).encode()
 }
 
-/// A vote, a retirement, a list, a seat that drops devices, and a cut.
-fn operations(seat: &Seat) -> [Vec<u8>; 5] {
+/// A vote, a retirement, a list, a seat that drops devices and goes on for Bob, a cut, a move, an
+/// absorbs.
+fn operations(seat: &Seat) -> [Vec<u8>; 7] {
     let (alice, account) = (&CAST.alice, CAST.alice.id());
     let [phone, tablet] = [0, 1].map(|n: usize| DeviceKeys {
         device: alice.devices[n].device(),
@@ -109,7 +112,12 @@ fn operations(seat: &Seat) -> [Vec<u8>; 5] {
     let vote = DeviceUntrust { account, base, device, why: Untrust::Stolen };
     let mut devices = vec![phone, tablet];
     devices.sort_unstable();
-    let seat = Seat { epoch: 1 << 40, dropped: vec![device], ..seat.clone() };
+    let absorbed = vec![CAST.bob.id()];
+    let seat = Seat { epoch: 1 << 40, dropped: vec![device], absorbed, ..seat.clone() };
+    let to = CAST.bob.id();
+    let mut taken = CAST.bob.devices.each_ref().map(|device| device.device()).to_vec();
+    taken.sort_unstable();
+    let absorbs = Absorbs { account, base, from: to, devices: taken };
     let last = Some(Last { seq: 70_000, entry: EntryId::from_bytes([5; 32]) });
     let cut = Cut { account, log: LogId::from_bytes([6; 32]), device, last, chosen: true };
     [
@@ -118,6 +126,8 @@ fn operations(seat: &Seat) -> [Vec<u8>; 5] {
         sign(key, Checkpoint { account, base, devices }).into_bytes(),
         sign(&alice.recovery, seat).into_bytes(),
         sign(key, cut).into_bytes(),
+        sign(key, MovedTo { account, base, to }).into_bytes(),
+        sign(key, absorbs).into_bytes(),
     ]
     .map(<[u8]>::into_vec)
 }
@@ -150,13 +160,15 @@ fn request() -> Vec<u8> {
         name: "Bob".to_owned(),
         greeting: "hello".to_owned(),
         addresses: vec!["/ip4/127.0.0.1/udp/4001/quic-v1".to_owned()],
+        absorbed: vec![],
     };
     sign(&CAST.bob.devices[0], request).into_bytes().into_vec()
 }
 
-/// Additions and lists, a dispute, a quorum, forks of lists and of seats, wrong ones, a real proof.
+/// Additions and lists, a dispute, a quorum, forks of lists and of seats, wrong ones, merges, a real
+/// proof.
 fn accounts() -> Vec<Vec<u8>> {
-    let seat = |epoch, devices, dropped| [5, epoch, devices, dropped, 0];
+    let seat = |epoch, devices, dropped| [8, epoch, devices, dropped, 0];
     let add = |by, new, flaws, base| [1, by, new, flaws, base];
     let vote = |by, about, base| [2, by, about, 1, base];
     let retire = |by, base| [3, by, by, 0, base];
@@ -168,6 +180,27 @@ fn accounts() -> Vec<Vec<u8>> {
     let seats = [seat(0, 3, 0), seat(1, 1, 2), vote(0, 1, 1), seat(1, 2, 1), seat(2, 1, 6)];
     let wrong =
         [seat(0, 3, 0), add(0, 2, 1, 0), add(0, 3, 2, 0), add(0, 4, 4, 0), add(0, 5, 24, 0)];
+    let moves = |by, to, base| [5, by, 0, to, base];
+    let absorbs = |by, from, devices, base| [6, by, devices, from, base];
+    let ack = |by, new, flaws| [7, by, new, flaws, 0];
+    let taken = [
+        seat(0, 3, 0),
+        absorbs(0, 1, 0x1c, 0),
+        ack(0, 2, 0),
+        ack(0, 3, 1),
+        ack(0, 4, 4),
+        ack(1, 4, 0),
+        absorbs(1, 2, 0x30, 0),
+        list(0, 7, 0),
+        list(1, 7, 0),
+        moves(0, 1, 1),
+        moves(1, 1, 1),
+        moves(2, 2, 1),
+        moves(0, 3, 1),
+        moves(3, 0, 1),
+    ];
+    let moved =
+        [seat(0, 1, 0), moves(0, 1, 0), moves(0, 2, 0), moves(255, 3, 0), absorbs(0, 1, 0, 0)];
     let mut real = Vec::new();
     for envelope in CAST.alice.account.proof() {
         real.push(0);
@@ -176,7 +209,8 @@ fn accounts() -> Vec<Vec<u8>> {
         real.extend_from_slice(envelope);
     }
     let mut seeds = vec![settled];
-    seeds.extend([dispute, lists, seats, wrong].map(|run| run.as_flattened().to_vec()));
+    seeds.extend([dispute, lists, seats, wrong, moved].map(|run| run.as_flattened().to_vec()));
+    seeds.push(taken.as_flattened().to_vec());
     // Without the genesis in front, which the real proof brings.
     seeds.push([&[255], real.as_slice()].concat());
     seeds
@@ -255,7 +289,7 @@ fn linking() -> [Vec<u8>; 3] {
     let inviter = *alice.authorities[0].public();
     let ack = acknowledge(tablet, inviter, *authority, [3; 32], alice.id());
     let acknowledgement = ack.into_bytes();
-    let accept = sign(tablet, LinkAccept { opening: [2; 32], acknowledgement }).into_bytes();
+    let accept = sign(tablet, LinkAccept { opening: [2; 32], acknowledgement, brings: vec![] }).into_bytes();
     [join, offer, accept].map(<[u8]>::into_vec)
 }
 

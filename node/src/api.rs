@@ -11,6 +11,7 @@ mod contacts;
 mod error;
 mod events;
 mod keys;
+mod merging;
 mod messages;
 mod node;
 mod page;
@@ -174,6 +175,8 @@ pub fn router(state: Arc<ApiState>) -> Router {
         .routes(routes!(account::untrust))
         .routes(routes!(account::settle))
         .routes(routes!(account::recover))
+        .routes(routes!(merging::merge))
+        .routes(routes!(merging::agree))
         .routes(routes!(events::events))
         .split_for_parts();
     let document = axum::Json(document);

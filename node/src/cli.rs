@@ -4,6 +4,7 @@
 mod account;
 mod commands;
 mod device;
+mod merging;
 mod moment;
 mod show;
 

@@ -465,9 +465,9 @@ impl Driver {
             Event::Entry { with, place } => engine
                 .message(&self.store, with, place)?
                 .map(|message| Notice::Message { with, message: Box::new(message) }),
-            Event::Delivery { with, author, seqs } => {
+            Event::Delivery { with, log, author, seqs } => {
                 let limit = NOTICES_PER_BATCH_MAX;
-                let states = engine.states(&self.store, with, author, seqs, limit)?;
+                let states = engine.states(&self.store, (log, author), seqs, limit)?;
                 Some(Notice::States { with, states })
             }
             Event::Contact(account) => Some(Notice::Contact(account)),

@@ -93,6 +93,8 @@ pub struct World {
     pub book: Book,
     /// Pairs of people who want to be contacts of each other, the lower number first.
     pub(crate) friends: BTreeSet<(usize, usize)>,
+    /// Who are one person by merging their accounts.
+    pub(crate) one: BTreeSet<(usize, usize)>,
     /// Frames seen lately, for those who replay them.
     pub(crate) overheard: VecDeque<Vec<u8>>,
     /// Frames handed to the network by honest nodes.
@@ -127,6 +129,7 @@ impl World {
             side: Vec::new(),
             book: Book::default(),
             friends: BTreeSet::new(),
+            one: BTreeSet::new(),
             overheard: VecDeque::new(),
             frames_sent: 0,
             entries_go: false,

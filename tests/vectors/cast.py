@@ -77,14 +77,14 @@ def ack(device, inviter, account, authority=None):
     return Signed(f"{device} acknowledges {inviter}", "device-ack", device, fields)
 
 
-def seat(person, account, epoch, acks, dropped=()):
+def seat(person, account, epoch, acks, dropped=(), absorbed=()):
     """The recovery key names the devices of these acknowledgements."""
     fields = {
         "account": account,
         "epoch": epoch,
         "devices": [one.envelope for one in sorted(acks, key=lambda one: KEYS[one.signer].public)],
         "dropped": sorted(KEYS[device].public for device in dropped),
-    }
+    } | ({"absorbed": sorted(absorbed)} if absorbed else {})
     return Signed(f"{person} sits, {epoch}", "seat", f"{person}.recovery", fields)
 
 
@@ -122,6 +122,17 @@ def listed(*devices):
 def checkpoint(account, by, base, devices):
     fields = {"account": account, "base": base, "devices": devices}
     return Signed(f"{by} signs a list", "checkpoint", by, fields)
+
+
+def moved_to(account, by, base, to):
+    fields = {"account": account, "base": base, "to": to}
+    return Signed(f"{by} moves an account", "moved-to", by, fields)
+
+
+def absorbs(account, by, base, other, devices=()):
+    devices = sorted(KEYS[device].public for device in devices)
+    fields = {"account": account, "base": base, "from": other, "devices": devices}
+    return Signed(f"{by} absorbs an account", "absorbs", by, fields)
 
 
 ALICE, ALICE_GENESIS, ALICE_ACK, ALICE_SEAT = begun("alice")

@@ -45,7 +45,9 @@ FORMATS = {
     "clear": Format(13, b"kith/clear/1", 12 * 1024),
     "join-request": Format(14, b"kith/join-request/1", 1024),
     "link-offer": Format(15, b"kith/link-offer/1", 68 * 1024),
-    "link-accept": Format(16, b"kith/link-accept/1", 1024),
+    "link-accept": Format(16, b"kith/link-accept/1", 68 * 1024),
+    "moved-to": Format(17, b"kith/moved-to/1", 512),
+    "absorbs": Format(18, b"kith/absorbs/1", 1024),
 }
 
 
@@ -138,7 +140,12 @@ PAYLOADS = {
         1: f["base"],
         2: [[one["device"], one["authority"]] for one in f["devices"]],
     },
-    "seat": lambda f: {0: f["account"], 1: f["epoch"], 2: f["devices"], 3: f["dropped"]},
+    "seat": lambda f: (
+        {0: f["account"], 1: f["epoch"], 2: f["devices"], 3: f["dropped"]}
+        | ({4: f["absorbed"]} if "absorbed" in f else {})
+    ),
+    "moved-to": lambda f: {0: f["account"], 1: f["base"], 2: f["to"]},
+    "absorbs": lambda f: {0: f["account"], 1: f["base"], 2: f["from"], 3: f["devices"]},
     "cut": lambda f: (
         {0: f["account"], 1: f["log"], 2: f["device"], 3: f["seq"]}
         | ({4: f["entry"]} if "entry" in f else {})
@@ -157,7 +164,9 @@ PAYLOADS = {
         3: f["proof"],
         4: f["request"],
     },
-    "link-accept": lambda f: {0: f["opening"], 1: f["acknowledgement"]},
+    "link-accept": lambda f: (
+        {0: f["opening"], 1: f["acknowledgement"]} | ({2: f["brings"]} if "brings" in f else {})
+    ),
     "transport-cert": lambda f: {0: f["transport"], 1: f["audience"], 2: f["not_after"]},
     "entry": lambda f: (
         {0: f["log"], 1: f["account"], 2: f["seq"]}
@@ -173,16 +182,19 @@ PAYLOADS = {
         }
     ),
     "frontier": lambda f: {0: f["log"], 1: marks(f["received"]), 2: marks(f["read"])},
-    "contact-request": lambda f: {
-        0: f["to_account"],
-        1: f["to_device"],
-        2: f["transport"],
-        3: f["audience"],
-        4: f["proof"],
-        5: f["name"],
-        6: f["greeting"],
-        7: f["addresses"],
-    },
+    "contact-request": lambda f: (
+        {
+            0: f["to_account"],
+            1: f["to_device"],
+            2: f["transport"],
+            3: f["audience"],
+            4: f["proof"],
+            5: f["name"],
+            6: f["greeting"],
+            7: f["addresses"],
+        }
+        | ({8: f["absorbed"]} if "absorbed" in f else {})
+    ),
 }
 
 

@@ -39,10 +39,12 @@ from cast import (
     TABLET_ADD,
     Message,
     Signed,
+    absorbs,
     ack,
     add,
     checkpoint,
     listed,
+    moved_to,
     nonce,
     retire,
     salt,
@@ -308,7 +310,9 @@ def stand(device, how, final=None):
     return standing if final is None else standing | {"final": final}
 
 
-def proven(name, proof, standings, taken=None, base=ALICE_SEAT.id, epoch=0):
+def proven(
+    name, proof, standings, taken=None, base=ALICE_SEAT.id, epoch=0, moved_to=None, absorbed=()
+):
     """A proof, and by hand: how each device stands and which envelopes count."""
     case = {
         "name": name,
@@ -318,6 +322,10 @@ def proven(name, proof, standings, taken=None, base=ALICE_SEAT.id, epoch=0):
         "standings": sorted(standings, key=lambda one: one["device"]),
         "head": account_head(proof if taken is None else taken),
     }
+    if moved_to is not None:
+        case["moved_to"] = moved_to
+    if absorbed:
+        case["absorbed"] = sorted(absorbed)
     return case if base is None else case | {"base": base}
 
 
@@ -335,6 +343,8 @@ def account_proofs():
         yield proven(f"left out: {name}", [*BEGUN, envelope], [phone_stands], BEGUN)
     yield from settled_accounts()
     yield from seated_accounts()
+    yield from moved_accounts()
+    yield from absorbing_accounts()
 
 
 def left_out():
@@ -474,6 +484,137 @@ def seated_accounts():
     )
 
 
+def moved_accounts():
+    """Alice's account moves to Bob's."""
+    phone, laptop = f"{PHONE} authority", f"{LAPTOP} authority"
+    alone = moved_to(ALICE, phone, ALICE_SEAT.id, BOB).envelope
+    phone_stands = stand(PHONE, "settled")
+    yield proven("moved by the only device", [*BEGUN, alone], [phone_stands], moved_to=BOB)
+    pair = listed(PHONE, LAPTOP)
+    both = [phone_stands, stand(LAPTOP, "settled")]
+    base = next_base(ALICE, ALICE_SEAT.id, pair)
+    way = [*BEGUN, LAPTOP_ADD.envelope, checkpoint(ALICE, phone, ALICE_SEAT.id, pair).envelope]
+    signed = [moved_to(ALICE, by, base, BOB).envelope for by in (phone, laptop)]
+    yield proven("one of two would move", [*way, signed[0]], both, base=base)
+    yield proven("both have moved", [*way, *signed], both, base=base, moved_to=BOB)
+    words = moved_to(ALICE, "alice.recovery", ALICE_SEAT.id, MALLORY).envelope
+    yield proven(
+        "the recovery key moves elsewhere",
+        [*way, *signed, words],
+        both,
+        base=base,
+        moved_to=MALLORY,
+    )
+    frozen = [stand(device, "disputed") for device in (PHONE, LAPTOP)]
+    taken = [*BEGUN, way[3], alone]
+    yield proven("a move where a list has led on", [*way, alone], frozen, taken, base=None)
+    another = moved_to(ALICE, phone, ALICE_SEAT.id, MALLORY).envelope
+    twice = [*BEGUN, alone, another]
+    yield proven("moved to two", twice, [stand(PHONE, "disputed")], base=None)
+    for name, one in [
+        ("a move signed by a stranger", moved_to(ALICE, "mallory.phone authority", ALICE_SEAT.id, BOB)),
+        ("a move of another account", moved_to(MALLORY, phone, ALICE_SEAT.id, BOB)),
+        ("a move on another base", moved_to(ALICE, phone, nonce("base"), BOB)),
+        ("a move by the words on another base", moved_to(ALICE, "alice.recovery", nonce("base"), BOB)),
+    ]:
+        yield proven(f"left out: {name}", [*BEGUN, one.envelope], [phone_stands], BEGUN)
+
+
+def absorbing_accounts():
+    """Alice's account absorbs Bob's, of which the laptop and the tablet are devices here."""
+    phone = f"{PHONE} authority"
+    phone_stands = stand(PHONE, "settled")
+    alone = absorbs(ALICE, phone, ALICE_SEAT.id, BOB).envelope
+    laptop, tablet = LAPTOP_ACK.envelope, TABLET_ACK.envelope
+    taking = absorbs(ALICE, phone, ALICE_SEAT.id, BOB, [LAPTOP, TABLET]).envelope
+
+    def absorbing(name, more, standings, taken=None, **rest):
+        taken = None if taken is None else [*BEGUN, *taken]
+        return proven(name, [*BEGUN, *more], standings, taken, absorbed=[BOB], **rest)
+
+    added = [phone_stands, stand(LAPTOP, "added")]
+    yield absorbing("absorbed", [alone], [phone_stands])
+    yield absorbing("named, not yet there", [taking], [phone_stands])
+    yield absorbing("taken in", [laptop, taking], added)
+    both = [*added, stand(TABLET, "added")]
+    yield absorbing("two taken in", [taking, laptop, tablet], both)
+    yield absorbing("not named", [alone, laptop], [phone_stands], [alone])
+    elsewhere = ack(LAPTOP, "alice.recovery", ALICE).envelope
+    yield absorbing("acknowledged to another", [taking, elsewhere], [phone_stands], [taking])
+    broken = flipped(laptop, len(laptop) - 1)
+    yield absorbing("a broken acknowledgement", [taking, broken], [phone_stands], [taking])
+    pair = listed(PHONE, LAPTOP)
+    settling = checkpoint(ALICE, phone, ALICE_SEAT.id, pair).envelope
+    yield absorbing(
+        "taken in and settled",
+        [taking, laptop, settling],
+        [phone_stands, stand(LAPTOP, "settled")],
+        base=next_base(ALICE, ALICE_SEAT.id, pair),
+    )
+    again = seat("alice", ALICE, 1, [ALICE_ACK], [LAPTOP], [BOB])
+    yield proven(
+        "a seat that goes on for another",
+        [*BEGUN, taking, laptop, again.envelope],
+        [phone_stands, stand(LAPTOP, "left-out", True)],
+        [BEGUN[0], again.envelope],
+        again.id,
+        1,
+        absorbed=[BOB],
+    )
+    yield proven("left out: an acknowledgement alone", [*BEGUN, laptop], [phone_stands], BEGUN)
+    stranger = absorbs(ALICE, "mallory.phone authority", ALICE_SEAT.id, BOB).envelope
+    yield proven("left out: a stranger absorbs", [*BEGUN, stranger], [phone_stands], BEGUN)
+
+
+def merges():
+    """Proofs of some accounts, and which one each ends up as."""
+    people = {"alice": (ALICE, ALICE_SEAT), "bob": (BOB, BOB_SEAT), "mallory": (MALLORY, MALLORY_SEAT)}
+    begun = {"alice": BEGUN, "bob": BOB_PROOF, "mallory": MALLORY_PROOF}
+
+    def case(name, moves, agreed, ends):
+        said = {person: list(proof) for person, proof in begun.items()}
+        for person, to in moves:
+            account, base = people[person]
+            by = f"{person}.phone authority"
+            said[person].append(moved_to(account, by, base.id, people[to][0]).envelope)
+        for person, other in agreed:
+            account, base = people[person]
+            by = f"{person}.phone authority"
+            said[person].append(absorbs(account, by, base.id, people[other][0]).envelope)
+        ends = [{"account": people[one][0], "ends_up": people[end][0]} for one, end in ends.items()]
+        return {
+            "name": name,
+            "proofs": list(said.values()),
+            "ends": sorted(ends, key=lambda one: one["account"]),
+        }
+
+    apart = {person: person for person in people}
+    ring = min(people, key=lambda person: people[person][0])
+    of_two = min(["alice", "bob"], key=lambda person: people[person][0])
+    yield case("nobody", [], [], apart)
+    yield case("one moves", [("alice", "bob")], [], apart)
+    yield case("one absorbs", [], [("bob", "alice")], apart)
+    yield case("a merge", [("alice", "bob")], [("bob", "alice")], apart | {"alice": "bob"})
+    yield case(
+        "a chain",
+        [("alice", "bob"), ("bob", "mallory")],
+        [("bob", "alice"), ("mallory", "bob")],
+        {person: "mallory" for person in people},
+    )
+    yield case(
+        "two that name each other",
+        [("alice", "bob"), ("bob", "alice")],
+        [("bob", "alice"), ("alice", "bob")],
+        apart | {"alice": of_two, "bob": of_two},
+    )
+    yield case(
+        "a ring",
+        [("alice", "bob"), ("bob", "mallory"), ("mallory", "alice")],
+        [("bob", "alice"), ("mallory", "bob"), ("alice", "mallory")],
+        {person: ring for person in people},
+    )
+
+
 def refused_accounts():
     genesis = ALICE_GENESIS.envelope
     broken = flipped(genesis, len(genesis) - 1)
@@ -506,6 +647,10 @@ def refused_accounts():
         yield {"name": name, "refusal": why, "proof": proof}
 
 
+MOVED = moved_to(ALICE, f"{PHONE} authority", ALICE_SEAT.id, BOB)
+MOVED_BY_WORDS = moved_to(ALICE, "alice.recovery", ALICE_SEAT.id, BOB)
+ABSORBS = absorbs(ALICE, f"{PHONE} authority", ALICE_SEAT.id, BOB, [LAPTOP, TABLET])
+ABSORBS_NAME = absorbs(BOB, "bob.phone authority", BOB_SEAT.id, ALICE)
 VOTE = untrust(ALICE, "alice.phone authority", LAPTOP, ALICE_SEAT.id, 2)
 RETIREMENT = retire(ALICE, LAPTOP, ALICE_SEAT.id)
 LIST = checkpoint(ALICE, "alice.phone authority", ALICE_SEAT.id, listed(PHONE, LAPTOP))
@@ -590,6 +735,37 @@ def refused_operations():
             ALICE_SEAT,
             changed_operation(ALICE_SEAT, dropped=ids[1::-1]),
         ),
+        ("no absorbed account", "value", ALICE_SEAT, changed_operation(ALICE_SEAT, absorbed=[])),
+        ("absorbed itself", "value", ALICE_SEAT, changed_operation(ALICE_SEAT, absorbed=[ALICE])),
+        (
+            "seventeen absorbed accounts",
+            "too-large",
+            ALICE_SEAT,
+            changed_operation(ALICE_SEAT, absorbed=ids[:17]),
+        ),
+        (
+            "absorbed accounts out of order",
+            "not-canonical",
+            ALICE_SEAT,
+            changed_operation(ALICE_SEAT, absorbed=ids[1::-1]),
+        ),
+        ("moved to itself", "value", MOVED, changed_operation(MOVED, to=ALICE)),
+        ("a move of 513 bytes", "too-large", MOVED, filled_to(513, MOVED)),
+        ("an absorbs of itself", "value", ABSORBS, changed_operation(ABSORBS, **{"from": ALICE})),
+        ("nine devices", "too-large", ABSORBS, changed_operation(ABSORBS, devices=ids[:9])),
+        (
+            "devices out of order",
+            "not-canonical",
+            ABSORBS,
+            changed_operation(ABSORBS, devices=ids[1::-1]),
+        ),
+        (
+            "a device twice in an absorbs",
+            "not-canonical",
+            ABSORBS,
+            changed_operation(ABSORBS, devices=ids[:1] * 2),
+        ),
+        ("an absorbs of 1025 bytes", "too-large", ABSORBS, filled_to(1025, ABSORBS)),
         ("a number without an entry", "missing", CUT, changed_operation(CUT, entry=None)),
         ("an entry without a number", "value", CUT, changed_operation(CUT, seq=0)),
         ("number 2^53", "too-large", CUT, changed_operation(CUT, seq=1 << 53)),
@@ -674,11 +850,16 @@ def account_vectors():
         MALLORY_GENESIS,
         MALLORY_SEAT,
         seat("alice", ALICE, 1, [ALICE_ACK, TABLET_ACK], [LAPTOP]),
+        seat("alice", ALICE, 2, [ALICE_ACK], [], [BOB, MALLORY]),
         VOTE,
         RETIREMENT,
         LIST,
         CUT,
         CUT_OF_ALL,
+        MOVED,
+        MOVED_BY_WORDS,
+        ABSORBS,
+        ABSORBS_NAME,
     ]
     return {
         "about": "Accounts, shared strings and links (spec 02).",
@@ -686,6 +867,7 @@ def account_vectors():
         "refused": list(refused_operations()),
         "accounts": list(account_proofs()),
         "accounts_refused": list(refused_accounts()),
+        "merges": list(merges()),
         "strings": texts,
         "strings_refused": wrong_texts,
         "links": good_links,
@@ -969,6 +1151,13 @@ REQUEST = Signed(
     },
 )
 
+REQUEST_MERGED = Signed(
+    "mallory asks under the account that has absorbed two others",
+    "contact-request",
+    "mallory.phone",
+    REQUEST.fields | {"absorbed": [BOB_PROOF, ALICE_PROOF], "addresses": []},
+)
+
 
 def pairs_and_tags():
     for own, other in [
@@ -1002,6 +1191,8 @@ def refused_requests():
         ("seventeen addresses", "too-large", request(addresses=["/ip4/192.0.2.7"] * 17)),
         ("257 envelopes of proof", "too-large", request(proof=[b""] * 257)),
         ("a certificate for a request", "value", CERT.envelope),
+        ("an empty list of absorbed accounts", "not-canonical", request(absorbed=[])),
+        ("17 absorbed accounts", "too-large", request(absorbed=[[b""]] * 17)),
     ]:
         yield refused(name, "contact-request", why, envelope)
 
@@ -1022,7 +1213,7 @@ def session_vectors():
     ]
     return {
         "about": "Recognition tags, certificates and sealed contact requests (spec 05).",
-        "envelopes": [REQUEST.case()],
+        "envelopes": [REQUEST.case(), REQUEST_MERGED.case()],
         "refused": list(refused_requests()),
         "pairs": list(pairs_and_tags()),
         "sealed": [
@@ -1232,6 +1423,12 @@ ACCEPT = Signed(
     TABLET,
     {"opening": OPENING, "acknowledgement": TABLET_ACK.envelope},
 )
+ACCEPT_MERGING = Signed(
+    "a device brings its account along",
+    "link-accept",
+    TABLET,
+    ACCEPT.fields | {"brings": BOB_PROOF},
+)
 
 
 def refused_link_messages():
@@ -1255,6 +1452,7 @@ def refused_link_messages():
             ACCEPT,
             changed_message(ACCEPT, acknowledgement=bytes(513)),
         ),
+        ("an account without proof", "not-canonical", ACCEPT, changed_message(ACCEPT, brings=[])),
         ("a broken signature", "signature", ACCEPT, flipped(ACCEPT.envelope, len(ACCEPT.envelope) - 1)),
     ]:
         yield refused(name, one.format, why, envelope)
@@ -1311,13 +1509,13 @@ def linking_vectors():
     wrong = [
         ("a join of 1073 bytes", "too-large", frame("join", {"sealed": bytes(1073)})),
         ("an offer of 69,681 bytes", "too-large", frame("offer", {"sealed": bytes(69_681)})),
-        ("an accept of 1073 bytes", "too-large", frame("accept", {"sealed": bytes(1073)})),
+        ("an accept of 69,681 bytes", "too-large", frame("accept", {"sealed": bytes(69_681)})),
         ("an empty join", "missing", cbor2.dumps([9, {}])),
         ("an accept with more", "unknown-critical", cbor2.dumps([11, {0: b"", 1: b""}])),
     ]
     return {
         "about": "Codes and messages by which a device joins an account (spec 08).",
-        "envelopes": [JOIN.case(), OFFER.case(), ACCEPT.case()],
+        "envelopes": [JOIN.case(), OFFER.case(), ACCEPT.case(), ACCEPT_MERGING.case()],
         "refused": list(refused_link_messages()),
         "codes": good_codes,
         "codes_refused": wrong_codes,

@@ -7,12 +7,13 @@ use thiserror::Error;
 use super::{
     Account, PendingCheckpoint,
     cut::{Cut, CutWord, Last},
+    merging::{Absorbs, MovedTo},
     operation::{
         Checkpoint, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire, DeviceUntrust, Genesis, Seat,
         Untrust, acknowledge,
     },
     pool::{all_different, device_of, well_formed},
-    standing::{Former, Reason, Standing},
+    standing::{Reason, Standing},
 };
 use crate::{
     codec::DecodeError,
@@ -20,7 +21,9 @@ use crate::{
     envelope::{Signed, Verified, sign},
     ids::{AccountId, BaseId, DeviceId, LogId},
     keys::SigningKey,
-    limits::{DROPPED_DEVICES_MAX, SETTLED_DEVICES_MAX},
+    limits::{
+        ABSORBED_ACCOUNTS_MAX, ABSORBED_DEVICES_MAX, DROPPED_DEVICES_MAX, SETTLED_DEVICES_MAX,
+    },
 };
 
 /// Why an operation is not made.
@@ -48,9 +51,18 @@ pub enum OperationError {
     /// Two devices have one key, or there are too many or none.
     #[error("the list is empty, too long, or has a key twice")]
     List,
-    /// The device has signed another list on this base: a second one could end in a fork.
-    #[error("this device has signed another list already")]
+    /// The device has signed another list or move on this base: a second one could end in a fork.
+    #[error("this device has signed another list or move already")]
     SignedAnother,
+    /// The account has moved: only a seat leads on from there.
+    #[error("this account has moved to {0:?}")]
+    Moved(AccountId),
+    /// An account does not merge with itself.
+    #[error("an account does not merge with itself")]
+    Itself,
+    /// So many accounts were absorbed that another one would not count.
+    #[error("this account has absorbed {0} others, which is as many as there can be")]
+    Absorbed(usize),
     /// There is no higher epoch.
     #[error("the last epoch is used up")]
     Epoch,
@@ -93,7 +105,7 @@ impl Account {
         acks: Vec<Verified<DeviceAck>>,
     ) -> Result<Self, OperationError> {
         let (id, genesis) = Self::genesis(recovery);
-        let seat = signed_seat(recovery, id, epoch, acks, Vec::new())?;
+        let seat = signed_seat(recovery, id, epoch, acks, Vec::new(), Vec::new())?;
         Self::fold(&[genesis, seat]).map_err(|_| OperationError::List)
     }
 
@@ -112,13 +124,7 @@ impl Account {
         if *account != self.id() || inviter != authority.public() {
             return Err(OperationError::Acknowledgement(keys.device));
         }
-        let with_inviter = |former: Former| former.reason == Reason::WithInviter;
-        match self.standing(keys.device) {
-            None => {}
-            Some(Standing::Former(former)) if with_inviter(former) => {}
-            Some(Standing::Former(_)) => return Err(OperationError::Unknown(keys.device)),
-            Some(_) => return Err(OperationError::Known(keys.device)),
-        }
+        self.may_come_in(keys.device)?;
         let settled = self.settled.iter();
         let settled =
             settled.map(|(d, authority)| DeviceKeys { device: *d, authority: *authority });
@@ -164,11 +170,11 @@ impl Account {
         Ok(sign(authority, retire).into_bytes())
     }
 
-    /// Signs a list of devices that are to be settled. A device signs one list on one base.
+    /// Signs a list of devices that are to be settled. A device signs one list or move on one base.
     ///
     /// # Errors
-    /// If this device does not decide or has signed another list, or one of the others does not
-    /// belong.
+    /// If this device does not decide or has signed another one, if the account has moved, or one
+    /// of the others does not belong.
     pub fn checkpoint(
         &self,
         authority: &SigningKey,
@@ -180,22 +186,79 @@ impl Account {
             let authority = authority.ok_or(OperationError::Unknown(*device))?;
             Ok(DeviceKeys { device: *device, authority })
         };
+        if let Some(to) = self.moved {
+            return Err(OperationError::Moved(to));
+        }
         let mut devices: Vec<DeviceKeys> = devices.iter().map(keys).collect::<Result<_, _>>()?;
         devices.sort_unstable();
         if !well_formed(&devices, *self.recovery()) {
             return Err(OperationError::List);
         }
-        let another =
-            |list: &PendingCheckpoint| list.devices != devices && list.signed.contains(&by);
-        if self.pending.iter().any(another) {
+        if self.lists_by(by).any(|list| list.devices != devices) || self.moves_by(by).count() > 0 {
             return Err(OperationError::SignedAnother);
         }
         let checkpoint = Checkpoint { account: self.id(), base, devices };
         Ok(sign(authority, checkpoint).into_bytes())
     }
 
+    /// Says that the account ends and that another one goes on for it: with the recovery key alone,
+    /// or with the authority keys of a quorum. A device signs one list or move on one base.
+    ///
+    /// # Errors
+    /// If the key does not decide or has signed another one, if that has been decided already, or
+    /// if both are the same account.
+    pub fn move_to(&self, key: &SigningKey, to: AccountId) -> Result<Box<[u8]>, OperationError> {
+        let is_last_word = key.public() == self.recovery();
+        let base = if is_last_word {
+            self.seat.ok_or(OperationError::Frozen)?
+        } else {
+            let (base, by) = self.decider(key)?;
+            if self.moves_by(by).any(|other| other != to) || self.lists_by(by).count() > 0 {
+                return Err(OperationError::SignedAnother);
+            }
+            base
+        };
+        if to == self.id() {
+            return Err(OperationError::Itself);
+        }
+        match if is_last_word { self.last_word } else { self.moved_to() } {
+            Some(moved) => Err(OperationError::Moved(moved)),
+            None => Ok(sign(key, MovedTo { account: self.id(), base, to }).into_bytes()),
+        }
+    }
+
+    /// Says that the account goes on for another one, and takes in those of its devices that have
+    /// acknowledged, or will acknowledge, this account towards this authority key; at most
+    /// [`ABSORBED_DEVICES_MAX`]. Each acknowledgement is then handed on beside it.
+    ///
+    /// # Errors
+    /// If this device does not decide, one of the others may not come in, or the account has
+    /// absorbed as many as it can.
+    pub fn absorb(
+        &self,
+        authority: &SigningKey,
+        other: AccountId,
+        devices: &[DeviceId],
+    ) -> Result<Box<[u8]>, OperationError> {
+        let (base, _) = self.decider(authority)?;
+        if other == self.id() {
+            return Err(OperationError::Itself);
+        }
+        if self.absorbed.len() >= ABSORBED_ACCOUNTS_MAX && !self.has_absorbed(other) {
+            return Err(OperationError::Absorbed(self.absorbed.len()));
+        }
+        let mut devices = devices.to_vec();
+        devices.sort_unstable();
+        if devices.len() > ABSORBED_DEVICES_MAX || !devices.is_sorted_by(|a, b| a < b) {
+            return Err(OperationError::List);
+        }
+        devices.iter().try_for_each(|device| self.may_come_in(*device))?;
+        let absorbs = Absorbs { account: self.id(), base, from: other, devices };
+        Ok(sign(authority, absorbs).into_bytes())
+    }
+
     /// Replaces everything by these devices: known ones by their old acknowledgements, new ones by
-    /// new ones. All others that are known are dropped.
+    /// new ones. All others that are known are dropped. What was absorbed stays so.
     ///
     /// # Errors
     /// If the key is another account's, or one of the devices never acknowledged this account.
@@ -204,6 +267,23 @@ impl Account {
         recovery: &SigningKey,
         keep: &[DeviceId],
         new: Vec<Verified<DeviceAck>>,
+    ) -> Result<Box<[u8]>, OperationError> {
+        let absorbed: Vec<AccountId> = self.absorbed().collect();
+        self.seat_absorbing(recovery, keep, new, &absorbed)
+    }
+
+    /// As [`seat`](Self::seat), going on for these accounts and no others: a thief may have named
+    /// some, and a holder may remember more than the proof does.
+    ///
+    /// # Errors
+    /// As [`seat`](Self::seat), or if there are more than [`ABSORBED_ACCOUNTS_MAX`], one of them
+    /// twice, or this account itself.
+    pub fn seat_absorbing(
+        &self,
+        recovery: &SigningKey,
+        keep: &[DeviceId],
+        new: Vec<Verified<DeviceAck>>,
+        absorbed: &[AccountId],
     ) -> Result<Box<[u8]>, OperationError> {
         let mut known = self.acknowledgements();
         let mut acks = new;
@@ -219,7 +299,7 @@ impl Account {
         dropped.truncate(DROPPED_DEVICES_MAX);
         dropped.sort_unstable();
         let epoch = self.epoch.checked_add(1).ok_or(OperationError::Epoch)?;
-        signed_seat(recovery, self.id(), epoch, acks, dropped)
+        signed_seat(recovery, self.id(), epoch, acks, dropped, absorbed.to_vec())
     }
 
     /// Says how far a former device's chain is believed.
@@ -268,6 +348,27 @@ impl Account {
         Ok((base, by))
     }
 
+    /// Whether a device may be added here.
+    fn may_come_in(&self, device: DeviceId) -> Result<(), OperationError> {
+        match self.standing(device) {
+            None => Ok(()),
+            Some(Standing::Former(former)) if former.reason == Reason::WithInviter => Ok(()),
+            Some(Standing::Former(_)) => Err(OperationError::Unknown(device)),
+            Some(_) => Err(OperationError::Known(device)),
+        }
+    }
+
+    /// The lists that wait with this device's signature.
+    fn lists_by(&self, by: DeviceId) -> impl Iterator<Item = &PendingCheckpoint> {
+        self.pending.iter().filter(move |list| list.signed.contains(&by))
+    }
+
+    /// The targets that wait with this device's signature.
+    fn moves_by(&self, by: DeviceId) -> impl Iterator<Item = AccountId> {
+        let signed = self.pending_moves.iter().filter(move |moving| moving.signed.contains(&by));
+        signed.map(|moving| moving.to)
+    }
+
     /// The acknowledgements in the proof, by device.
     fn acknowledgements(&self) -> BTreeMap<DeviceId, Verified<DeviceAck>> {
         let mut found = BTreeMap::new();
@@ -285,6 +386,9 @@ impl Account {
                 let _ = seat.claim().devices.iter().try_for_each(|ack| put(ack));
             } else if let Ok(add) = Signed::<DeviceAdd>::decode(bytes) {
                 let _ = put(&add.claim().device);
+            } else {
+                // One that stands alone, or no acknowledgement at all.
+                let _ = put(bytes);
             }
         }
         found
@@ -297,6 +401,7 @@ fn signed_seat(
     epoch: u64,
     mut acks: Vec<Verified<DeviceAck>>,
     dropped: Vec<DeviceId>,
+    mut absorbed: Vec<AccountId>,
 ) -> Result<Box<[u8]>, OperationError> {
     if Account::genesis(recovery).0 != account {
         return Err(OperationError::NotRecovery);
@@ -309,6 +414,13 @@ fn signed_seat(
     if keys.len() > SETTLED_DEVICES_MAX || !well_formed(&keys, *recovery.public()) {
         return Err(OperationError::List);
     }
+    absorbed.sort_unstable();
+    if absorbed.contains(&account) {
+        return Err(OperationError::Itself);
+    }
+    if absorbed.len() > ABSORBED_ACCOUNTS_MAX || !absorbed.is_sorted_by(|a, b| a < b) {
+        return Err(OperationError::List);
+    }
     let devices = acks.into_iter().map(Verified::into_bytes).collect();
-    Ok(sign(recovery, Seat { account, epoch, devices, dropped }).into_bytes())
+    Ok(sign(recovery, Seat { account, epoch, devices, dropped, absorbed }).into_bytes())
 }

@@ -6,8 +6,9 @@ use crate::{
     ids::{AccountId, BaseId, DeviceId},
     keys::SigningKey,
     limits::{
-        ACCOUNT_ENVELOPE_BYTES_MAX, ADDITION_ENVELOPE_BYTES_MAX, CHECKPOINT_ENVELOPE_BYTES_MAX,
-        DROPPED_DEVICES_MAX, OPERATION_ENVELOPE_BYTES_MAX, SETTLED_DEVICES_MAX,
+        ABSORBED_ACCOUNTS_MAX, ACCOUNT_ENVELOPE_BYTES_MAX, ADDITION_ENVELOPE_BYTES_MAX,
+        CHECKPOINT_ENVELOPE_BYTES_MAX, DROPPED_DEVICES_MAX, OPERATION_ENVELOPE_BYTES_MAX,
+        SETTLED_DEVICES_MAX,
     },
 };
 
@@ -291,6 +292,9 @@ pub struct Seat {
     pub devices: Vec<Box<[u8]>>,
     /// Devices that are out, ascending.
     pub dropped: Vec<DeviceId>,
+    /// Accounts that this one goes on for, ascending, itself not among them; at most
+    /// [`ABSORBED_ACCOUNTS_MAX`].
+    pub absorbed: Vec<AccountId>,
 }
 
 impl Payload for Seat {
@@ -313,12 +317,13 @@ impl Payload for Seat {
             if !dropped.is_sorted_by(|a, b| a < b) {
                 return Err(DecodeError::NotCanonical);
             }
-            Ok(Self { account, epoch, devices, dropped })
+            let absorbed = m.optional(4)?.map(|r| read_absorbed(r, account)).transpose()?;
+            Ok(Self { account, epoch, devices, dropped, absorbed: absorbed.unwrap_or_default() })
         })
     }
 
     fn write(&self, writer: &mut Writer) {
-        writer.map(4);
+        writer.map(4 + usize::from(!self.absorbed.is_empty()));
         writer.uint(0).bytes(self.account.as_bytes());
         writer.uint(1).uint(self.epoch);
         writer.uint(2).array(self.devices.len());
@@ -329,5 +334,24 @@ impl Payload for Seat {
         for device in &self.dropped {
             writer.bytes(device.as_bytes());
         }
+        if !self.absorbed.is_empty() {
+            writer.uint(4).array(self.absorbed.len());
+            for absorbed in &self.absorbed {
+                writer.bytes(absorbed.as_bytes());
+            }
+        }
     }
+}
+
+fn read_absorbed(
+    reader: &mut Reader<'_>,
+    account: AccountId,
+) -> Result<Vec<AccountId>, DecodeError> {
+    let absorbed = reader.list("absorbed accounts", ABSORBED_ACCOUNTS_MAX, |r| {
+        r.fixed("account").map(AccountId::from_bytes)
+    })?;
+    if absorbed.is_empty() || absorbed.contains(&account) {
+        return Err(DecodeError::Value("absorbed accounts"));
+    }
+    if absorbed.is_sorted_by(|a, b| a < b) { Ok(absorbed) } else { Err(DecodeError::NotCanonical) }
 }

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     AccountError,
+    absorbing::Absorption,
+    merging::{Absorbs, MovedTo},
     operation::{
         Checkpoint, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire, DeviceUntrust, Genesis, Seat,
     },
@@ -31,6 +33,10 @@ pub(super) struct Pool {
     votes: BTreeMap<BaseId, Vec<Signed<DeviceUntrust>>>,
     checkpoints: BTreeMap<BaseId, Vec<Signed<Checkpoint>>>,
     retirements: Vec<Signed<DeviceRetire>>,
+    moves: BTreeMap<BaseId, Vec<Signed<MovedTo>>>,
+    absorptions: BTreeMap<BaseId, Vec<Signed<Absorbs>>>,
+    /// Acknowledgements that stand alone: they count with an absorbs that names their device.
+    acks: Vec<Signed<DeviceAck>>,
 }
 
 /// A seat whose signatures hold.
@@ -40,16 +46,33 @@ pub(super) struct HeldSeat {
     pub(super) epoch: u64,
     pub(super) devices: BTreeMap<DeviceId, [u8; 32]>,
     pub(super) dropped: BTreeSet<DeviceId>,
+    pub(super) absorbed: BTreeSet<AccountId>,
     pub(super) bytes: Box<[u8]>,
 }
 
-/// An addition whose two signatures hold.
+/// An addition whose two signatures hold: a device-add, or an acknowledgement with an absorbs.
 #[derive(Clone)]
 pub(super) struct Addition {
     pub(super) id: EntryId,
     pub(super) by: DeviceId,
     pub(super) keys: DeviceKeys,
     pub(super) bytes: Box<[u8]>,
+    /// The absorbs that an acknowledgement stands on.
+    pub(super) with: Option<Absorption>,
+}
+
+impl Addition {
+    /// Which of several serves a checkpoint: a device-add before a pair, for the length of a pair
+    /// would depend on which absorbs are known.
+    pub(super) fn simplest_first(&self) -> (bool, usize, EntryId) {
+        (self.with.is_some(), self.bytes.len(), self.id)
+    }
+
+    /// What it takes to prove it.
+    pub(super) fn envelopes(&self) -> impl Iterator<Item = (EntryId, &[u8])> {
+        let with = self.with.iter().map(|absorption| (absorption.id, &*absorption.bytes));
+        [(self.id, &*self.bytes)].into_iter().chain(with)
+    }
 }
 
 impl Pool {
@@ -71,6 +94,9 @@ impl Pool {
             votes: BTreeMap::new(),
             checkpoints: BTreeMap::new(),
             retirements: Vec::new(),
+            moves: BTreeMap::new(),
+            absorptions: BTreeMap::new(),
+            acks: Vec::new(),
         };
         let mut seen = BTreeSet::new();
         for bytes in operations {
@@ -108,6 +134,19 @@ impl Pool {
                 if let Some(retire) = decoded::<DeviceRetire>(bytes, |r| r.account == meant) {
                     self.retirements.push(retire);
                 }
+            }
+            Ok(MovedTo::KIND) => {
+                if let Some(moved) = decoded::<MovedTo>(bytes, |m| m.account == meant) {
+                    self.moves.entry(moved.claim().base).or_default().push(moved);
+                }
+            }
+            Ok(Absorbs::KIND) => {
+                if let Some(absorbs) = decoded::<Absorbs>(bytes, |a| a.account == meant) {
+                    self.absorptions.entry(absorbs.claim().base).or_default().push(absorbs);
+                }
+            }
+            Ok(DeviceAck::KIND) => {
+                self.acks.extend(decoded::<DeviceAck>(bytes, |ack| ack.account == meant));
             }
             _ => {}
         }
@@ -167,6 +206,7 @@ impl Pool {
             epoch: seat.value().epoch,
             devices: keys.iter().map(|keys| (keys.device, keys.authority)).collect(),
             dropped,
+            absorbed: seat.value().absorbed.iter().copied().collect(),
             bytes: seat.into_bytes(),
         })
     }
@@ -203,7 +243,79 @@ impl Pool {
         if !known && !ack.signature_holds() {
             return None;
         }
-        Some(Addition { id: add.id(), by, keys, bytes: add.into_bytes() })
+        Some(Addition { id: add.id(), by, keys, bytes: add.into_bytes(), with: None })
+    }
+
+    /// The absorbs on a base, which is so many steps from the seat, by its settled devices (R23).
+    pub(super) fn absorptions(
+        &mut self,
+        base: BaseId,
+        settled: &BTreeMap<DeviceId, [u8; 32]>,
+        step: usize,
+    ) -> Vec<Absorption> {
+        let found = self.absorptions.remove(&base).unwrap_or_default();
+        let held = self.by_settled(found, settled).into_iter();
+        let read = held.map(|(by, absorbs)| {
+            let Absorbs { from, devices, .. } = absorbs.value().clone();
+            Absorption { id: absorbs.id(), by, step, from, devices, bytes: absorbs.into_bytes() }
+        });
+        read.collect()
+    }
+
+    /// The additions by these absorbs: each an acknowledgement towards the signer of one that names
+    /// its device (R24).
+    pub(super) fn taken_in(
+        &mut self,
+        absorptions: &[Absorption],
+        settled: &BTreeMap<DeviceId, [u8; 32]>,
+        may_name: impl Fn(&DeviceKeys) -> bool,
+    ) -> Vec<Addition> {
+        let mut additions = Vec::new();
+        if absorptions.is_empty() {
+            return additions;
+        }
+        for ack in core::mem::take(&mut self.acks) {
+            let keys = DeviceKeys {
+                device: DeviceId::from_bytes(*ack.signer()),
+                authority: ack.claim().authority,
+            };
+            let by = device_of(settled, &ack.claim().inviter);
+            let naming = absorptions
+                .iter()
+                .filter(|one| by == Some(one.by) && one.devices.contains(&keys.device));
+            let with = naming.min_by_key(|one| one.shortest_first()).filter(|_| may_name(&keys));
+            if let Some(with) = with {
+                // What was forged is dropped, so that it is looked at once.
+                if !self.known.contains(&ack.id()) && !ack.signature_holds() {
+                    continue;
+                }
+                self.known.insert(ack.id());
+                let (by, bytes) = (with.by, ack.bytes().into());
+                let with = Some(with.clone());
+                additions.push(Addition { id: ack.id(), by, keys, bytes, with });
+            }
+            self.acks.push(ack);
+        }
+        additions
+    }
+
+    /// The signatures under targets on a base by its settled devices, with the signer.
+    pub(super) fn moves(
+        &mut self,
+        base: BaseId,
+        settled: &BTreeMap<DeviceId, [u8; 32]>,
+    ) -> Vec<(DeviceId, Verified<MovedTo>)> {
+        let found = self.moves.remove(&base).unwrap_or_default();
+        self.by_settled(found, settled)
+    }
+
+    /// Where the recovery key says that the account has moved, on this seat; of several targets the
+    /// smallest id, of several envelopes the shortest, then the smallest id (R22).
+    pub(super) fn last_word(&self, seat: &HeldSeat) -> Option<Verified<MovedTo>> {
+        let on_seat = self.moves.get(&seat.id)?.iter();
+        let mut found: Vec<_> = on_seat.filter(|one| *one.signer() == self.recovery).collect();
+        found.sort_by_cached_key(|one| (one.claim().to, one.bytes().len(), one.id()));
+        found.into_iter().find_map(|one| self.held(one.clone()))
     }
 
     /// The votes on a base by its settled devices, with the voter.

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    absorbing::worth_keeping,
     chain::{LastBase, Signature},
+    merging::MovedTo,
     operation::DeviceUntrust,
     pool::{HeldSeat, Pool},
     standing::Vote,
@@ -11,7 +13,7 @@ use super::{
 use crate::{
     crypto,
     envelope::Verified,
-    ids::{DeviceId, EntryId},
+    ids::{AccountId, DeviceId, EntryId},
     limits::{ACCOUNT_BASE_BYTES_MAX, ACCOUNT_BASE_ENVELOPES_MAX, VOTES_PER_DEVICE_MAX},
 };
 
@@ -20,6 +22,7 @@ pub(super) struct Kept {
     pub(super) retired: BTreeSet<DeviceId>,
     pub(super) votes: Vec<Vote>,
     pub(super) waiting: Vec<Signature>,
+    pub(super) absorbed: BTreeSet<AccountId>,
     pub(super) proof: Vec<Box<[u8]>>,
 }
 
@@ -34,40 +37,57 @@ struct Saying {
 enum What {
     Retirement(DeviceId),
     Vote(Vote),
+    Absorbs(AccountId),
     Waiting(Signature),
     Stale,
 }
 
 /// Chooses what is kept of a base and those before it.
-pub(super) fn keep(pool: &mut Pool, seat: &HeldSeat, base: &LastBase) -> Kept {
+pub(super) fn keep(
+    pool: &mut Pool,
+    seat: &HeldSeat,
+    base: &LastBase,
+    last_word: Option<&Verified<MovedTo>>,
+) -> Kept {
     let mut kept = Kept {
         retired: BTreeSet::new(),
         votes: Vec::new(),
         waiting: Vec::new(),
-        proof: base.way.clone(),
+        absorbed: &seat.absorbed | &(&base.held & &base.names),
+        proof: Vec::new(),
     };
-    let mut room = Room { envelopes: ACCOUNT_BASE_ENVELOPES_MAX, bytes: ACCOUNT_BASE_BYTES_MAX };
-    let fork = base.fork.iter().map(|signature| signature.checkpoint.bytes());
-    for bytes in fork.chain(base.additions.iter().map(|addition| &*addition.bytes)) {
-        if room.take(bytes) {
-            kept.proof.push(bytes.into());
-        }
+    let mut room = Room {
+        taken: base.way.clone(),
+        envelopes: ACCOUNT_BASE_ENVELOPES_MAX,
+        bytes: ACCOUNT_BASE_BYTES_MAX,
+    };
+    if let Some(word) = last_word {
+        room.take(word.id(), word.bytes());
     }
-    for saying in sayings(pool, base) {
-        if room.take(&saying.bytes) {
+    let moved = base.moved.iter().flat_map(|(_, signatures)| signatures);
+    for signature in moved.chain(&base.fork) {
+        room.take(signature.id, &signature.bytes);
+    }
+    for addition in &base.additions {
+        for (id, bytes) in addition.envelopes() {
+            room.take(id, bytes);
+        }
+        kept.absorbed.extend(addition.with.as_ref().map(|absorption| absorption.from));
+    }
+    for saying in sayings(pool, seat, base) {
+        if room.take(saying.id, &saying.bytes) {
             match saying.what {
                 What::Retirement(device) => kept.retired.extend([device]),
                 What::Vote(vote) => kept.votes.push(vote),
+                What::Absorbs(from) => kept.absorbed.extend([from]),
                 What::Waiting(signature) => kept.waiting.push(signature),
                 What::Stale => {}
             }
-            kept.proof.push(saying.bytes);
         }
     }
     kept.votes.sort_unstable();
-    kept.proof.sort_by_cached_key(|bytes| EntryId::of(bytes));
-    kept.proof.insert(0, seat.bytes.clone());
-    kept.proof.insert(0, pool.genesis.clone());
+    kept.proof = [pool.genesis.clone(), seat.bytes.clone()].into();
+    kept.proof.extend(room.taken.into_values());
     kept
 }
 
@@ -79,25 +99,33 @@ pub(super) fn head(proof: &[Box<[u8]>]) -> EntryId {
     EntryId::from_bytes(crypto::hash_parts(b"kith/account-head/1", &parts))
 }
 
+/// What was taken so far, ascending, and how much there is still room for.
 struct Room {
+    taken: BTreeMap<EntryId, Box<[u8]>>,
     envelopes: usize,
     bytes: usize,
 }
 
 impl Room {
-    const fn take(&mut self, bytes: &[u8]) -> bool {
+    /// Whether an envelope is in. One that serves twice takes its room once.
+    fn take(&mut self, id: EntryId, bytes: &[u8]) -> bool {
+        if self.taken.contains_key(&id) {
+            return true;
+        }
         let fits = self.envelopes > 0 && bytes.len() <= self.bytes;
         if fits {
             self.envelopes -= 1;
             self.bytes -= bytes.len();
+            self.taken.insert(id, bytes.into());
         }
         fits
     }
 }
 
 /// All that could be kept, in the order in which it is: the first of each device before the second
-/// of any. Of one device its retirement comes first, then its votes, then its lists.
-fn sayings(pool: &mut Pool, base: &LastBase) -> Vec<Saying> {
+/// of any. Of one device its retirement comes first, then its votes, its absorbs, what it would
+/// decide.
+fn sayings(pool: &mut Pool, seat: &HeldSeat, base: &LastBase) -> Vec<Saying> {
     let mut by_device: BTreeMap<DeviceId, Vec<Saying>> = BTreeMap::new();
     let mut put = |by, id, bytes: &[u8], what| {
         let of_device = by_device.entry(by).or_default();
@@ -111,14 +139,14 @@ fn sayings(pool: &mut Pool, base: &LastBase) -> Vec<Saying> {
             put(vote.by, signed.id(), signed.bytes(), What::Vote(vote));
         }
     }
+    for absorption in worth_keeping(seat, base) {
+        put(absorption.by, absorption.id, &absorption.bytes, What::Absorbs(absorption.from));
+    }
     for signature in by_id(&base.waiting) {
-        let checkpoint = &signature.checkpoint;
-        let what = What::Waiting(signature.clone());
-        put(signature.by, checkpoint.id(), checkpoint.bytes(), what);
+        put(signature.by, signature.id, &signature.bytes, What::Waiting(signature.clone()));
     }
     for signature in by_id(&base.stale) {
-        let checkpoint = &signature.checkpoint;
-        put(signature.by, checkpoint.id(), checkpoint.bytes(), What::Stale);
+        put(signature.by, signature.id, &signature.bytes, What::Stale);
     }
     let mut sayings: Vec<Saying> = by_device.into_values().flatten().collect();
     sayings.sort_by_key(|saying| (saying.rank, saying.id));
@@ -127,7 +155,7 @@ fn sayings(pool: &mut Pool, base: &LastBase) -> Vec<Saying> {
 
 fn by_id(signatures: &[Signature]) -> Vec<&Signature> {
     let mut sorted: Vec<&Signature> = signatures.iter().collect();
-    sorted.sort_by_cached_key(|signature| signature.checkpoint.id());
+    sorted.sort_by_key(|signature| signature.id);
     sorted
 }
 

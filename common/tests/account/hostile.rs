@@ -139,7 +139,7 @@ fn an_addition_needs_both_signatures_for_this_account() {
 }
 
 #[test]
-fn the_recovery_key_signs_seats_only() {
+fn the_recovery_key_does_not_speak_as_a_device() {
     let said = history("R0{ab}");
     let base = base_of(&said[0]).id();
     let device = ack('x', recovery(), 'x').into_bytes();

@@ -8,11 +8,27 @@ use kith_common::{
     ids::EntryId,
 };
 
-use crate::notation::{Base, Operation, Said};
+use crate::notation::{Base, Operation, Outcome, Said, other};
 
-/// How every device stands after all that was said, in whatever order.
-pub(crate) fn standings(history: &[Operation]) -> BTreeMap<char, Standing> {
-    Model { history }.standings()
+/// How it comes out after all that was said, in whatever order.
+pub(crate) fn outcome(history: &[Operation]) -> Outcome {
+    Model { history }.outcome()
+}
+
+/// What a quorum of a base has decided.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Decision {
+    List(Vec<char>),
+    Move(char),
+}
+
+/// A seat as it was said.
+struct SaidSeat<'h> {
+    epoch: u64,
+    id: EntryId,
+    devices: &'h [char],
+    dropped: &'h [char],
+    absorbed: &'h [char],
 }
 
 struct Model<'h> {
@@ -24,56 +40,45 @@ const fn out(reason: Reason, is_final: bool) -> Standing {
 }
 
 impl Model<'_> {
-    fn standings(&self) -> BTreeMap<char, Standing> {
+    fn outcome(&self) -> Outcome {
         // R5: the highest epoch; two seats of it prove that the recovery key is in two hands.
-        let epoch = self.seats().map(|seat| seat.0).max().unwrap();
-        let mut seats: Vec<_> = self.seats().filter(|seat| seat.0 == epoch).collect();
-        seats.sort_by_key(|seat| seat.1);
-        seats.dedup_by_key(|seat| seat.1);
+        let epoch = self.seats().map(|seat| seat.epoch).max().unwrap();
+        let mut seats: Vec<_> = self.seats().filter(|seat| seat.epoch == epoch).collect();
+        seats.sort_by_key(|seat| seat.id);
+        seats.dedup_by_key(|seat| seat.id);
         if let [first, second, ..] = seats.as_slice() {
             let mut all = BTreeMap::new();
-            for (_, _, _, dropped) in [first, second] {
-                all.extend(dropped.iter().map(|device| (*device, out(Reason::LeftOut, true))));
+            for seat in [first, second] {
+                let out = seat.dropped.iter().map(|device| (*device, out(Reason::LeftOut, true)));
+                all.extend(out);
             }
-            for (_, _, devices, _) in [first, second] {
-                all.extend(devices.iter().map(|device| (*device, Standing::Disputed)));
-            }
-            return all;
+            let named = first.devices.iter().chain(second.devices);
+            all.extend(named.map(|device| (*device, Standing::Disputed)));
+            let absorbed = first.absorbed.iter().chain(second.absorbed).copied().collect();
+            return Outcome { standings: all, absorbed, moved: None };
         }
-        let (_, seat, devices, dropped) = seats[0];
-        self.behind_seat(Base { seat, lists: Vec::new() }, devices, dropped)
+        self.behind_seat(&seats[0])
     }
 
-    /// Epoch, id, devices, dropped devices.
-    fn seats(&self) -> impl Iterator<Item = (u64, EntryId, &[char], &[char])> {
+    fn seats(&self) -> impl Iterator<Item = SaidSeat<'_>> {
         self.history.iter().filter_map(|operation| match &operation.said {
-            Said::Seat { epoch, devices, dropped } => {
-                Some((*epoch, operation.id(), devices.as_slice(), dropped.as_slice()))
+            Said::Seat { epoch, devices, dropped, absorbed } => {
+                Some(SaidSeat { epoch: *epoch, id: operation.id(), devices, dropped, absorbed })
             }
             _ => None,
         })
     }
 
-    fn behind_seat(
-        &self,
-        seat: Base,
-        devices: &[char],
-        dropped: &[char],
-    ) -> BTreeMap<char, Standing> {
-        let mut bases: Vec<(Base, Vec<char>)> = vec![(seat, devices.to_vec())];
-        let mut gone: BTreeSet<char> = dropped.iter().copied().collect();
-        loop {
+    fn behind_seat(&self, said: &SaidSeat<'_>) -> Outcome {
+        let seat = Base { seat: said.id, lists: Vec::new() };
+        let mut bases: Vec<(Base, Vec<char>)> = vec![(seat.clone(), said.devices.to_vec())];
+        let mut gone: BTreeSet<char> = said.dropped.iter().copied().collect();
+        let (standings, by_quorum) = loop {
             let (base, settled) = bases.last().unwrap().clone();
-            // R8
-            let lists: BTreeSet<Vec<char>> = self.lists_with_quorum(&base, &settled);
-            if lists.len() > 1 {
-                let mut by_id: Vec<&Vec<char>> = lists.iter().collect();
-                by_id.sort_by_key(|list| base.then(list).id());
-                let mut all: BTreeMap<char, Standing> = BTreeMap::new();
-                let named = by_id[..2].iter().copied().flatten().chain(&settled);
-                all.extend(named.map(|device| (*device, Standing::Disputed)));
-                all.extend(gone.iter().map(|device| (*device, out(Reason::LeftOut, true))));
-                return all;
+            // R8, R22
+            let decisions = self.decisions(&base, &settled);
+            if decisions.len() > 1 {
+                break (Self::frozen(&base, &settled, &gone, &decisions), None);
             }
             let known = |device: &char| {
                 settled.contains(device)
@@ -82,28 +87,84 @@ impl Model<'_> {
                         .iter()
                         .any(|a| (a.1, a.2) == (*device, *device))
             };
-            match lists.into_iter().next().filter(|list| list.iter().all(known)) {
-                Some(list) if bases.len() <= 64 => {
+            match decisions.into_iter().next() {
+                Some(Decision::List(list)) if list.iter().all(known) && bases.len() <= 64 => {
                     gone.extend(settled.iter().filter(|device| !list.contains(device)));
                     bases.push((base.then(&list), list));
                 }
-                _ => return self.on_last_base(&bases, &gone),
+                Some(Decision::Move(to)) => break (self.on_last_base(&bases, &gone), Some(to)),
+                _ => break (self.on_last_base(&bases, &gone), None),
             }
-        }
+        };
+        let mut absorbed: BTreeSet<char> = said.absorbed.iter().copied().collect();
+        absorbed.extend(bases.iter().flat_map(|(base, settled)| self.absorbed_on(base, settled)));
+        Outcome { standings, absorbed, moved: self.last_word(&seat).or(by_quorum) }
     }
 
-    fn lists_with_quorum(&self, base: &Base, settled: &[char]) -> BTreeSet<Vec<char>> {
-        let mut signers: BTreeMap<Vec<char>, BTreeSet<char>> = BTreeMap::new();
+    /// R8: everybody who takes part in the first two decisions.
+    fn frozen(
+        base: &Base,
+        settled: &[char],
+        gone: &BTreeSet<char>,
+        decisions: &BTreeSet<Decision>,
+    ) -> BTreeMap<char, Standing> {
+        let lists = decisions.iter().filter_map(|decision| match decision {
+            Decision::List(list) => Some(list),
+            Decision::Move(_) => None,
+        });
+        let mut by_id: Vec<&Vec<char>> = lists.collect();
+        by_id.sort_by_key(|list| base.then(list).id());
+        by_id.truncate(2);
+        let mut all: BTreeMap<char, Standing> = BTreeMap::new();
+        let named = by_id.into_iter().flatten().chain(settled);
+        all.extend(named.map(|device| (*device, Standing::Disputed)));
+        all.extend(gone.iter().map(|device| (*device, out(Reason::LeftOut, true))));
+        all
+    }
+
+    fn decisions(&self, base: &Base, settled: &[char]) -> BTreeSet<Decision> {
+        let mut signers: BTreeMap<Decision, BTreeSet<char>> = BTreeMap::new();
         for operation in self.history.iter().filter(|o| o.base.as_ref() == Some(base)) {
-            if let Said::List { by, devices } = &operation.said
-                && settled.contains(by)
-                && !devices.is_empty()
-            {
-                signers.entry(devices.clone()).or_default().insert(*by);
+            let (by, decision) = match &operation.said {
+                Said::List { by, devices } if !devices.is_empty() => {
+                    (*by, Decision::List(devices.clone()))
+                }
+                Said::Move { by: Some(by), to } => (*by, Decision::Move(*to)),
+                _ => continue,
+            };
+            if settled.contains(&by) {
+                signers.entry(decision).or_default().insert(by);
             }
         }
         signers.retain(|_, by| 2 * by.len() > settled.len());
         signers.into_keys().collect()
+    }
+
+    /// R22: the recovery key on the seat.
+    fn last_word(&self, seat: &Base) -> Option<char> {
+        let words = self.history.iter().filter_map(|operation| match operation.said {
+            Said::Move { by: None, to } if operation.base.as_ref() == Some(seat) => Some(to),
+            _ => None,
+        });
+        words.min_by_key(|to| other(*to))
+    }
+
+    /// R23
+    fn absorbed_on(&self, base: &Base, settled: &[char]) -> BTreeSet<char> {
+        let said = self.history.iter().filter(|o| o.base.as_ref() == Some(base));
+        let absorbed = said.filter_map(|operation| match operation.said {
+            Said::Absorb { by, from, .. } if settled.contains(&by) => Some(from),
+            _ => None,
+        });
+        absorbed.collect()
+    }
+
+    /// R24: whether a settled device names a device in an absorbs on a base.
+    fn takes_in(&self, base: &Base, by: char, device: char) -> bool {
+        self.history.iter().filter(|o| o.base.as_ref() == Some(base)).any(|operation| {
+            matches!(&operation.said, Said::Absorb { by: signer, devices, .. }
+                if *signer == by && devices.contains(&device))
+        })
     }
 
     /// R3, R4, R14: inviter, device, authority key, id.
@@ -114,9 +175,17 @@ impl Model<'_> {
         gone: &BTreeSet<char>,
     ) -> BTreeSet<(char, char, char, EntryId)> {
         let mut found = BTreeSet::new();
-        for operation in self.history.iter().filter(|o| o.base.as_ref() == Some(base)) {
-            if let Said::Add { by, device, claims } = operation.said
-                && settled.contains(&by)
+        for operation in self.history {
+            let (by, device, claims) = match operation.said {
+                Said::Add { by, device, claims } if operation.base.as_ref() == Some(base) => {
+                    (by, device, claims)
+                }
+                Said::Ack { device, by, claims } if self.takes_in(base, by, device) => {
+                    (by, device, claims)
+                }
+                _ => continue,
+            };
+            if settled.contains(&by)
                 && !settled.contains(&device)
                 && !settled.contains(&claims)
                 && !gone.contains(&device)

@@ -1,6 +1,6 @@
 //! How is a history written down as text?
 //!
-//! Letters are devices. What a device says builds on the base that was reached last.
+//! Letters are devices, capitals are other accounts. What a device says builds on the base that was reached last.
 //!
 //! | text | meaning |
 //! |---|---|
@@ -10,9 +10,14 @@
 //! | `a→tu`, `a⇒t` | a votes t and u out, a says that t is stolen |
 //! | `-a` | a retires |
 //! | `a:{ab}`, `ab:{ab}` | a, or a and b, sign a list |
+//! | `ab~Q` | a and b sign that the account moves to the account Q; `!~Q`: the recovery key |
+//! | `a*P`, `a*P(xy)` | a absorbs the account P, and takes in its devices x and y |
+//! | `x@a`, `x@a(y)` | x acknowledges towards a, and claims y's authority key |
+//! | `R1{ab\|t;P}` | a seat that goes on for P; `R1{ab;P}` |
 //! | `>{ab}`, `<` | what follows builds on the base that this list makes, on the one before |
 //!
-//! Standings: `a` settled, `+x` added, `?t` disputed, `-t` out until it answers, `!t` out for good.
+//! Standings: `a` settled, `+x` added, `?t` disputed, `-t` out until it answers, `!t` out for good;
+//! `*P` absorbed, `~Q` moved to.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,8 +26,8 @@ use std::{
 
 use kith_common::{
     account::{
-        Account, Checkpoint, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire, DeviceUntrust, Seat,
-        Standing, Untrust, acknowledge,
+        Absorbs, Account, Checkpoint, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire,
+        DeviceUntrust, MovedTo, Seat, Standing, Untrust, acknowledge,
     },
     crypto,
     envelope::{Verified, sign},
@@ -59,6 +64,11 @@ pub(crate) fn id(letter: char) -> DeviceId {
 
 pub(crate) fn account() -> AccountId {
     GENESIS.0
+}
+
+/// Another account.
+pub(crate) fn other(capital: char) -> AccountId {
+    AccountId::from_bytes(crypto::hash(b"another account", &[capital as u8]))
 }
 
 pub(crate) fn keys(letter: char) -> DeviceKeys {
@@ -107,11 +117,44 @@ impl Base {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
-    Seat { epoch: u64, devices: Vec<char>, dropped: Vec<char> },
-    Add { by: char, device: char, claims: char },
-    Vote { by: char, about: char, why: Untrust },
-    Retire { by: char },
-    List { by: char, devices: Vec<char> },
+    Seat {
+        epoch: u64,
+        devices: Vec<char>,
+        dropped: Vec<char>,
+        absorbed: Vec<char>,
+    },
+    Add {
+        by: char,
+        device: char,
+        claims: char,
+    },
+    Vote {
+        by: char,
+        about: char,
+        why: Untrust,
+    },
+    Retire {
+        by: char,
+    },
+    List {
+        by: char,
+        devices: Vec<char>,
+    },
+    /// By nobody: the recovery key.
+    Move {
+        by: Option<char>,
+        to: char,
+    },
+    Absorb {
+        by: char,
+        from: char,
+        devices: Vec<char>,
+    },
+    Ack {
+        device: char,
+        by: char,
+        claims: char,
+    },
 }
 
 /// Something said on a base; a seat builds on nothing.
@@ -124,15 +167,28 @@ pub(crate) struct Operation {
 
 impl Operation {
     pub(crate) fn seat(epoch: u64, devices: &[char], dropped: &[char]) -> Self {
+        Self::seat_absorbing(epoch, devices, dropped, &[])
+    }
+
+    pub(crate) fn seat_absorbing(
+        epoch: u64,
+        devices: &[char],
+        dropped: &[char],
+        absorbed: &[char],
+    ) -> Self {
         let (devices, dropped) = (by_id(devices), by_id(dropped));
+        let mut absorbed = absorbed.to_vec();
+        absorbed.sort_by_key(|one| other(*one));
+        absorbed.dedup();
         let seat = Seat {
             account: account(),
             epoch,
             devices: devices.iter().map(|d| ack(*d, recovery(), *d).into_bytes()).collect(),
             dropped: dropped.iter().map(|device| id(*device)).collect(),
+            absorbed: absorbed.iter().map(|one| other(*one)).collect(),
         };
         let bytes = sign(recovery(), seat).into_bytes();
-        Self { said: Said::Seat { epoch, devices, dropped }, base: None, bytes }
+        Self { said: Said::Seat { epoch, devices, dropped, absorbed }, base: None, bytes }
     }
 
     pub(crate) fn add(base: &Base, by: char, device: char, claims: char) -> Self {
@@ -160,6 +216,27 @@ impl Operation {
         Self::on(base, Said::List { by, devices }, bytes)
     }
 
+    pub(crate) fn move_to(base: &Base, by: Option<char>, to: char) -> Self {
+        let moved = MovedTo { account: account(), base: base.id(), to: other(to) };
+        let bytes = sign(by.map_or(recovery(), authority), moved).into_bytes();
+        Self::on(base, Said::Move { by, to }, bytes)
+    }
+
+    pub(crate) fn absorb(base: &Base, by: char, from: char, devices: &[char]) -> Self {
+        let devices = by_id(devices);
+        let taken = devices.iter().map(|device| id(*device)).collect();
+        let absorbs =
+            Absorbs { account: account(), base: base.id(), from: other(from), devices: taken };
+        let bytes = sign(authority(by), absorbs).into_bytes();
+        Self::on(base, Said::Absorb { by, from, devices }, bytes)
+    }
+
+    /// It builds on nothing.
+    pub(crate) fn ack(device: char, by: char, claims: char) -> Self {
+        let bytes = ack(device, authority(by), claims).into_bytes();
+        Self { said: Said::Ack { device, by, claims }, base: None, bytes }
+    }
+
     fn on(base: &Base, said: Said, bytes: Box<[u8]>) -> Self {
         Self { said, base: Some(base.clone()), bytes }
     }
@@ -181,9 +258,11 @@ pub(crate) fn history(text: &str) -> Vec<Operation> {
             bases.pop();
         } else if let Some(rest) = word.strip_prefix('R') {
             let (epoch, named) = rest.split_once('{').expect("a list behind the epoch");
+            let (named, absorbed) = named.split_once(';').unwrap_or((named, ""));
             let (devices, dropped) = named.split_once('|').unwrap_or((named, ""));
             let epoch = epoch.parse().expect("a number");
-            let seat = Operation::seat(epoch, &letters(devices), &letters(dropped));
+            let (devices, dropped) = (letters(devices), letters(dropped));
+            let seat = Operation::seat_absorbing(epoch, &devices, &dropped, &capitals(absorbed));
             bases = vec![Base { seat: seat.id(), lists: Vec::new() }];
             said.push(seat);
         } else {
@@ -197,17 +276,33 @@ fn letters(text: &str) -> Vec<char> {
     text.chars().filter(char::is_ascii_lowercase).collect()
 }
 
+fn capitals(text: &str) -> Vec<char> {
+    text.chars().filter(char::is_ascii_uppercase).collect()
+}
+
 fn sentence(word: &str, base: &Base, said: &mut Vec<Operation>) {
     if let Some(by) = word.strip_prefix('-') {
         said.extend(letters(by).into_iter().map(|by| Operation::retire(base, by)));
         return;
     }
-    let at = word.find(['→', '⇒', '+', ':']).unwrap_or_else(|| panic!("no such word: {word}"));
+    if let Some(to) = word.strip_prefix("!~") {
+        said.extend(capitals(to).into_iter().map(|to| Operation::move_to(base, None, to)));
+        return;
+    }
+    let at = word
+        .find(['→', '⇒', '+', ':', '~', '*', '@'])
+        .unwrap_or_else(|| panic!("no such word: {word}"));
     let (by, rest) = word.split_at(at);
     let sign = rest.chars().next().expect("found above");
     for by in letters(by) {
         match sign {
             ':' => said.push(Operation::list(base, by, &letters(rest))),
+            '~' => said.push(Operation::move_to(base, Some(by), capitals(rest)[0])),
+            '*' => said.push(Operation::absorb(base, by, capitals(rest)[0], &letters(rest))),
+            '@' => {
+                let (towards, claims) = (letters(rest)[0], letters(rest).get(1).copied());
+                said.push(Operation::ack(by, towards, claims.unwrap_or(by)));
+            }
             '+' if rest.contains('(') => {
                 let both = letters(rest);
                 said.push(Operation::add(base, by, both[0], both[1]));
@@ -237,6 +332,32 @@ pub(crate) fn folded(history: &[Operation]) -> Account {
 pub(crate) fn standings(account: &Account) -> BTreeMap<char, Standing> {
     let names: BTreeMap<DeviceId, char> = ('a'..='z').map(|letter| (id(letter), letter)).collect();
     account.standings().map(|(device, standing)| (names[&device], standing)).collect()
+}
+
+/// How an account comes out: how every device stands, what it has absorbed, where it has moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) standings: BTreeMap<char, Standing>,
+    pub(crate) absorbed: BTreeSet<char>,
+    pub(crate) moved: Option<char>,
+}
+
+pub(crate) fn outcome(account: &Account) -> Outcome {
+    let names: BTreeMap<AccountId, char> = ('A'..='Z').map(|one| (other(one), one)).collect();
+    Outcome {
+        standings: standings(account),
+        absorbed: account.absorbed().map(|one| names[&one]).collect(),
+        moved: account.moved_to().map(|to| names[&to]),
+    }
+}
+
+impl Outcome {
+    pub(crate) fn shown(&self) -> BTreeSet<String> {
+        let mut all = shown(&self.standings);
+        all.extend(self.absorbed.iter().map(|one| format!("*{one}")));
+        all.extend(self.moved.iter().map(|to| format!("~{to}")));
+        all
+    }
 }
 
 pub(crate) fn shown(standings: &BTreeMap<char, Standing>) -> BTreeSet<String> {

@@ -6,17 +6,17 @@ use kith_common::account::{Reason, Standing};
 
 use crate::{
     model,
-    notation::{folded, history, id, shown, standings},
+    notation::{folded, history, id, outcome, standings},
 };
 
 /// Checks rows of: what happens, how every device stands.
-fn check(rows: &[(&str, &str)]) {
+pub(crate) fn check(rows: &[(&str, &str)]) {
     for (text, expected) in rows {
         let said = history(text);
         let account = folded(&said);
         let expected: BTreeSet<String> = expected.split_whitespace().map(Into::into).collect();
-        assert_eq!(shown(&standings(&account)), expected, "{text}");
-        assert_eq!(shown(&model::standings(&said)), expected, "{text}, by the model");
+        assert_eq!(outcome(&account).shown(), expected, "{text}");
+        assert_eq!(model::outcome(&said).shown(), expected, "{text}, by the model");
         let stand: BTreeSet<_> = account.devices().collect();
         let of_picture = |one: &&String| one.len() == 1 || one.starts_with('+');
         let letter = |one: &String| id(one.chars().last().unwrap());
@@ -250,10 +250,7 @@ fn quotas_of_additions() {
     for last in 'm'..='z' {
         let all = format!("R0{{abcd}} abc+efghijkl d+{last}");
         count(&all, &format!("{last}=1"));
-        assert_eq!(
-            shown(&standings(&folded(&history(&all)))),
-            shown(&model::standings(&history(&all)))
-        );
+        assert_eq!(outcome(&folded(&history(&all))), model::outcome(&history(&all)));
     }
 }
 

@@ -11,9 +11,10 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::{
     model,
-    notation::{Base, Operation, Said, authority, by_id, folded, id, proof, shown, standings},
+    notation::{Base, Operation, Said, authority, by_id, folded, id, outcome, proof, standings},
 };
 
+const ACCOUNTS: [char; 3] = ['P', 'Q', 'S'];
 const LETTERS: [char; 8] = ['a', 'b', 'c', 'd', 'e', 'x', 'y', 'z'];
 /// Those of whom some are settled at first.
 const FIRST: usize = 4;
@@ -37,7 +38,7 @@ struct Step {
 }
 
 fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
-    let step = (0..24_u8, any::<Index>(), any::<Index>(), any::<u8>(), any::<[Index; 3]>());
+    let step = (0..32_u8, any::<Index>(), any::<Index>(), any::<u8>(), any::<[Index; 3]>());
     let step = step.prop_map(|(what, by, about, mask, [base, replica, peer])| Step {
         what,
         by,
@@ -73,6 +74,18 @@ fn said(step: &Step, base: &Base, settled: &[char]) -> Vec<Operation> {
         5..=11 => vec![Operation::vote(base, by, any_device, why)],
         12..=13 => vec![Operation::retire(base, any_device)],
         14..=15 => vec![Operation::list(base, by, &changed(settled, step))],
+        24..=26 => absorbed(step, base, by, any_device),
+        27 => vec![Operation::move_to(base, Some(by), *step.peer.get(&ACCOUNTS))],
+        28 if step.mask < 60 => vec![Operation::move_to(base, None, *step.peer.get(&ACCOUNTS))],
+        28 => {
+            let signers = settled.iter().enumerate().filter(|(at, _)| step.mask >> at & 3 != 0);
+            let to = *step.peer.get(&ACCOUNTS[..2]);
+            signers.map(|(_, by)| Operation::move_to(base, Some(*by), to)).collect()
+        }
+        29..=31 => {
+            let claims = if step.mask > 0xe0 { *step.peer.get(&LETTERS) } else { any_device };
+            vec![Operation::ack(any_device, by, claims)]
+        }
         _ => {
             // Some sign together, as many as a mask says.
             let list = changed(settled, step);
@@ -80,6 +93,21 @@ fn said(step: &Step, base: &Base, settled: &[char]) -> Vec<Operation> {
             signers.map(|(_, by)| Operation::list(base, *by, &list)).collect()
         }
     }
+}
+
+/// A device absorbs an account, with some of its devices, mostly one that acknowledges at once.
+fn absorbed(step: &Step, base: &Base, by: char, device: char) -> Vec<Operation> {
+    let (from, another) = (*step.peer.get(&ACCOUNTS), *step.replica.get(&LETTERS));
+    let devices: &[char] = match step.mask >> 4 & 3 {
+        0 => &[],
+        1 => &[device],
+        _ => &[device, another],
+    };
+    let absorbs = Operation::absorb(base, by, from, devices);
+    if step.mask & 8 == 0 {
+        return vec![absorbs];
+    }
+    vec![absorbs, Operation::ack(device, by, device)]
 }
 
 /// The settled devices with one more or one less.
@@ -141,7 +169,8 @@ impl World {
             }
             if step.what == 23 && step.mask < 60 {
                 let epoch = u64::from(step.mask % 3);
-                world.sit(Operation::seat(epoch, &masked(step.mask), &[]));
+                let absorbed = &ACCOUNTS[..usize::from(step.mask % 2)];
+                world.sit(Operation::seat_absorbing(epoch, &masked(step.mask), &[], absorbed));
                 continue;
             }
             let base = chosen(&world.bases, step).clone();
@@ -181,6 +210,36 @@ impl Replica {
     }
 }
 
+/// Whether something said on a base is kept by those who are there: a device retires where it is
+/// known to belong, and acknowledges where it was just named; nobody keeps a stranger's word.
+fn is_heard(world: &World, by: &Replica, base: &Base, said: &Operation) -> bool {
+    let names = |operation: &Operation, signer: char, one: char| {
+        matches!(&operation.said, Said::Absorb { by, devices, .. }
+            if *by == signer && devices.contains(&one))
+    };
+    let here = |operation: &&Operation| operation.base.as_ref() == Some(base);
+    match &said.said {
+        Said::Retire { by: one } => {
+            by.account.authority_of(id(*one)) == Some(*authority(*one).public())
+        }
+        // What a device acknowledged on an earlier base is not kept for this one.
+        Said::Absorb { by: signer, devices, .. } => {
+            let elsewhere = world.history.iter().filter(|operation| !here(operation));
+            let again = |o: &Operation| devices.iter().any(|one| names(o, *signer, *one));
+            !elsewhere.into_iter().any(again)
+        }
+        Said::Ack { device, by: signer, claims } => {
+            let said_here = world.history.iter().filter(here);
+            let mut naming = said_here.filter(|o| names(o, *signer, *device));
+            let new = by.account.standing(id(*device)).is_none_or(|how| how == Standing::Added);
+            let is_free = !world.settled(base).contains(claims);
+            let known = naming.any(|absorbs| by.account.proof().contains(&absorbs.bytes));
+            by.account.base() == Some(base.id()) && new && is_free && known
+        }
+        _ => true,
+    }
+}
+
 /// Three holders say things where they are, or were, and meet now and then.
 fn gossip(first: u8, steps: &[Step]) -> (World, Vec<Replica>) {
     let mut world = World::new(first);
@@ -197,28 +256,30 @@ fn gossip(first: u8, steps: &[Step]) -> (World, Vec<Replica>) {
         }
         if step.what == 23 && step.mask < 60 {
             let epoch = replicas[at].account.epoch() + 1;
-            let seat = Operation::seat(epoch, &masked(step.mask), &[]);
+            let mut absorbed: Vec<char> = ACCOUNTS[..usize::from(step.mask & 3)].to_vec();
+            absorbed.truncate(2);
+            let seat = Operation::seat_absorbing(epoch, &masked(step.mask), &[], &absorbed);
             world.sit(seat.clone());
             replicas[at].join(&[seat.bytes], &world.bases);
             continue;
         }
         let base = chosen(&replicas[at].reached, step).clone();
-        let mut said = said(step, &base, &world.settled(&base));
-        // A device retires where it is known to belong: nobody keeps a stranger's word.
-        said.retain(|operation| match operation.said {
-            Said::Retire { by } => {
-                replicas[at].account.authority_of(id(by)) == Some(*authority(by).public())
+        let said = said(step, &base, &world.settled(&base));
+        // One by one, or all at once where nothing has to be heard first.
+        if step.mask & 0x80 == 0 || said.iter().any(|one| matches!(one.said, Said::Ack { .. })) {
+            for one in said {
+                if is_heard(&world, &replicas[at], &base, &one) {
+                    replicas[at].join(core::slice::from_ref(&one.bytes), &world.bases);
+                    world.say(&base, vec![one]);
+                }
             }
-            _ => true,
-        });
-        let bytes: Vec<Box<[u8]>> = said.iter().map(|operation| operation.bytes.clone()).collect();
-        world.say(&base, said);
-        // One by one, or all at once.
-        if step.mask & 0x80 == 0 {
-            bytes
-                .iter()
-                .for_each(|one| replicas[at].join(core::slice::from_ref(one), &world.bases));
         } else {
+            let said: Vec<Operation> = said
+                .into_iter()
+                .filter(|one| is_heard(&world, &replicas[at], &base, one))
+                .collect();
+            let bytes: Vec<Box<[u8]>> = said.iter().map(|one| one.bytes.clone()).collect();
+            world.say(&base, said);
             replicas[at].join(&bytes, &world.bases);
         }
     }
@@ -236,7 +297,7 @@ fn theft(steps: &[Step], honest: &[char], thieves: &[char]) -> (World, Account) 
         of_thief.mask |= 7;
         let mut said = said(&of_thief, &base, thieves);
         // The thief has no keys but his own and those of his fakes.
-        said.retain(|operation| !honest.contains(&speaker(operation)));
+        said.retain(|one| !honest.contains(&speaker(one)) && speaker(one) != '!');
         world.say(&base, said);
         if step.what < 3 {
             let by = *step.by.get(honest);
@@ -257,7 +318,11 @@ fn speaker(operation: &Operation) -> char {
         Said::Add { by, .. }
         | Said::Vote { by, .. }
         | Said::Retire { by }
-        | Said::List { by, .. } => by,
+        | Said::List { by, .. }
+        | Said::Absorb { by, .. }
+        // What a device acknowledges counts by the word of whoever named it.
+        | Said::Ack { by, .. } => by,
+        Said::Move { by, .. } => by.unwrap_or('!'),
         Said::Seat { .. } => '!',
     }
 }
@@ -268,8 +333,8 @@ proptest! {
     #[test]
     fn it_comes_out_as_the_model_says(first: u8, steps in steps(40)) {
         let history = World::random(first, &steps).history;
-        let (real, wanted) = (standings(&folded(&history)), model::standings(&history));
-        prop_assert_eq!(shown(&real), shown(&wanted));
+        let (real, wanted) = (outcome(&folded(&history)), model::outcome(&history));
+        prop_assert_eq!(real.shown(), wanted.shown());
         prop_assert_eq!(real, wanted);
     }
 
@@ -311,9 +376,9 @@ proptest! {
         }
         let right = replicas[1].account.join(replicas[2].account.proof()).unwrap();
         prop_assert_eq!(&replicas[0].account.join(right.proof()).unwrap(), &all);
-        prop_assert_eq!(shown(&standings(&folded(&world.history))), shown(&standings(&all)));
+        prop_assert_eq!(outcome(&folded(&world.history)).shown(), outcome(&all).shown());
         prop_assert_eq!(&folded(&world.history), &all);
-        prop_assert_eq!(standings(&all), model::standings(&world.history));
+        prop_assert_eq!(outcome(&all), model::outcome(&world.history));
     }
 
     #[test]
@@ -325,6 +390,7 @@ proptest! {
             prop_assert_eq!(account.standing(id(*device)), Some(Standing::Settled));
         }
         prop_assert_eq!(account.devices().len(), honest.len());
+        prop_assert_eq!(account.moved_to(), None);
         // Before that it may be frozen or theirs for a while; a seat ends it at once.
         let seat = Operation::seat(1, honest, thieves);
         for length in 1..=world.history.len() {
@@ -382,6 +448,7 @@ proptest! {
         let after = folded(&world.history);
         prop_assert_eq!(standings(&after), standings(&account));
         prop_assert_eq!(after.base(), account.base());
+        prop_assert_eq!(after.moved_to(), None);
     }
 }
 

@@ -69,6 +69,8 @@ pub(crate) struct File {
     #[serde(default)]
     pub(crate) accounts_refused: Vec<RefusedProof>,
     #[serde(default)]
+    pub(crate) merges: Vec<Merge>,
+    #[serde(default)]
     pub(crate) strings: Vec<SharedText>,
     #[serde(default)]
     pub(crate) strings_refused: Vec<RefusedText>,
@@ -179,6 +181,19 @@ pub(crate) enum Fields {
         epoch: u64,
         devices: Vec<Hex>,
         dropped: Vec<Hex>,
+        #[serde(default)]
+        absorbed: Vec<Hex>,
+    },
+    MovedTo {
+        account: Hex,
+        base: Hex,
+        to: Hex,
+    },
+    Absorbs {
+        account: Hex,
+        base: Hex,
+        from: Hex,
+        devices: Vec<Hex>,
     },
     Cut {
         account: Hex,
@@ -208,6 +223,8 @@ pub(crate) enum Fields {
     LinkAccept {
         opening: Hex,
         acknowledgement: Hex,
+        #[serde(default)]
+        brings: Vec<Hex>,
     },
     TransportCert {
         transport: Hex,
@@ -241,6 +258,8 @@ pub(crate) enum Fields {
         name: String,
         greeting: String,
         addresses: Vec<String>,
+        #[serde(default)]
+        absorbed: Vec<Vec<Hex>>,
     },
 }
 
@@ -286,12 +305,28 @@ pub(crate) struct Refused {
 }
 
 #[derive(Deserialize)]
+pub(crate) struct Merge {
+    pub(crate) name: String,
+    pub(crate) proofs: Vec<Vec<Hex>>,
+    pub(crate) ends: Vec<EndCase>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct EndCase {
+    pub(crate) account: Hex,
+    pub(crate) ends_up: Hex,
+}
+
+#[derive(Deserialize)]
 pub(crate) struct Proven {
     pub(crate) name: String,
     pub(crate) proof: Vec<Hex>,
     pub(crate) account: Hex,
     pub(crate) epoch: u64,
     pub(crate) base: Option<Hex>,
+    pub(crate) moved_to: Option<Hex>,
+    #[serde(default)]
+    pub(crate) absorbed: Vec<Hex>,
     pub(crate) standings: Vec<StandingCase>,
     pub(crate) head: Hex,
 }

@@ -5,8 +5,8 @@ use std::{convert::Infallible, fs, path::PathBuf};
 use data_encoding::HEXLOWER;
 use kith_common::{
     account::{
-        Account, Checkpoint, Cut, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire, DeviceUntrust,
-        Genesis, Last, Seat, TransportCert, Untrust,
+        Absorbs, Account, Checkpoint, Cut, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire,
+        DeviceUntrust, Genesis, Last, MovedTo, Seat, TransportCert, Untrust,
     },
     crypto,
     entry::{Entry, EntryKind, Mark, Text, hash_body},
@@ -16,10 +16,11 @@ use kith_common::{
     ids::{AccountId, BaseId, DeviceId, EntryId, LogId},
     keys::SigningKey,
     limits::{
-        ADDRESS_BYTES_MAX, ADDRESSES_MAX, DELETED_ENTRIES_MAX, DROPPED_DEVICES_MAX,
-        FRAME_ACCOUNTS_MAX, FRAME_ENTRIES_MAX, FRAME_HEADS_MAX, FRAME_HINTS_MAX,
-        GREETING_BYTES_MAX, LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX, NAME_BYTES_MAX,
-        REPLACED_MAX, SEQ_MAX, SETTLED_DEVICES_MAX, TEXT_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
+        ABSORBED_ACCOUNTS_MAX, ABSORBED_DEVICES_MAX, ADDRESS_BYTES_MAX, ADDRESSES_MAX,
+        DELETED_ENTRIES_MAX, DROPPED_DEVICES_MAX, FRAME_ACCOUNTS_MAX, FRAME_ENTRIES_MAX,
+        FRAME_HEADS_MAX, FRAME_HINTS_MAX, GREETING_BYTES_MAX, LINK_MESSAGE_BYTES_MAX,
+        LINK_OFFER_BYTES_MAX, NAME_BYTES_MAX, REPLACED_MAX, SEQ_MAX, SETTLED_DEVICES_MAX,
+        TEXT_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
     },
     linking::{JoinRequest, LinkAccept, LinkCode, LinkOffer, TOKEN_BYTES, check_number},
     own::{Clear, ContactNote, Own, Setting},
@@ -125,6 +126,7 @@ fn put_session(out: &mut Outgoing, key: &SigningKey, account: &Account) -> Value
         name: "n".repeat(NAME_BYTES_MAX),
         greeting: String::new(),
         addresses: vec![],
+        absorbed: vec![account.proof().to_vec()],
     };
     let plain = out.put("contact-request", key, request);
     let sealed = crypto::seal_to(&mut OneSeed([0x66; 32]), target.device(), &plain).unwrap();
@@ -146,7 +148,14 @@ fn put_operations(out: &mut Outgoing, key: &SigningKey, ack: Box<[u8]>, base: Ba
     out.put("checkpoint", key, Checkpoint { account, base, devices: devices.collect() });
     let dropped = many(DROPPED_DEVICES_MAX).map(DeviceId::from_bytes).collect();
     let devices = vec![ack; SETTLED_DEVICES_MAX];
-    out.put("seat", key, Seat { account, epoch: u64::MAX, devices, dropped });
+    let absorbed = many(ABSORBED_ACCOUNTS_MAX).map(AccountId::from_bytes).collect();
+    out.put("seat", key, Seat { account, epoch: u64::MAX, devices, dropped, absorbed });
+    let another = AccountId::from_bytes([0xfd; 32]);
+    out.put("moved-to", key, MovedTo { account, base, to: another });
+    for count in [0, ABSORBED_DEVICES_MAX] {
+        let devices = many(count).map(DeviceId::from_bytes).collect();
+        out.put("absorbs", key, Absorbs { account, base, from: another, devices });
+    }
     let log = LogId::from_bytes([1; 32]);
     let last = Some(Last { seq: SEQ_MAX, entry: EntryId::from_bytes([2; 32]) });
     out.put("cut", key, Cut { account, log, device, last, chosen: true });
@@ -166,7 +175,11 @@ fn put_linking(out: &mut Outgoing, key: &SigningKey, account: &Account, ack: Box
         request: crypto::hash_plain(&request),
     };
     let offer = out.put("link-offer", key, offer);
-    out.put("link-accept", key, LinkAccept { opening: [0x75; 32], acknowledgement: ack });
+    out.put(
+        "link-accept",
+        key,
+        LinkAccept { opening: [0x75; 32], acknowledgement: ack, brings: account.proof().to_vec() },
+    );
     json!({
         "request": HEXLOWER.encode(&request),
         "offer": HEXLOWER.encode(&offer),
@@ -253,7 +266,13 @@ fn what_is_signed_here_is_written_for_python() {
     };
     let first = put_ack(&device, *recovery.public(), *authority.public());
     let new = put_ack(&second, *authority.public(), [0x36; 32]);
-    let seat = Seat { account: id, epoch: 0, devices: vec![first.clone()], dropped: vec![] };
+    let seat = Seat {
+        account: id,
+        epoch: 0,
+        devices: vec![first.clone()],
+        dropped: vec![],
+        absorbed: vec![],
+    };
     let seat = out.put("seat", &recovery, seat);
     let base = BaseId::from_bytes(*EntryId::of(&seat).as_bytes());
     let add = out.put("device-add", &authority, DeviceAdd { account: id, base, device: new });

@@ -63,8 +63,8 @@ pub(super) fn outputs(node: &Node, out: &[Output], links: usize) {
                 entries += 1;
                 node.engine.message(&node.store, *with, *place).expect("the store can be read");
             }
-            Output::Event(Event::Delivery { with, author, seqs }) => {
-                let states = node.engine.states(&node.store, *with, *author, *seqs, 100);
+            Output::Event(Event::Delivery { log, author, seqs, .. }) => {
+                let states = node.engine.states(&node.store, (*log, *author), *seqs, 100);
                 assert!(states.expect("the store can be read").len() <= 100);
             }
             Output::Event(_) | Output::Close { .. } | Output::Answered { .. } => {}

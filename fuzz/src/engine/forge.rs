@@ -385,6 +385,7 @@ pub(super) fn request(number: u8, flaws: u8, text: &str, ends: &Ends) -> Option<
         name,
         greeting: text.chars().take(256).collect(),
         addresses: addresses(flaws >> 4),
+        absorbed: vec![],
     };
     let mut rng = ChaCha8Rng::seed_from_u64(u64::from(flaws));
     let signed = sign(key, request);

@@ -1,12 +1,14 @@
 //! Whom do we know, and how well? One entry for a person, however many devices they have.
 
-use std::collections::BTreeMap;
+mod record;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
     account::Account,
-    codec::{DecodeError, Reader, Writer},
+    codec::{DecodeError, Reader},
     ids::{AccountId, DeviceId, EntryId},
-    limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, GREETING_BYTES_MAX, NAME_BYTES_MAX, REPLACED_MAX},
+    limits::{ADDRESSES_MAX, NAME_BYTES_MAX, REPLACED_MAX},
     own::ContactNote,
 };
 
@@ -14,11 +16,9 @@ use crate::{
     bygone::Bygone,
     limits::{CONTACTS_MAX, KNOWN_DEVICES_MAX, PENDING_CONTACTS_MAX},
     names::{cut, fold_name, tidy_name},
+    person::{Absorbed, Person},
     store::{Position, RecordKind, Store, StoreError},
 };
-
-/// Version 1 was of accounts with one device.
-const VERSION: u64 = 2;
 
 /// How far two people have got with knowing each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,6 +134,11 @@ pub struct Contact {
     pub met: bool,
     /// Devices of theirs that only an older proof names.
     pub bygone: Bygone,
+    /// Accounts of theirs that this one has absorbed.
+    pub absorbed: Vec<Absorbed>,
+    /// Accounts of ours and theirs whose direct logs belong to the conversation, beside the log of
+    /// the two that are in use.
+    pub earlier: BTreeSet<(AccountId, AccountId)>,
     /// Whose word what we know is.
     pub words: Words,
 }
@@ -183,6 +188,8 @@ impl Contact {
             request_number: None,
             met: false,
             bygone: Bygone::default(),
+            absorbed: Vec::new(),
+            earlier: BTreeSet::new(),
             words: Words::default(),
         }
     }
@@ -249,120 +256,77 @@ impl Contact {
         }
     }
 
+    /// Their accounts and devices.
+    pub(crate) fn person(&self) -> Person<'_> {
+        Person { account: &self.account, bygone: &self.bygone, absorbed: &self.absorbed }
+    }
+
+    /// The same person under the account that has absorbed this one; `known` is what we knew under
+    /// that one. Nobody becomes better known by it.
+    pub(crate) fn merged(self, stays: &Account, known: Option<Self>) -> Self {
+        let mut merged =
+            known.unwrap_or_else(|| Self::new(stays.clone(), self.name.clone(), self.status));
+        let was_there = merged.words.are_there();
+        if !was_there || self.words.name > merged.words.name {
+            merged.name = self.name;
+        }
+        if !was_there || self.words.status > merged.words.status {
+            merged.status = self.status;
+            merged.before_block = self.before_block;
+        }
+        if !was_there || self.words.greeting > merged.words.greeting {
+            merged.greeting = self.greeting;
+        }
+        if merged.status != Status::Pending {
+            merged.request_number = None;
+        }
+        merged.words.join((stays.id(), self.account.id()), self.words);
+        merged.validity = merged.words.validity();
+        merged.met |= self.met;
+        for (device, addresses) in self.addresses {
+            merged.addresses.entry(device).or_insert(addresses);
+        }
+        for hint in self.hints {
+            if merged.hints.len() < ADDRESSES_MAX && !merged.hints.contains(&hint) {
+                merged.hints.push(hint);
+            }
+        }
+        merged.earlier.extend(self.earlier);
+        merged.absorbed.extend(self.absorbed);
+        merged.absorbed.push(Absorbed { account: self.account, bygone: self.bygone });
+        merged
+    }
+
     /// All places where they may be reached.
     pub fn places(&self) -> impl Iterator<Item = &String> {
         self.addresses.values().flatten().chain(&self.hints)
     }
-
-    fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::new();
-        let optional = [self.before_block.is_some(), self.request_number.is_some()];
-        writer.map(11 + optional.map(usize::from).iter().sum::<usize>()).uint(0).uint(VERSION);
-        writer.uint(1).array(self.account.proof().len());
-        for envelope in self.account.proof() {
-            writer.bytes(envelope);
-        }
-        writer.uint(2).text(&self.name);
-        writer.uint(3).uint(self.status as u64);
-        writer.uint(4).uint(self.validity as u64);
-        writer.uint(5).text(&self.greeting);
-        writer.uint(6).array(self.hints.len());
-        for address in &self.hints {
-            writer.text(address);
-        }
-        if let Some(status) = self.before_block {
-            writer.uint(7).uint(status as u64);
-        }
-        if let Some(number) = self.request_number {
-            writer.uint(8).uint(number);
-        }
-        writer.uint(9).array(self.addresses.len());
-        for (device, addresses) in &self.addresses {
-            writer.array(2).bytes(device.as_bytes()).array(addresses.len());
-            for address in addresses {
-                writer.text(address);
-            }
-        }
-        writer.uint(10).bool(self.met);
-        self.words.write(writer.uint(11));
-        self.bygone.write(writer.uint(12));
-        writer.finish()
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        Reader::all(bytes, |reader| {
-            reader.map(|m| {
-                if m.required(0)?.uint()? != VERSION {
-                    return Err(DecodeError::Value("version"));
-                }
-                let proof = m
-                    .required(1)?
-                    .list("proof", usize::MAX, |r| r.bytes("envelope", usize::MAX))?;
-                let account =
-                    Account::fold(&proof).map_err(|_| DecodeError::Value("account proof"))?;
-                Ok(Self {
-                    account: account.clone(),
-                    name: m.required(2)?.text("name", NAME_BYTES_MAX)?.to_owned(),
-                    status: Status::read(m.required(3)?)?,
-                    validity: Validity::read(m.required(4)?)?,
-                    greeting: m.required(5)?.text("greeting", GREETING_BYTES_MAX)?.to_owned(),
-                    hints: read_addresses(m.required(6)?)?,
-                    before_block: m.optional(7)?.map(Status::read).transpose()?,
-                    request_number: m.optional(8)?.map(Reader::uint).transpose()?,
-                    addresses: m
-                        .required(9)?
-                        .list("devices", usize::MAX, |r| {
-                            r.tuple("device", 2)?;
-                            Ok((DeviceId::from_bytes(r.fixed("device")?), read_addresses(r)?))
-                        })?
-                        .into_iter()
-                        .collect(),
-                    met: m.required(10)?.bool()?,
-                    words: Words::read(m.required(11)?)?,
-                    bygone: Bygone::read(m.required(12)?, &account)?,
-                })
-            })
-        })
-    }
 }
 
 impl Words {
-    fn write(&self, writer: &mut Writer) {
-        writer.array(4);
-        for word in [self.name, self.status, self.greeting] {
-            match word {
-                Some(Position { eff, id }) => writer.array(2).uint(eff).bytes(id.as_bytes()),
-                None => writer.array(0),
-            };
-        }
-        writer.array(self.validity.len());
-        for (id, validity) in &self.validity {
-            writer.array(2).bytes(id.as_bytes()).uint(*validity as u64);
-        }
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.tuple("words", 4)?;
-        let mut word = || match reader.array("word", 2)? {
-            0 => Ok(None),
-            _ => {
-                let eff = reader.uint()?;
-                Ok(Some(Position { eff, id: EntryId::from_bytes(reader.fixed("entry")?) }))
+    /// What was said of two accounts of one person. Who was not validated as both is not validated:
+    /// that stands under the account's id until somebody who has seen it replaces it.
+    fn join(&mut self, (own, others): (AccountId, AccountId), other: Self) {
+        for (account, words) in [(own, self.clone()), (others, other.clone())] {
+            if words.validity() != Validity::Validated {
+                let doubt = EntryId::from_bytes(*account.as_bytes());
+                self.validity.insert(doubt, Validity::Unvalidated);
             }
-        };
-        let (name, status, greeting) = (word()?, word()?, word()?);
-        let validity = reader.list("validity", usize::MAX, |r| {
-            r.tuple("validity", 2)?;
-            Ok((EntryId::from_bytes(r.fixed("entry")?), Validity::read(r)?))
-        })?;
-        Ok(Self { name, status, greeting, validity: validity.into_iter().collect() })
+        }
+        self.name = self.name.max(other.name);
+        self.status = self.status.max(other.status);
+        self.greeting = self.greeting.max(other.greeting);
+        self.validity.extend(other.validity);
     }
-}
 
-fn read_addresses(reader: &mut Reader<'_>) -> Result<Vec<String>, DecodeError> {
-    reader.list("addresses", ADDRESSES_MAX, |r| {
-        r.text("address", ADDRESS_BYTES_MAX).map(str::to_owned)
-    })
+    /// Nothing has been said: the self log is read again. What merging said of these accounts
+    /// stays.
+    pub(crate) fn forget(&mut self, person: &Person<'_>) {
+        let doubts = std::mem::take(&mut self.validity);
+        let of_account = |id: &EntryId| person.is(AccountId::from_bytes(*id.as_bytes()));
+        *self = Self::default();
+        self.validity = doubts.into_iter().filter(|(id, _)| of_account(id)).collect();
+    }
 }
 
 /// Everybody we know of.
@@ -370,6 +334,8 @@ fn read_addresses(reader: &mut Reader<'_>) -> Result<Vec<String>, DecodeError> {
 pub struct Contacts {
     people: BTreeMap<AccountId, Contact>,
     devices: BTreeMap<DeviceId, AccountId>,
+    /// Accounts that others have absorbed.
+    aliases: BTreeMap<AccountId, AccountId>,
 }
 
 impl Contacts {
@@ -387,6 +353,8 @@ impl Contacts {
         let id = contact.account.id();
         self.devices.retain(|_, account| *account != id);
         self.devices.extend(contact.account.devices().map(|device| (device, id)));
+        let absorbed = contact.absorbed.iter().map(|absorbed| (absorbed.account.id(), id));
+        self.aliases.extend(absorbed);
         self.people.insert(id, contact);
     }
 
@@ -416,6 +384,11 @@ impl Contacts {
     /// The contact with this account.
     pub fn find(&self, id: AccountId) -> Option<&Contact> {
         self.people.get(&id).filter(|contact| contact.status != Status::Removed)
+    }
+
+    /// The account in use of the person who has or had this one.
+    pub(crate) fn current(&self, id: AccountId) -> AccountId {
+        self.aliases.get(&id).copied().unwrap_or(id)
     }
 
     /// The contact with this account, on the list or not.

@@ -13,6 +13,7 @@ mod deletion;
 mod devices;
 mod exchange;
 mod io;
+mod merging;
 mod own;
 mod peers;
 mod queries;
@@ -20,6 +21,7 @@ mod queries;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
+    account::Account,
     entry::Mark,
     frame::Frame,
     ids::{AccountId, DeviceId, EntryId, LogId},
@@ -42,6 +44,7 @@ use crate::{
     linking::Host,
     log::Evidence,
     names::tidy_name,
+    person::{Absorbed, Person},
     profile::Profile,
     refusal::{Refusal, Refusals},
     session::{Link, LinkWants, Recognition},
@@ -69,6 +72,10 @@ pub struct Engine {
     hinted: BTreeMap<DeviceId, Vec<String>>,
     /// Devices of ours that only an older proof names.
     own_bygone: Bygone,
+    /// Accounts of ours that the one in use has absorbed.
+    own_absorbed: Vec<Absorbed>,
+    /// Accounts that ours names as going over into it, or it into them, which is not decided yet.
+    relatives: BTreeMap<AccountId, Account>,
     /// Whether another device of ours has met this one, so that it knows it.
     own_met: bool,
     /// A code for a new device is shown.
@@ -108,6 +115,8 @@ impl Engine {
             own_hints: Vec::new(),
             hinted: BTreeMap::new(),
             own_bygone: Bygone::default(),
+            own_absorbed: Vec::new(),
+            relatives: BTreeMap::new(),
             own_met: false,
             linking: None,
             drafts: BTreeMap::new(),
@@ -121,7 +130,9 @@ impl Engine {
         engine.load_trash(cx)?;
         engine.refresh_recognition();
         let own = engine.me.account.id();
-        engine.open_log(cx, engine.own_log(), own)?;
+        for log in engine.own_logs() {
+            engine.open_log(cx, log, own)?;
+        }
         let people: Vec<AccountId> =
             engine.contacts.all().map(|contact| contact.account.id()).collect();
         for account in people {
@@ -302,7 +313,28 @@ impl Engine {
         cx: &mut Context<'_>,
         with: AccountId,
     ) -> Result<(), StoreError> {
-        self.open_log(cx, LogId::direct(self.me.account.id(), with), with)
+        for log in self.logs_with(with) {
+            self.open_log(cx, log, with)?;
+        }
+        Ok(())
+    }
+
+    /// The log in which we write to somebody.
+    fn log_with(&self, with: AccountId) -> LogId {
+        LogId::direct(self.me.account.id(), with)
+    }
+
+    /// All logs of the conversation with somebody, the one in which we write first.
+    fn logs_with(&self, with: AccountId) -> Vec<LogId> {
+        let contact = self.contacts.find_any(with);
+        let earlier = contact.into_iter().flat_map(|contact| &contact.earlier);
+        let earlier = earlier.map(|(ours, theirs)| LogId::direct(*ours, *theirs));
+        std::iter::once(self.log_with(with)).chain(earlier).collect()
+    }
+
+    /// The conversation whose entries have this number in the store.
+    fn conversation_of(&self, number: LogNumber) -> Option<&Conversation> {
+        self.conversations.values().find(|conversation| conversation.log.number() == number)
     }
 
     fn open_log(
@@ -314,9 +346,10 @@ impl Engine {
         if self.conversations.contains_key(&id) {
             return Ok(());
         }
-        let own = self.me.account.devices().filter(|device| *device != self.me.device.device());
-        let theirs = self.contacts.find_any(with).map(|contact| contact.account.devices());
-        let devices: Vec<DeviceId> = own.chain(theirs.into_iter().flatten()).collect();
+        let me = self.me.device.device();
+        let own = self.own_person().devices().filter(|device| *device != me);
+        let theirs = self.contacts.find_any(with).into_iter().flat_map(|c| c.person().devices());
+        let devices: Vec<DeviceId> = own.chain(theirs).collect();
         let number = if cx.store.record(RecordKind::Log, id.as_bytes())?.is_some() {
             LogNumber(0)
         } else {
@@ -375,15 +408,14 @@ impl Engine {
     /// so that they learn of it.
     fn refresh_recognition(&mut self) {
         let me = self.me.device.device();
-        let accounts: Vec<&kith_common::account::Account> = std::iter::once(&self.me.account)
-            .chain(self.contacts.known().map(|contact| &contact.account))
+        let people: Vec<Person<'_>> = std::iter::once(self.own_person())
+            .chain(self.contacts.known().map(Contact::person))
             .collect();
-        let standing = accounts.iter().flat_map(|account| account.devices());
-        let others = accounts.iter().flat_map(|account| {
-            account.disputed().chain(account.former().map(|(device, _)| device))
-        });
-        let bygone = self.contacts.known().map(|contact| &contact.bygone);
-        let bygone = bygone.chain([&self.own_bygone]).flat_map(Bygone::devices);
+        let standing = people.iter().flat_map(Person::devices);
+        let others = people
+            .iter()
+            .flat_map(|person| person.disputed().chain(person.former().map(|(device, ..)| device)));
+        let bygone = people.iter().flat_map(Person::bygone);
         let known = standing.chain(others).chain(bygone).filter(|device| *device != me);
         let known: Vec<DeviceId> = known.take(KNOWN_DEVICES_MAX).collect();
         self.recognition.refresh(&self.me.device, known.into_iter());

@@ -7,6 +7,7 @@
 //! | file | answers |
 //! |---|---|
 //! | `engine` | what happens when something happens? |
+//! | `person` | which accounts are one person? |
 //! | `bygone` | whose entries remain though a seat forgot their device? |
 //! | `contacts` | whom do we know, and how well? |
 //! | `names` | what may somebody be called? |
@@ -34,6 +35,7 @@ pub mod limits;
 pub mod linking;
 pub mod log;
 pub mod names;
+pub mod person;
 pub mod profile;
 pub mod refusal;
 mod session;

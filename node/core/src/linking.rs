@@ -39,8 +39,19 @@ pub(crate) struct Guest {
     device: DeviceId,
     request: Verified<JoinRequest>,
     offer: Box<[u8]>,
-    /// Its number and its acknowledgement, once it has opened its commitment.
-    pub(crate) accepted: Option<(String, Verified<DeviceAck>)>,
+    /// What it has said once it has opened its commitment.
+    pub(crate) accepted: Option<Accepted>,
+}
+
+/// A guest that can be taken in.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// Its number.
+    pub(crate) check: String,
+    /// That it belongs to the account.
+    pub(crate) ack: Verified<DeviceAck>,
+    /// The account that it had until now, which is to go over into this one.
+    pub(crate) brings: Option<Account>,
 }
 
 impl Host {
@@ -139,14 +150,13 @@ impl Host {
     /// The acknowledgement of the device that shows this number.
     pub(crate) fn confirmed(&self, check: &str) -> Option<&Guest> {
         let digits: String = check.chars().filter(char::is_ascii_digit).collect();
-        let shows =
-            |guest: &&Guest| guest.accepted.as_ref().is_some_and(|(number, _)| *number == digits);
+        let shows = |guest: &&Guest| guest.accepted.as_ref().is_some_and(|it| it.check == digits);
         self.guest.as_ref().filter(shows)
     }
 }
 
 impl Guest {
-    fn open(&self, opened: &[u8], account: AccountId) -> Option<(String, Verified<DeviceAck>)> {
+    fn open(&self, opened: &[u8], account: AccountId) -> Option<Accepted> {
         let accept = Signed::<LinkAccept>::decode(opened).ok()?.verify().ok()?;
         let ack = Signed::<DeviceAck>::decode(&accept.value().acknowledgement).ok()?;
         let ack = ack.verify().ok()?;
@@ -156,8 +166,16 @@ impl Guest {
         let same = accept.signer() == self.device.as_bytes()
             && ack.signer() == self.device.as_bytes()
             && ack.value().account == account;
-        let number = check_number(self.request.bytes(), &self.offer, opening);
-        (kept && same).then_some((number, ack))
+        let check = check_number(self.request.bytes(), &self.offer, opening);
+        let proof = &accept.value().brings;
+        let brings = if proof.is_empty() { None } else { Some(Account::fold(proof).ok()?) };
+        let own = |brought: &Account| {
+            brought.id() != account
+                && brought.has(self.device)
+                && brought.authority_of(self.device) == Some(ack.value().authority)
+        };
+        let fits = kept && same && brings.as_ref().is_none_or(own);
+        fits.then_some(Accepted { check, ack, brings })
     }
 }
 
@@ -172,6 +190,8 @@ pub struct Joiner {
     offered: Option<Offered>,
     /// The account that was acknowledged: it may take the device in while no link is there.
     acknowledged: Option<AccountId>,
+    /// The account that the device has, if that is to go over.
+    brings: Option<Account>,
 }
 
 #[derive(Debug)]
@@ -197,13 +217,43 @@ pub enum JoinStep {
 impl Joiner {
     /// Makes the keys of a device that has read a code.
     pub fn new(code: LinkCode, name: &str, rng: &mut dyn CryptoRng) -> Self {
-        let (device, authority) = (SigningKey::random(rng), SigningKey::random(rng));
+        let keys = (SigningKey::random(rng), SigningKey::random(rng));
+        Self::with_keys(code, name, keys, None, rng)
+    }
+
+    /// The same for a device that has an account, which is to go over into the one of the code.
+    pub fn merging(
+        code: LinkCode,
+        name: &str,
+        keys: (SigningKey, SigningKey),
+        account: Account,
+        rng: &mut dyn CryptoRng,
+    ) -> Self {
+        Self::with_keys(code, name, keys, Some(account), rng)
+    }
+
+    fn with_keys(
+        code: LinkCode,
+        name: &str,
+        (device, authority): (SigningKey, SigningKey),
+        brings: Option<Account>,
+        rng: &mut dyn CryptoRng,
+    ) -> Self {
         let mut opening = [0; 32];
         rng.fill_bytes(&mut opening);
         let commitment = commitment(&opening, device.device(), authority.public());
         let name = crate::names::tidy_name(name);
         let request = sign(&device, JoinRequest { token: code.token, commitment, name });
-        Self { code, device, authority, opening, request, offered: None, acknowledged: None }
+        Self {
+            code,
+            device,
+            authority,
+            opening,
+            request,
+            offered: None,
+            acknowledged: None,
+            brings,
+        }
     }
 
     /// The code that was read.
@@ -246,14 +296,20 @@ impl Joiner {
             && known.has(old)
             && known.authority_of(old) == Some(*inviter)
             && *request == crypto::hash_plain(self.request.bytes())
-            && self.acknowledged.is_none_or(|before| before == *account);
+            && self.acknowledged.is_none_or(|before| before == *account)
+            && self.brings.as_ref().is_none_or(|own| own.id() != *account);
         if !fits {
             return None;
         }
         let mut nonce = [0; 32];
         rng.fill_bytes(&mut nonce);
         let ack = acknowledge(&self.device, *inviter, *self.authority.public(), nonce, *account);
-        let accept = LinkAccept { opening: self.opening, acknowledgement: ack.into_bytes() };
+        let brings = self.brings.as_ref().map(|account| account.proof().to_vec());
+        let accept = LinkAccept {
+            opening: self.opening,
+            acknowledgement: ack.into_bytes(),
+            brings: brings.unwrap_or_default(),
+        };
         let accept = sign(&self.device, accept);
         let sealed = crypto::seal_to(rng, self.code.key, accept.bytes()).ok()?;
         let check = check_number(self.request.bytes(), &envelope, &self.opening);
@@ -332,12 +388,12 @@ mod tests {
                 panic!("a joiner answers with an accept");
             };
             assert!(self.host.accept(LINK, &sealed, self.account.id()));
-            let (shown, _) = self.host.guest()?.accepted.as_ref()?;
-            Some((shown.clone(), check))
+            let shown = self.host.guest()?.accepted.as_ref()?.check.clone();
+            Some((shown, check))
         }
 
         fn confirm(&mut self, check: &str) -> Vec<u8> {
-            let (_, ack) = self.host.confirmed(check).unwrap().accepted.as_ref().unwrap();
+            let ack = &self.host.confirmed(check).unwrap().accepted.as_ref().unwrap().ack;
             let device = DeviceId::from_bytes(*ack.signer());
             let addition = self.account.add_device(&self.authority, ack).unwrap();
             self.account = self.account.join(&[addition]).unwrap();

@@ -90,6 +90,12 @@ impl Profile {
         self.device_names.get(&device).map(|(_, name)| name.as_str())
     }
 
+    /// Another account is in use: what its self log says of name and settings counts, whenever it
+    /// was said.
+    pub(crate) const fn begin_anew(&mut self) {
+        self.words = [None; 2];
+    }
+
     /// Forgets what was said: the self log is read again.
     pub(crate) fn forget_words(&mut self) {
         if !self.first_name.is_empty() {

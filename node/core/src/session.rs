@@ -232,6 +232,7 @@ impl Link {
             transport: self.own.clone(),
             audience: self.peer.clone(),
             proof: me.account.proof().to_vec(),
+            absorbed: introduction.absorbed,
             name: introduction.name,
             greeting: introduction.greeting,
             addresses: introduction.addresses,
@@ -267,6 +268,7 @@ impl Link {
             name: request.name.clone(),
             greeting: request.greeting.clone(),
             addresses: request.addresses.clone(),
+            absorbed: request.absorbed.clone(),
         };
         Ok((account, introduction))
     }
@@ -288,6 +290,8 @@ pub(crate) struct Introduction {
     pub(crate) name: String,
     pub(crate) greeting: String,
     pub(crate) addresses: Vec<String>,
+    /// What proves accounts that theirs has absorbed.
+    pub(crate) absorbed: Vec<Vec<Box<[u8]>>>,
 }
 
 /// A tag that only two devices can make, for one direction of one link.

@@ -66,6 +66,8 @@ pub struct GuestView {
     pub name: String,
     /// The number that it shows too; `None` until it has answered.
     pub check: Option<String>,
+    /// The account that it brings along, as a shared string, and how many devices that has.
+    pub brings: Option<(String, usize)>,
 }
 
 /// A message as shown.
@@ -108,7 +110,7 @@ pub(crate) fn open(row: &EntryRow) -> Result<Opened, StoreError> {
 /// A row as a message; `None` for kinds that are not shown.
 pub(crate) fn message(
     row: EntryRow,
-    own_account: AccountId,
+    is_own: impl FnOnce(AccountId) -> bool,
     state: impl FnOnce(DeviceId, u64) -> DeliveryState,
 ) -> Result<Option<MessageView>, StoreError> {
     let Opened { entry, device } = open(&row)?;
@@ -116,7 +118,7 @@ pub(crate) fn message(
         return Ok(None);
     }
     let text = row.body.bytes().and_then(|body| Text::decode(body).ok());
-    let mine = entry.account == own_account;
+    let mine = is_own(entry.account);
     let parents = entry.prev.into_iter().chain(entry.parents.iter().map(|mark| mark.id));
     Ok(Some(MessageView {
         id: row.position.id,

@@ -46,6 +46,8 @@ async fn account(state: &ApiState) -> Result<Account, ApiError> {
                 disputed: known.is_disputed(),
                 frozen: known.base().is_none(),
                 proposals: types::account::proposals(known),
+                merging: types::account::merging(known),
+                absorbed: engine.absorbed().map(|account| SharedId::of(account).encode()).collect(),
                 recovery_confirmed,
             }
         })

@@ -342,6 +342,17 @@ pub struct Guest {
     pub check: String,
     /// What it calls itself.
     pub name: String,
+    /// The account that it brings along, if that is to merge into this one.
+    pub brings: Option<Brought>,
+}
+
+/// An account that is to merge into this one.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Brought {
+    /// The account as a shared string.
+    pub account: String,
+    /// How many devices it has.
+    pub devices: usize,
 }
 
 /// Nothing to say.
@@ -369,7 +380,8 @@ pub fn entry_id(text: &str) -> Option<EntryId> {
 
 /// A device that wants to join, once it shows its number.
 pub fn guest(view: GuestView) -> Option<Guest> {
-    view.check.map(|check| Guest { check, name: view.name })
+    let brings = view.brings.map(|(account, devices)| Brought { account, devices });
+    view.check.map(|check| Guest { check, name: view.name, brings })
 }
 
 /// A contact without its newest message.

@@ -19,7 +19,11 @@ use rand_core::Rng;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{CliError, Global, device, moment, show};
+use super::{
+    CliError, Global, device,
+    merging::{self, MergeArguments},
+    moment, show,
+};
 use crate::{
     api,
     client::{Client, ClientError},
@@ -41,6 +45,9 @@ pub(super) enum AccountCommand {
     /// without a home it becomes the only device; on a device of the account it stays, and those
     /// that you name go.
     Recover(RecoverArguments),
+    /// Make one account out of two: this device's account ends, the one of the code stays. Both
+    /// devices show a number; compare and confirm on the other one. Nothing undoes it.
+    Merge(MergeArguments),
     /// Answer those who cut this device off by one voice, and start again: until a majority or the
     /// recovery words decide, both sides are frozen.
     Contest,
@@ -88,6 +95,7 @@ pub(super) fn carry_out(global: &Global, command: AccountCommand) -> Result<(), 
                 recover_anew(global, &arguments)?;
             }
         }
+        AccountCommand::Merge(arguments) => merging::carry_out(global, &arguments)?,
         AccountCommand::Contest => contest(global)?,
     }
     Ok(())
@@ -225,7 +233,7 @@ fn acknowledged(account: &Account) -> Vec<Verified<DeviceAck>> {
 }
 
 /// The recovery words as given, asked for at a terminal, or read from standard input.
-fn words(given: &[String]) -> Result<Zeroizing<String>, CliError> {
+pub(super) fn words(given: &[String]) -> Result<Zeroizing<String>, CliError> {
     if !given.is_empty() {
         return Ok(Zeroizing::new(given.join(" ")));
     }

@@ -151,7 +151,7 @@ fn join(global: &Global, code: &str, name: Option<String>) -> Result<(), CliErro
     Ok(())
 }
 
-fn tell(json: bool, progress: Progress<'_>) {
+pub(super) fn tell(json: bool, progress: Progress<'_>) {
     match progress {
         Progress::Compare(check) => {
             show::answer(json, &json!({ "check": check }), |_| {
@@ -187,7 +187,7 @@ pub(super) fn first_decision(
 }
 
 /// What the computer calls itself.
-fn computer() -> String {
+pub(super) fn computer() -> String {
     let said = std::fs::read_to_string("/etc/hostname").ok();
     let said = said.or_else(|| std::env::var("COMPUTERNAME").ok()).unwrap_or_default();
     let said = said.trim();

@@ -188,6 +188,13 @@ pub(super) fn guests(answer: &Value) {
     };
     for guest in answer.as_array().into_iter().flatten() {
         line(&format!("{} {}", text(guest, "check"), text(guest, "name")));
+        if let Some(brings) = guest.get("brings").filter(|brings| brings.is_object()) {
+            let devices = brings.get("devices").and_then(Value::as_u64).unwrap_or_default();
+            line(&format!(
+                "  brings along the account {} ({devices} devices), which becomes part of this one",
+                text(brings, "account"),
+            ));
+        }
     }
 }
 
@@ -221,6 +228,18 @@ pub(super) fn account(answer: &Value) {
         line("Devices accuse each other and are frozen. A majority decides by `kith device");
         line("untrust`, or your recovery words by `kith account recover`.");
     }
+    for account in answer.get("absorbed").and_then(Value::as_array).into_iter().flatten() {
+        line(&format!("One with {}", plain(account.as_str().unwrap_or_default())));
+    }
+    if let Some(merging) = answer.get("merging").filter(|merging| merging.is_object()) {
+        let signed = merging.get("signed").and_then(Value::as_array).map(Vec::len);
+        let needed = merging.get("needed").and_then(Value::as_u64).unwrap_or_default();
+        line(&format!(
+            "It is to merge into another account: {} of {needed} devices have agreed. On another \
+             one: kith account merge --agree",
+            signed.unwrap_or_default(),
+        ));
+    }
     for proposal in answer.get("proposals").and_then(Value::as_array).into_iter().flatten() {
         let count = |name: &str| {
             proposal.get(name).and_then(Value::as_array).map(Vec::len).unwrap_or_default()
@@ -233,6 +252,20 @@ pub(super) fn account(answer: &Value) {
             count("signed"),
         ));
     }
+}
+
+/// How far merging two accounts has got.
+pub(super) fn merging(answer: &Value) {
+    if answer.get("merged").and_then(Value::as_bool).unwrap_or_default() {
+        line("The accounts are one now. Contacts learn it by themselves.");
+        return;
+    }
+    let count = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or_default();
+    line(&format!(
+        "{} of {} devices have agreed. On another one of the account that ends:          kith account merge --agree",
+        count("agreed"),
+        count("needed"),
+    ));
 }
 
 pub(super) fn messages(answer: &Value) {

@@ -1,6 +1,9 @@
 //! How does a person get another device? `kith device link`, `join`, `pending` and `confirm`.
 
-use std::process::{Child, Stdio};
+use std::{
+    io::Write,
+    process::{Child, Stdio},
+};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -23,6 +26,33 @@ impl Person {
         let mut device = self.begins(called).confirmed_by(self);
         device.up();
         device
+    }
+
+    /// The account of this device begins to merge into that of another one.
+    ///
+    /// # Panics
+    /// If it does not come so far.
+    pub fn begins_merging_into(&self, other: &Self, words: &str) -> Merging {
+        let code = other.kith(&["device", "link"]).json();
+        let code = code.get("code").and_then(Value::as_str).expect("there is a code");
+        let mut command = self.command();
+        command.args(["account", "merge", code]);
+        if !words.is_empty() {
+            command.arg("--words");
+        }
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut input = child.stdin.take().expect("its input was asked for");
+        input.write_all(words.as_bytes()).expect("the program reads");
+        drop(input);
+        let lines = Events::read(child.stdout.take().expect("its output was asked for"));
+        let check = lines.wait("the number of the device that brings its account", |line| {
+            line.get("check").and_then(Value::as_str).map(str::to_owned)
+        });
+        Merging { check, child, lines }
     }
 
     /// A further device that shows its number.
@@ -63,6 +93,36 @@ impl Person {
             folder: TempDir::with_prefix("kith-test-").expect("a temporary folder"),
             node: None,
         }
+    }
+}
+
+/// An account that is about to merge into another one.
+#[derive(Debug)]
+pub struct Merging {
+    /// The number that its device shows.
+    pub check: String,
+    child: Child,
+    lines: Events,
+}
+
+impl Merging {
+    /// Waits until the other device shows the same number, confirms there, and gives the answer.
+    ///
+    /// # Panics
+    /// If that is refused.
+    pub fn confirmed_by(mut self, other: &Person) -> Value {
+        let guest = until("both devices show one number", PATIENCE, || {
+            let pending = other.kith(&["device", "pending"]).json();
+            let guest = pending.get(0).cloned()?;
+            (guest.get("check").and_then(Value::as_str) == Some(&self.check)).then_some(guest)
+        });
+        assert!(guest.pointer("/brings/account").is_some(), "the person sees what comes: {guest}");
+        other.kith(&["device", "confirm", &self.check]).json();
+        let answer = self
+            .lines
+            .wait("the answer", |line| line.get("merged").is_some().then(|| line.clone()));
+        assert!(self.child.wait().expect("the program ends").success(), "merging ended well");
+        answer
     }
 }
 

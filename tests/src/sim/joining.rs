@@ -1,6 +1,6 @@
 //! How does a device join in the middle? The real linking protocol, with people who compare digits.
 
-use kith_common::linking::LinkCode;
+use kith_common::{keys::SigningKey, linking::LinkCode};
 use kith_core::{
     engine::{Answer, Command, Input, LinkId},
     linking::{JoinStep, Joiner},
@@ -52,6 +52,45 @@ impl World {
         Some(new)
     }
 
+    /// A device joins the account of another one and brings its own along, which then goes over by
+    /// the word of this key. Meanwhile its node does not run. Returns whether that was confirmed.
+    pub fn merge(&mut self, ends: usize, stays: usize, key: SigningKey) -> bool {
+        let answered = self.answers.len();
+        self.command(stays, Command::LinkDevice);
+        self.run_ms(50);
+        let code = self.answers.iter().skip(answered).find_map(|(node, answer)| match answer {
+            Ok(Answer::LinkCode(code)) if *node == stays => Some(code.clone()),
+            _ => None,
+        });
+        let code = LinkCode::decode(&code.expect("a code")).expect("our own code can be read");
+        let account = self.nodes[ends].engine().identity().account.clone();
+        self.one.insert((self.nodes[ends].person, self.nodes[stays].person));
+        self.set_running(ends, false);
+        let keys = (self.nodes[ends].key(), self.nodes[ends].authority());
+        let mut rng = ChaCha8Rng::seed_from_u64(self.rng.next_u64());
+        self.nodes[ends].joiner = Some(Joiner::merging(code, "old", keys, account, &mut rng));
+        self.nodes[ends].merges_by = Some(key);
+        let end_ms = self.now_ms + PATIENCE_MS;
+        let mut told = false;
+        while self.nodes[ends].joiner.is_some() && self.now_ms < end_ms {
+            if !self.nodes[ends].links.values().any(|(wire, _)| self.wires[*wire].is_up) {
+                self.dial(ends, &[address(stays)]);
+            }
+            self.run_ms(500);
+            let check = self.nodes[ends].joiner.as_ref().and_then(Joiner::check);
+            let guest = self.nodes[stays].engine().guest();
+            if let (Some(check), Some(guest), false) = (check, guest, told) {
+                let shown = guest.check.expect("a guest that has answered");
+                assert_eq!(*check, shown, "both show the same number");
+                assert!(guest.brings.is_some(), "the person sees that an account comes along");
+                told = true;
+                let authority = self.nodes[stays].authority();
+                self.command(stays, Command::ConfirmDevice { check: shown, authority });
+            }
+        }
+        self.nodes[ends].joiner.is_none()
+    }
+
     fn add_joiner(&mut self, old: usize, code: LinkCode) -> usize {
         let person = self.nodes[old].person;
         let device = self.people[person].nodes.len();
@@ -89,6 +128,13 @@ impl World {
     fn joined(&mut self, node: usize, account: kith_common::account::Account, link: LinkId) {
         let joiner = self.nodes[node].joiner.take().expect("it joins");
         let places = joiner.code().addresses.clone();
+        if let Some(key) = self.nodes[node].merges_by.take() {
+            self.close(node, link);
+            self.set_running(node, true);
+            self.command(node, Command::MergeInto { account: Box::new(account), key });
+            self.command(node, Command::LookForOwn(places));
+            return;
+        }
         let (device, authority) = joiner.into_keys();
         let person = self.nodes[node].person;
         self.people[person].nodes.push(node);

@@ -73,6 +73,8 @@ pub struct Node {
     keys: Keys,
     /// A device that has read a code and is not yet taken in.
     pub(crate) joiner: Option<Joiner>,
+    /// The key by which its account goes over once the device has been taken in.
+    pub(crate) merges_by: Option<SigningKey>,
     pub(crate) rng: ChaCha8Rng,
     /// How many entries of each chain have been looked at, and the number of the last one.
     seen: BTreeMap<(u32, u16), (u64, u64)>,
@@ -104,6 +106,7 @@ impl Node {
             proven: person.account.clone(),
             keys,
             joiner: None,
+            merges_by: None,
             rng,
             seen: BTreeMap::new(),
         }

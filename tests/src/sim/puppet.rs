@@ -239,6 +239,7 @@ impl Puppet {
             name: self.person.name.clone(),
             greeting: "let me in".to_owned(),
             addresses: vec![],
+            absorbed: vec![],
         };
         let signed = sign(&self.key, request);
         let sealed = crypto::seal_to(rng, victim.device(), signed.bytes());

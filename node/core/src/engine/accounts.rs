@@ -13,9 +13,10 @@ use kith_common::{
 use super::{Context, Engine, Event, LinkId, Output};
 use crate::{
     bygone::Bygone,
-    contacts::{Contact, Contacts},
+    contacts::Contact,
     limits::CUTS_MAX,
     log,
+    person::{Absorbed, Person},
     refusal::Refusal,
     store::{Place, RecordKind, StoreError},
     view,
@@ -33,19 +34,27 @@ impl Engine {
         self.contacts.find_any(id).map(|contact| &contact.account)
     }
 
-    fn bygone(&self, id: AccountId) -> Option<&Bygone> {
-        if id == self.me.account.id() {
-            return Some(&self.own_bygone);
-        }
-        self.contacts.find_any(id).map(|contact| &contact.bygone)
+    /// Our own accounts and devices.
+    pub(super) fn own_person(&self) -> Person<'_> {
+        Person { account: &self.me.account, bygone: &self.own_bygone, absorbed: &self.own_absorbed }
     }
 
-    /// What proves an account, and who once belonged to it.
+    /// Whose account this is: ours or a contact's.
+    pub(super) fn person(&self, id: AccountId) -> Option<Person<'_>> {
+        if id == self.me.account.id() {
+            return Some(self.own_person());
+        }
+        self.contacts.find_any(id).map(Contact::person)
+    }
+
+    /// What proves somebody's accounts, and who once belonged to them.
     pub(super) fn proofs_of(&self, id: AccountId) -> Vec<Vec<Box<[u8]>>> {
-        let newest = self.account(id).map(|account| account.proof().to_vec());
-        let older = self.bygone(id).map(|bygone| bygone.proof().to_vec());
-        let older = older.filter(|proof| !proof.is_empty());
-        newest.into_iter().chain(older).collect()
+        let mut proofs = self.person(id).map(|person| person.proofs()).unwrap_or_default();
+        if id == self.me.account.id() {
+            proofs.extend(self.relatives.values().map(|account| account.proof().to_vec()));
+        }
+        proofs.truncate(FRAME_ACCOUNTS_MAX);
+        proofs
     }
 
     /// Whether this device speaks for our account.
@@ -55,11 +64,8 @@ impl Engine {
 
     pub(super) fn save_own_account(&self, cx: &mut Context<'_>) -> Result<(), StoreError> {
         let mut writer = Writer::new();
-        writer.array(5).uint(1);
-        writer.array(self.me.account.proof().len());
-        for envelope in self.me.account.proof() {
-            writer.bytes(envelope);
-        }
+        writer.array(7).uint(2);
+        write_proof(&mut writer, self.me.account.proof());
         writer.array(self.own_places.len());
         for (device, addresses) in &self.own_places {
             writer.array(2).bytes(device.as_bytes()).array(addresses.len());
@@ -72,18 +78,29 @@ impl Engine {
             writer.text(address);
         }
         self.own_bygone.write(&mut writer);
+        writer.array(self.own_absorbed.len());
+        for absorbed in &self.own_absorbed {
+            absorbed.write(&mut writer);
+        }
+        writer.array(self.relatives.len());
+        for account in self.relatives.values() {
+            write_proof(&mut writer, account.proof());
+        }
         cx.store.put_record(RecordKind::Account, b"", &writer.finish())
     }
 
     pub(super) fn load_own_account(&mut self, cx: &Context<'_>) -> Result<(), StoreError> {
         let Some(bytes) = cx.store.record(RecordKind::Account, b"")? else { return Ok(()) };
-        let (account, places, hints, bygone) = Reader::all(&bytes, |reader| {
-            reader.tuple("account", 5)?;
-            reader.uint_max("version", 1)?;
-            let proof = reader.list("proof", usize::MAX, |r| {
-                r.bytes("envelope", usize::MAX).map(Box::<[u8]>::from)
-            })?;
-            let account = with(&self.me.account, &proof);
+        let begun = &self.me.account;
+        let stored = Reader::all(&bytes, |reader| {
+            reader.tuple("account", 7)?;
+            if reader.uint()? != 2 {
+                return Err(DecodeError::Value("version"));
+            }
+            // The account that the home was made with may have gone over into another one.
+            let proof = read_proof(reader)?;
+            let stored = Account::fold(&proof).map_err(|_| DecodeError::Value("account proof"))?;
+            let account = if stored.id() == begun.id() { with(begun, &proof) } else { stored };
             let places = reader.list("places", usize::MAX, |r| {
                 r.tuple("place", 2)?;
                 let device = DeviceId::from_bytes(r.fixed("device")?);
@@ -91,11 +108,19 @@ impl Engine {
             })?;
             let hints = read_addresses(reader)?;
             let bygone = Bygone::read(reader, &account)?;
-            Ok((account, places, hints, bygone))
-        })
-        .map_err(|error| StoreError::new("Reading our account", error))?;
+            let absorbed = reader.list("absorbed", usize::MAX, Absorbed::read)?;
+            let relatives = reader.list("relatives", usize::MAX, |r| {
+                let proof = read_proof(r)?;
+                Account::fold(&proof).map_err(|_| DecodeError::Value("account proof"))
+            })?;
+            Ok((account, places, hints, bygone, absorbed, relatives))
+        });
+        let (account, places, hints, bygone, absorbed, relatives) =
+            stored.map_err(|error| StoreError::new("Reading our account", error))?;
         self.me.account = account;
         self.own_bygone = bygone;
+        self.own_absorbed = absorbed;
+        self.relatives = relatives.into_iter().map(|account| (account.id(), account)).collect();
         self.own_places = places.into_iter().collect();
         self.own_hints = hints;
         Ok(())
@@ -107,12 +132,12 @@ impl Engine {
         cx: &mut Context<'_>,
         proofs: &[Vec<Box<[u8]>>],
     ) -> Result<(), StoreError> {
-        for proof in proofs {
-            if let Ok(account) = Account::fold(proof) {
-                self.learn(cx, &account)?;
-            }
+        let said: Vec<Account> =
+            proofs.iter().filter_map(|proof| Account::fold(proof).ok()).collect();
+        for account in &said {
+            self.learn(cx, account)?;
         }
-        Ok(())
+        self.join_people(cx, &said)
     }
 
     /// Joins what is said of an account to what is known. Returns whether anything is new.
@@ -122,12 +147,18 @@ impl Engine {
         said: &Account,
     ) -> Result<bool, StoreError> {
         let id = said.id();
-        let Some(known) = self.account(id) else { return Ok(false) };
+        if self.relatives.contains_key(&id) {
+            // It may be a contact at the same time.
+            self.learn_of_relative(cx, said)?;
+        }
+        let Some(Person { account: known, bygone, .. }) = self.person(id) else {
+            return self.learn_of_relative(cx, said);
+        };
         if known.head() == said.head() {
             return Ok(false);
         }
         let joined = with(known, said.proof());
-        let mut bygone = self.bygone(id).cloned().unwrap_or_default();
+        let mut bygone = bygone.clone();
         let older = bygone.note(known, &joined) | bygone.note(said, &joined);
         if joined.head() == known.head() && !older {
             return Ok(false);
@@ -191,14 +222,14 @@ impl Engine {
 
     /// Hands what proves an account to everybody on a link who is concerned by it.
     fn push_account(&self, cx: &mut Context<'_>, id: AccountId) {
-        let Some(account) = self.account(id) else { return };
+        let Some(person) = self.person(id) else { return };
         let bytes = Frame::Accounts { proofs: self.proofs_of(id) }.encode();
         let own = self.me.account.id();
         for (link, state) in &self.links {
             let peer = state.session.map(|session| session.account);
             let peer = peer.or_else(|| {
                 let device = state.recognised?;
-                account.standing(device).map(|_| id)
+                person.names(device).then_some(id)
             });
             if peer.is_some_and(|peer| peer == own || peer == id || id == own) {
                 cx.out.push(Output::Send { link: *link, bytes: bytes.clone() });
@@ -234,19 +265,18 @@ impl Engine {
         let mut ids = vec![self.me.account.id(), with];
         ids.dedup();
         for id in ids {
-            let Some(account) = self.account(id) else { continue };
-            standing.extend(account.devices());
-            standing.extend(account.disputed());
+            let Some(person) = self.person(id) else { continue };
+            standing.extend(person.devices());
+            standing.extend(person.disputed());
             // What this device wrote is its own: whoever believes it again gets it from here.
             let me = self.me.device.device();
             standing.push(me);
-            for (device, former) in account.former().filter(|(device, _)| *device != me) {
+            for (device, former, account) in person.former().filter(|(device, ..)| *device != me) {
                 let cut = stored_cut(cx, account, log, device)?;
                 devices
                     .push((device, cut.map(|last| log::Cut { last, is_final: former.is_final })));
             }
-            let bygone = self.bygone(id).into_iter().flat_map(Bygone::devices);
-            let bygone = bygone.filter(|device| *device != me);
+            let bygone = person.bygone().filter(|device| *device != me);
             devices.extend(bygone.map(|device| (device, None)));
         }
         let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(()) };
@@ -268,7 +298,7 @@ impl Engine {
 
     /// Entries of a log have gone or changed their places.
     pub(super) fn rewritten(&mut self, cx: &mut Context<'_>, log: LogId) -> Result<(), StoreError> {
-        if log == self.own_log() {
+        if self.is_own_log(log) {
             return self.hear_all_again(cx);
         }
         if let Some(conversation) = self.conversations.get(&log) {
@@ -319,7 +349,8 @@ impl Engine {
         if !heads.is_empty() {
             cx.out.push(Output::Send { link, bytes: Frame::AccountHeads { heads }.encode() });
         }
-        for contact in self.contacts.all().filter(|contact| !contact.bygone.proof().is_empty()) {
+        let more = |contact: &&Contact| contact.person().proofs().len() > 1;
+        for contact in self.contacts.all().filter(more) {
             let proofs = self.proofs_of(contact.account.id());
             cx.out.push(Output::Send { link, bytes: Frame::Accounts { proofs }.encode() });
         }
@@ -338,20 +369,21 @@ impl Engine {
             return;
         }
         let differs = heads.iter().filter_map(|(id, head)| {
-            let contact = self.contacts.find_any(*id)?;
-            (contact.account.head() != *head).then(|| contact.account.proof().to_vec())
+            let contact = self.contacts.find_any(self.contacts.current(*id))?;
+            (contact.account.head() != *head).then(|| self.proofs_of(contact.account.id()))
         });
         let mut proofs: Vec<Vec<Box<[u8]>>> = Vec::new();
         let mut bytes = 0;
-        for proof in differs {
-            let size: usize = proof.iter().map(|envelope| envelope.len() + 8).sum();
-            if proofs.len() == FRAME_ACCOUNTS_MAX || bytes + size > PROOF_BYTES {
+        // What proves one person stays together.
+        for person in differs {
+            let size: usize = person.iter().flatten().map(|envelope| envelope.len() + 8).sum();
+            if proofs.len() + person.len() > FRAME_ACCOUNTS_MAX || bytes + size > PROOF_BYTES {
                 let proofs = std::mem::take(&mut proofs);
                 cx.out.push(Output::Send { link, bytes: Frame::Accounts { proofs }.encode() });
                 bytes = 0;
             }
             bytes += size;
-            proofs.push(proof);
+            proofs.extend(person);
         }
         if !proofs.is_empty() {
             cx.out.push(Output::Send { link, bytes: Frame::Accounts { proofs }.encode() });
@@ -362,25 +394,6 @@ impl Engine {
 /// An account with what somebody else knows of it.
 pub(super) fn with(account: &Account, envelopes: &[Box<[u8]>]) -> Account {
     account.join(envelopes).unwrap_or_else(|_| account.clone())
-}
-
-/// For whom a device speaks among the two accounts of a log, so that its entries may come in.
-pub(super) fn writer(
-    (me, own_bygone): (&Account, &Bygone),
-    contacts: &Contacts,
-    with: AccountId,
-    device: DeviceId,
-) -> Result<AccountId, Refusal> {
-    let other = contacts.find_any(with).map(|contact| (&contact.account, &contact.bygone));
-    for (account, bygone) in [Some((me, own_bygone)), other].into_iter().flatten() {
-        match account.standing(device) {
-            Some(Standing::Disputed) => return Err(Refusal::Disputed),
-            Some(_) => return Ok(account.id()),
-            None if bygone.has(device) => return Ok(account.id()),
-            None => {}
-        }
-    }
-    Err(Refusal::NotEntitled)
 }
 
 /// The cut of a device in a log that counts now: `None` if there is none.
@@ -397,6 +410,17 @@ fn stored_cut(
     }
     let mark = |last: kith_common::account::Last| Mark { device, seq: last.seq, id: last.entry };
     Ok(kith_common::account::combine(&words).map(|last| last.map(mark)))
+}
+
+fn write_proof(writer: &mut Writer, proof: &[Box<[u8]>]) {
+    writer.array(proof.len());
+    for envelope in proof {
+        writer.bytes(envelope);
+    }
+}
+
+fn read_proof(reader: &mut Reader<'_>) -> Result<Vec<Box<[u8]>>, DecodeError> {
+    reader.list("proof", usize::MAX, |r| r.bytes("envelope", usize::MAX).map(Box::from))
 }
 
 fn read_addresses(reader: &mut Reader<'_>) -> Result<Vec<String>, DecodeError> {

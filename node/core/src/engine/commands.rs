@@ -2,7 +2,7 @@
 
 use kith_common::{
     entry::{EntryKind, Text},
-    ids::{AccountId, EntryId, LogId},
+    ids::{AccountId, EntryId},
     limits::{ADDRESSES_MAX, GREETING_BYTES_MAX, TEXT_BYTES_MAX},
     own::{Own, Setting},
     share::{ContactCard, SharedId},
@@ -52,6 +52,8 @@ impl Engine {
             Command::Untrust { device, why, since, authority } => {
                 self.untrust(cx, (device, why), since, &authority)
             }
+            Command::MergeInto { account, key } => self.merge_into(cx, &account, &key),
+            Command::AgreeToMerge { authority } => self.agree_to_move(cx, &authority),
             Command::Recover { recovery, keep, since } => self.recover(cx, &recovery, &keep, since),
             Command::Delete { with, entries } => self.delete(cx, with, &entries),
             Command::Clear { with, before, authority } => self.clear(cx, with, before, &authority),
@@ -223,8 +225,10 @@ impl Engine {
             let hints = Vec::new();
             self.keep_contact(cx, Contact { status: Status::Removed, hints, ..contact })?;
         } else {
+            for log in self.logs_with(account) {
+                self.conversations.remove(&log);
+            }
             self.contacts.forget(cx.store, account)?;
-            self.conversations.remove(&LogId::direct(self.me.account.id(), account));
         }
         self.refresh_recognition();
         cx.out.push(Output::Event(Event::ContactRemoved(shared)));
@@ -254,12 +258,12 @@ impl Engine {
         if let Err(error) = self.may_send(to, &text) {
             return Ok(Err(error));
         }
-        let log = LogId::direct(self.me.account.id(), to);
-        let Some(conversation) = self.conversations.get(&log) else {
+        let log = self.log_with(to);
+        if !self.conversations.contains_key(&log) {
             return Ok(Err(CommandError::UnknownContact));
-        };
+        }
         if let Some(reply_to) = reply_to
-            && cx.store.find(conversation.log.number(), reply_to)?.is_none()
+            && self.find_message(cx.store, to, reply_to)?.is_none()
         {
             return Ok(Err(CommandError::UnknownReply));
         }
@@ -294,19 +298,20 @@ impl Engine {
     }
 
     fn mark_read(&mut self, cx: &mut Context<'_>, account: AccountId) -> Outcome {
-        let log = LogId::direct(self.me.account.id(), account);
-        let Some(conversation) = self.conversations.get_mut(&log) else {
-            return Ok(Err(CommandError::UnknownContact));
-        };
-        if conversation.log.mark_read() {
-            self.touched.insert(log);
-            if self.profile.read_receipts {
-                conversation.owe_frontier(cx.uptime);
+        let mut known = false;
+        for log in self.logs_with(account) {
+            let Some(conversation) = self.conversations.get_mut(&log) else { continue };
+            known = true;
+            if conversation.log.mark_read() {
+                self.touched.insert(log);
+                if self.profile.read_receipts {
+                    conversation.owe_frontier(cx.uptime);
+                }
+                conversation.owe_read_note(cx.uptime);
+                cx.out.push(Output::Event(Event::Contact(account)));
             }
-            conversation.owe_read_note(cx.uptime);
-            cx.out.push(Output::Event(Event::Contact(account)));
         }
-        Ok(Ok(Answer::Done))
+        Ok(if known { Ok(Answer::Done) } else { Err(CommandError::UnknownContact) })
     }
 
     fn set(&mut self, cx: &mut Context<'_>, setting: Setting) -> Outcome {
@@ -318,7 +323,7 @@ impl Engine {
     }
 
     fn keep_draft(&mut self, cx: &mut Context<'_>, to: AccountId, text: &str) -> Outcome {
-        let log = LogId::direct(self.me.account.id(), to);
+        let log = self.log_with(to);
         if !self.conversations.contains_key(&log) {
             return Ok(Err(CommandError::UnknownContact));
         }

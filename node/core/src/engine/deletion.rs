@@ -1,6 +1,6 @@
 //! What is gone for good? Deletions on our own devices (spec 07 R7, R8).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
     account::Standing,
@@ -58,30 +58,26 @@ impl Engine {
         with: AccountId,
         entries: &[EntryId],
     ) -> Outcome {
-        let log = LogId::direct(self.me.account.id(), with);
-        let Some(conversation) = self.conversations.get(&log) else {
-            return Ok(Err(CommandError::UnknownContact));
-        };
-        let number = conversation.log.number();
-        let mut marks = Vec::new();
+        let mut marks: BTreeMap<LogId, BTreeSet<Mark>> = BTreeMap::new();
         for id in entries {
-            let Some(Place { author, seq, .. }) = cx.store.find(number, *id)? else {
+            let Some(Place { log, author, seq }) = self.find_message(cx.store, with, *id)? else {
                 return Ok(Err(CommandError::UnknownMessage));
             };
+            let Some(conversation) = self.conversation_of(log) else { continue };
             let device = conversation.log.device(author);
-            marks.extend(device.map(|device| Mark { device, seq, id: *id }));
+            let of_log = marks.entry(conversation.log.id()).or_default();
+            of_log.extend(device.map(|device| Mark { device, seq, id: *id }));
         }
-        marks.sort_unstable();
-        marks.dedup();
-        let count = self.deleted_lately(cx, self.me.device.device(), cx.now)? + marks.len();
-        if count > DELETIONS_MAX {
+        let wanted: usize = marks.values().map(BTreeSet::len).sum();
+        if self.deleted_lately(cx, self.me.device.device(), cx.now)? + wanted > DELETIONS_MAX {
             return Ok(Err(CommandError::TooManyDeletions(DELETIONS_MAX)));
         }
-        if marks.is_empty() {
-            return Ok(Ok(Answer::Deleted(0)));
+        let mut gone = 0;
+        for (log, marks) in marks {
+            let entries: Vec<Mark> = marks.into_iter().collect();
+            self.tell(cx, &Own::Delete { log, entries: entries.clone() })?;
+            gone += self.erase(cx, log, &entries, false)?;
         }
-        self.tell(cx, &Own::Delete { log, entries: marks.clone() })?;
-        let gone = self.erase(cx, log, &marks, false)?;
         Ok(Ok(Answer::Deleted(gone)))
     }
 
@@ -95,10 +91,24 @@ impl Engine {
         if let Err(error) = self.check_authority(authority) {
             return Ok(Err(error));
         }
-        let log = LogId::direct(self.me.account.id(), with);
-        let Some(conversation) = self.conversations.get(&log) else {
+        if self.contacts.find_any(with).is_none() {
             return Ok(Err(CommandError::UnknownContact));
-        };
+        }
+        let mut gone = 0;
+        for log in self.logs_with(with) {
+            gone += self.clear_log(cx, log, before, authority)?;
+        }
+        Ok(Ok(Answer::Deleted(gone)))
+    }
+
+    fn clear_log(
+        &mut self,
+        cx: &mut Context<'_>,
+        log: LogId,
+        before: Option<Timestamp>,
+        authority: &SigningKey,
+    ) -> Result<usize, StoreError> {
+        let Some(conversation) = self.conversations.get(&log) else { return Ok(0) };
         let through = match before {
             None => conversation.log.heads(),
             Some(before) => conversation
@@ -110,8 +120,7 @@ impl Engine {
         let clear = Clear { account, log, through: through.clone() };
         let clear = sign(authority, clear).into_bytes();
         self.tell(cx, &Own::Clear { clear })?;
-        let gone = self.erase(cx, log, &through, true)?;
-        Ok(Ok(Answer::Deleted(gone)))
+        self.erase(cx, log, &through, true)
     }
 
     /// Another device of ours has deleted single messages.
@@ -143,7 +152,7 @@ impl Engine {
         let by = account.devices().chain(account.disputed()).find(of_signer);
         let Clear { account, log, through } = clear.value();
         match by {
-            Some(by) if *account == self.me.account.id() => {
+            Some(by) if self.own_person().is(*account) => {
                 let what = Rubbish { log: *log, marks: through.clone(), through: true };
                 self.put_in_trash(cx, id, by, what)
             }
@@ -216,13 +225,17 @@ impl Engine {
 
     /// What somebody deleted who is out is asked for again.
     pub(super) fn want_again(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
-        let Some(own) = self.conversations.get(&self.own_log()) else { return Ok(()) };
         let mut deleted: BTreeSet<(LogId, Mark)> = BTreeSet::new();
-        for place in own.log.places(cx.store)? {
-            let Some(row) = cx.store.entry(place)? else { continue };
-            let (kind, body) = (view::open(&row)?.entry.kind, row.body.bytes().unwrap_or_default());
-            if let Ok(Some(Own::Delete { log, entries })) = Own::decode(kind, body) {
-                deleted.extend(entries.into_iter().map(|mark| (log, mark)));
+        for own in self.own_logs() {
+            let Some(own) = self.conversations.get(&own) else { continue };
+            for place in own.log.places(cx.store)? {
+                let Some(row) = cx.store.entry(place)? else { continue };
+                let (kind, body) = (view::open(&row)?.entry.kind, row.body.bytes());
+                if let Ok(Some(Own::Delete { log, entries })) =
+                    Own::decode(kind, body.unwrap_or_default())
+                {
+                    deleted.extend(entries.into_iter().map(|mark| (log, mark)));
+                }
             }
         }
         let trash: Vec<&Rubbish> = self.trash.values().map(|trash| &trash.what).collect();

@@ -1,12 +1,14 @@
 //! Which devices does the person have? Linking, confirming, cutting off, recovering (spec 02, 08).
 
+use std::collections::BTreeSet;
+
 use kith_common::{
     account::{Account, Last, Standing, Untrust},
     entry::{EntryKind, Mark},
     frame::Frame,
-    ids::{DeviceId, LogId},
+    ids::{AccountId, DeviceId, LogId},
     keys::SigningKey,
-    limits::ADDRESSES_MAX,
+    limits::{ABSORBED_ACCOUNTS_MAX, ADDRESSES_MAX},
     own::{Own, Setting},
     time::Timestamp,
 };
@@ -96,16 +98,23 @@ impl Engine {
             return Ok(Err(error));
         }
         let guest = self.linking.as_ref().and_then(|host| host.confirmed(check));
-        let Some((guest, (_, ack))) = guest.and_then(|g| Some((g, g.accepted.as_ref()?))) else {
+        let Some((guest, accepted)) = guest.and_then(|g| Some((g, g.accepted.as_ref()?))) else {
             return Ok(Err(CommandError::UnknownCheck(check.to_owned())));
         };
-        let (link, name, ack) = (guest.link, guest.name.clone(), ack.clone());
+        let (link, name, ack) = (guest.link, guest.name.clone(), accepted.ack.clone());
+        let brings = accepted.brings.clone();
         let device = DeviceId::from_bytes(*ack.signer());
-        let addition = match self.me.account.add_device(authority, &ack) {
-            Ok(addition) => addition,
+        let taken_in = match &brings {
+            None => self.me.account.add_device(authority, &ack).map(|addition| vec![addition]),
+            Some(other) => {
+                let absorbs = self.me.account.absorb(authority, other.id(), &[device]);
+                absorbs.map(|absorbs| vec![absorbs, ack.bytes().into()])
+            }
+        };
+        let mut account = match taken_in {
+            Ok(operations) => with(&self.me.account, &operations),
             Err(error) => return Ok(Err(error.into())),
         };
-        let mut account = with(&self.me.account, &[addition]);
         if !account.has(device) {
             return Ok(Err(CommandError::NotStanding(
                 "the account has too many devices: cut one off first",
@@ -115,6 +124,10 @@ impl Engine {
         if let Some(settled) = settle_alone(&account, authority, device) {
             account = settled;
         }
+        if let Some(other) = brings {
+            self.relatives.insert(other.id(), other);
+        }
+        account = self.absorb_rest(account, authority);
         if let Some(host) = &mut self.linking {
             host.welcome(device);
         }
@@ -154,10 +167,13 @@ impl Engine {
         }
         let all: Vec<DeviceId> = self.me.account.devices().collect();
         let devices = if devices.is_empty() { &all } else { devices };
-        match self.me.account.checkpoint(authority, devices) {
-            Ok(operation) => self.operate(cx, operation),
-            Err(error) => Ok(Err(error.into())),
-        }
+        let account = match self.me.account.checkpoint(authority, devices) {
+            Ok(operation) => with(&self.me.account, &[operation]),
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let account = self.absorb_rest(account, authority);
+        self.learn(cx, &account)?;
+        Ok(Ok(Answer::Done))
     }
 
     /// Somebody says where our other devices may be, whichever it is.
@@ -171,12 +187,6 @@ impl Engine {
         self.save_own_account(cx)?;
         self.reach_anew(cx.uptime, self.me.account.id());
         Ok(())
-    }
-
-    fn operate(&mut self, cx: &mut Context<'_>, operation: Box<[u8]>) -> Outcome {
-        let account = with(&self.me.account, &[operation]);
-        self.learn(cx, &account)?;
-        Ok(Ok(Answer::Done))
     }
 
     pub(super) fn rename_device(
@@ -239,7 +249,11 @@ impl Engine {
         let own = self.me.device.device();
         let mut keep: Vec<DeviceId> = keep.iter().copied().filter(|d| *d != own).collect();
         keep.push(own);
-        let seat = match self.me.account.seat(recovery, &keep, Vec::new()) {
+        let remembered = self.own_absorbed.iter().map(|absorbed| absorbed.account.id());
+        let absorbed: BTreeSet<AccountId> = remembered.chain(self.me.account.absorbed()).collect();
+        let absorbed: Vec<AccountId> = absorbed.into_iter().take(ABSORBED_ACCOUNTS_MAX).collect();
+        let seat = self.me.account.seat_absorbing(recovery, &keep, Vec::new(), &absorbed);
+        let seat = match seat {
             Ok(seat) => seat,
             Err(error) => return Ok(Err(error.into())),
         };

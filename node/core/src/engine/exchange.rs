@@ -1,6 +1,7 @@
 //! What does each side have, and what does it get? Frontiers and entries of the logs (spec 04).
 
 use kith_common::{
+    account::Standing,
     entry::Mark,
     envelope::{Signed, sign},
     frame::{CarriedEntry, Frame},
@@ -9,10 +10,12 @@ use kith_common::{
     limits::{FRAME_ENTRIES_MAX, FRAME_FRONTIERS_MAX},
 };
 
-use super::{Context, Engine, Event, LinkId, Output, accounts::writer, mark_of};
+use super::{Context, Engine, Event, LinkId, Output, mark_of};
 use crate::{
+    contacts::Contact,
     limits::SYNC_FRAME_BYTES,
     log::{Evidence, Received},
+    person::{Person, may_write},
     refusal::Refusal,
     session::Link,
     store::{Place, StoreError},
@@ -86,7 +89,7 @@ impl Engine {
     /// Whether a device's frontier says something to a device of this account: what was received
     /// concerns the other side's messages.
     fn is_news_for(&self, device: DeviceId, account: AccountId) -> bool {
-        self.account(account).is_some_and(|account| account.standing(device).is_none())
+        self.person(account).is_some_and(|person| person.standing(device).is_none())
     }
 
     /// Sends our frontier of a log on one link, or on all that are entitled to it.
@@ -192,13 +195,13 @@ impl Engine {
         let Some(session) = link.session.filter(|_| link.outgoing.contains_key(&log)) else {
             return Ok(Err(self.unknown_log(id)));
         };
-        let speaks = writer((&self.me.account, &self.own_bygone), &self.contacts, with, device)
-            .and_then(|account| {
-                let stands = self.account(account).is_some_and(|account| account.has(device));
-                if stands { Ok(account) } else { Err(Refusal::BeyondCut) }
-            });
-        if let Err(refusal) = speaks {
-            return Ok(Err(refusal));
+        let people = [Some(self.own_person()), self.person(with)];
+        let person = people.into_iter().flatten().find(|person| person.names(device));
+        match person.map(|person| person.standing(device)) {
+            None => return Ok(Err(Refusal::NotEntitled)),
+            Some(Some(Standing::Disputed)) => return Ok(Err(Refusal::Disputed)),
+            Some(Some(standing)) if standing.stands() => {}
+            Some(_) => return Ok(Err(Refusal::BeyondCut)),
         }
         let mut marks = Vec::with_capacity(frontier.value().received.len());
         let Some(conversation) = self.conversations.get(&log) else { return Ok(Ok(log)) };
@@ -285,7 +288,7 @@ impl Engine {
         frontier: &Frontier,
         envelope: &[u8],
     ) -> Result<(), StoreError> {
-        let own: Vec<DeviceId> = self.me.account.devices().collect();
+        let own: Vec<DeviceId> = self.own_person().devices().collect();
         let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(()) };
         let reached = |conversation: &super::Conversation| -> Vec<(u64, u64)> {
             let receipt = conversation.receipt(device);
@@ -297,7 +300,7 @@ impl Engine {
         }
         conversation.owe_relay(device, cx.uptime);
         let after = reached(conversation);
-        let with = conversation.with;
+        let (with, number) = (conversation.with, conversation.log.number());
         for (at, writer) in own.iter().enumerate() {
             let (Some(before), Some(after)) = (before.get(at), after.get(at)) else { continue };
             let chain = conversation.log.chains().find(|(_, chain)| chain.device == *writer);
@@ -307,7 +310,7 @@ impl Engine {
             {
                 let first = if after.1 > before.1 { before.1 } else { before.0 } + 1;
                 let seqs = (first, after.0.max(after.1));
-                cx.out.push(Output::Event(Event::Delivery { with, author, seqs }));
+                cx.out.push(Output::Event(Event::Delivery { with, log: number, author, seqs }));
             }
         }
         Ok(())
@@ -329,8 +332,16 @@ impl Engine {
             self.refuse(cx, id, Refusal::NoSession);
             return Ok(());
         }
-        let (me, contacts) = ((&self.me.account, &self.own_bygone), &self.contacts);
-        let writers = |device: DeviceId| writer(me, contacts, with, device);
+        // As `person` says it, but for the borrow of the conversation.
+        let own = Person {
+            account: &self.me.account,
+            bygone: &self.own_bygone,
+            absorbed: &self.own_absorbed,
+        };
+        let theirs = self.contacts.find_any(with).map(Contact::person);
+        let writers = |device: DeviceId, account: AccountId| {
+            may_write([Some(own), theirs].into_iter().flatten(), device, account)
+        };
         let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(()) };
         let received = conversation.log.receive(entries, &writers, cx.now, cx.store)?;
         conversation.owe_frontier(cx.uptime);
@@ -365,7 +376,7 @@ impl Engine {
                 self.refuse(cx, id, refusal);
             }
         }
-        if log == self.own_log() {
+        if self.is_own_log(log) {
             self.hear(cx, &received.accepted)?;
             self.hear(cx, &received.filled)?;
         } else {

@@ -1,7 +1,7 @@
 //! What goes into the engine and what comes out? Flat lists, one for each direction.
 
 use kith_common::{
-    account::{OperationError, Untrust},
+    account::{Account, OperationError, Untrust},
     ids::{AccountId, DeviceId, EntryId},
     keys::SigningKey,
     share::{ContactCard, SharedId},
@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::{
     names::NameError,
-    store::{AuthorNumber, Place, Store},
+    store::{AuthorNumber, LogNumber, Place, Store},
 };
 
 /// Names a link for as long as it lives; never used again within a process.
@@ -164,6 +164,18 @@ pub enum Command {
         /// From when on the others are not believed; `None`: from now on.
         since: Option<Timestamp>,
     },
+    /// Let our account go over into another one that has taken this device in (spec 02 R22).
+    MergeInto {
+        /// The account that stays.
+        account: Box<Account>,
+        /// The authority key of this device, or the recovery key of the account that ends.
+        key: SigningKey,
+    },
+    /// Agree that our account goes over into another one, as another device of ours wants.
+    AgreeToMerge {
+        /// The authority key of this device.
+        authority: SigningKey,
+    },
     /// Delete messages on the person's own devices.
     Delete {
         /// In the conversation with whom.
@@ -195,6 +207,13 @@ pub enum Answer {
     LinkCode(String),
     /// So many messages are deleted.
     Deleted(usize),
+    /// It is decided once more devices have agreed.
+    Waits {
+        /// How many have.
+        have: usize,
+        /// How many are needed.
+        need: usize,
+    },
 }
 
 /// Why a command was not carried out; says what to do.
@@ -263,6 +282,12 @@ pub enum CommandError {
     /// This device does not speak for the account.
     #[error("{0}")]
     NotStanding(&'static str),
+    /// The other account has not taken this one in.
+    #[error("the other account has not taken this one in: confirm there first")]
+    NotAbsorbed,
+    /// There is nothing to agree to.
+    #[error("no device of yours has begun to merge this account: `kith account merge` begins")]
+    NoMerge,
     /// More single deletions than a day may have.
     #[error(
         "only {0} messages can be deleted one by one in a day: delete a whole conversation, or what \
@@ -319,7 +344,9 @@ pub enum Event {
     Delivery {
         /// With whom.
         with: AccountId,
-        /// The chain that the messages stand in.
+        /// The log that they stand in.
+        log: LogNumber,
+        /// The chain that they stand in.
         author: AuthorNumber,
         /// First and last number whose state may have changed.
         seqs: (u64, u64),

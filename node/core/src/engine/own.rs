@@ -25,6 +25,16 @@ impl Engine {
         LogId::own(self.me.account.id())
     }
 
+    /// All self logs: of the account in use, and of those that it has absorbed.
+    pub(super) fn own_logs(&self) -> Vec<LogId> {
+        let before = self.own_absorbed.iter().map(|absorbed| LogId::own(absorbed.account.id()));
+        std::iter::once(self.own_log()).chain(before).collect()
+    }
+
+    pub(super) fn is_own_log(&self, log: LogId) -> bool {
+        self.conversations.get(&log).is_some_and(|c| c.with == self.me.account.id())
+    }
+
     /// Writes something into the self log. Returns where it stands.
     pub(super) fn tell(&mut self, cx: &mut Context<'_>, own: &Own) -> Result<Position, StoreError> {
         self.write_entry(cx, self.own_log(), own.kind(), |salt| own.encode(salt))
@@ -111,9 +121,12 @@ impl Engine {
         let opened = view::open(row)?;
         // What a later version says is kept and not understood; so is what makes no sense.
         let Ok(Some(own)) = Own::decode(opened.entry.kind, body) else { return Ok(()) };
+        let in_use = opened.entry.log == self.own_log();
         match own {
-            Own::Contact(note) => self.hear_contact(cx, &note, row.position),
+            Own::Contact(note) => self.hear_contact(cx, (opened.entry.log, &note), row.position),
             Own::Read { log, marks } => self.hear_read(cx, log, &marks),
+            // The account that stays keeps its name and settings.
+            Own::Setting(_) if !in_use => Ok(()),
             Own::Setting(setting) => self.hear_setting(cx, &setting, row.position),
             Own::DeviceName { device, name } => {
                 if self.profile.name_device(device, &name, row.position) {
@@ -134,14 +147,15 @@ impl Engine {
     fn hear_contact(
         &mut self,
         cx: &mut Context<'_>,
-        note: &ContactNote,
+        (of, note): (LogId, &ContactNote),
         position: Position,
     ) -> Result<(), StoreError> {
-        if note.account == self.me.account.id() {
+        if self.own_person().is(note.account) {
             return Ok(());
         }
-        let known = self.contacts.find_any(note.account).cloned();
-        let told = Account::fold(&note.proof).ok().filter(|told| told.id() == note.account);
+        let id = self.contacts.current(note.account);
+        let known = self.contacts.find_any(id).cloned();
+        let told = Account::fold(&note.proof).ok().filter(|told| told.id() == id);
         let mut contact = match (known, told) {
             (Some(known), Some(told)) => {
                 let account = with(&known.account, told.proof());
@@ -155,9 +169,13 @@ impl Engine {
         };
         let before = contact.status;
         contact.take_note(note, position);
-        contact.name = self.contacts.free_name(&contact.name, note.account);
+        contact.name = self.contacts.free_name(&contact.name, id);
+        let ours = self.own_absorbed.iter().map(|absorbed| absorbed.account.id());
+        let ours = ours.chain([self.me.account.id()]).find(|account| LogId::own(*account) == of);
+        contact.earlier.extend(ours.map(|ours| (ours, note.account)));
+        contact.earlier.remove(&(self.me.account.id(), id));
         self.take_hints(&mut contact);
-        let (account, status) = (note.account, contact.status);
+        let (account, status) = (id, contact.status);
         let shared = SharedId::of(&contact.account);
         self.store_contact(cx, contact)?;
         self.open_conversation(cx, account)?;
@@ -238,7 +256,8 @@ impl Engine {
         let told: Vec<Contact> =
             self.contacts.all().filter(|contact| contact.words.are_there()).cloned().collect();
         for contact in told {
-            let words = crate::contacts::Words::default();
+            let mut words = contact.words.clone();
+            words.forget(&contact.person());
             self.contacts.keep(cx.store, Contact { status: Status::Removed, words, ..contact })?;
         }
         self.read_own_log(cx)?;
@@ -262,9 +281,12 @@ impl Engine {
     }
 
     fn read_own_log(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
-        let Some(own) = self.conversations.get(&self.own_log()) else { return Ok(()) };
-        let places = own.log.places(cx.store)?;
-        self.hear(cx, &places)
+        for log in self.own_logs() {
+            let Some(own) = self.conversations.get(&log) else { continue };
+            let places = own.log.places(cx.store)?;
+            self.hear(cx, &places)?;
+        }
+        Ok(())
     }
 
     /// What every device of ours should know from the beginning on.
@@ -280,8 +302,9 @@ impl Engine {
 
     /// What is being written to somebody, on whichever device.
     pub fn draft(&self, to: AccountId) -> Option<&str> {
-        let log = LogId::direct(self.me.account.id(), to);
-        self.drafts.get(&log).map(|(_, text)| text.as_str()).filter(|text| !text.is_empty())
+        let drafts = self.logs_with(to).into_iter().filter_map(|log| self.drafts.get(&log));
+        let newest = drafts.max_by_key(|(word, _)| *word);
+        newest.map(|(_, text)| text.as_str()).filter(|text| !text.is_empty())
     }
 
     /// Reads the drafts of the self log once, when the node starts.

@@ -82,6 +82,7 @@ impl Engine {
         };
         let Some((account, stands)) = self.owner(device) else { return };
         if stands && self.belongs() {
+            self.say_absorbed(cx, id);
             let Some(link) = self.links.get(&id) else { return };
             let certificate = link.certificate(&self.me, &self.addresses, cx.now);
             cx.out.push(Output::Send { link: id, bytes: certificate.encode() });
@@ -99,12 +100,10 @@ impl Engine {
 
     /// Whose device this is or was, and whether it speaks for the account now.
     fn owner(&self, device: DeviceId) -> Option<(AccountId, bool)> {
-        let own = (&self.me.account, &self.own_bygone);
-        let theirs = self.contacts.known().map(|contact| (&contact.account, &contact.bygone));
-        std::iter::once(own)
-            .chain(theirs)
-            .find(|(account, bygone)| account.standing(device).is_some() || bygone.has(device))
-            .map(|(account, _)| (account.id(), account.has(device)))
+        std::iter::once(self.own_person())
+            .chain(self.contacts.known().map(Contact::person))
+            .find(|person| person.names(device))
+            .map(|person| (person.account.id(), person.account.has(device)))
     }
 
     /// What somebody says of accounts, on a link whose other end was recognised.
@@ -144,6 +143,12 @@ impl Engine {
             let others = self.me.account.devices().filter(|d| *d != self.me.device.device());
             to.extend(others.map(|device| (own, device, "")));
         }
+        // Devices of an absorbed account that have not come over: they may not know of it.
+        for absorbed in &self.own_absorbed {
+            let left = absorbed.account.devices().filter(|d| !self.me.account.has(*d));
+            to.extend(left.map(|device| (absorbed.account.id(), device, "")));
+        }
+        let absorbed = self.short_proofs_of_absorbed();
         // More than one link may carry: each begins somewhere else, so that all get their turn.
         let begin = usize::try_from(cx.rng.next_u32()).unwrap_or(0) % to.len().max(1);
         to.rotate_left(begin);
@@ -152,6 +157,7 @@ impl Engine {
                 name: self.profile.name.clone(),
                 greeting: greeting.to_owned(),
                 addresses: self.addresses.clone(),
+                absorbed: absorbed.clone(),
             };
             if let Some(request) = link.request(&self.me, (account, device), introduction, cx.rng) {
                 cx.out.push(Output::Send { link: id, bytes: request.encode() });
@@ -179,6 +185,16 @@ impl Engine {
             }
         };
         let account = said.id();
+        if self.own_person().is(account) && account != self.me.account.id()
+            || self.contacts.current(account) != account
+        {
+            // It does not know yet into which account its own has gone over.
+            self.learn(cx, &said)?;
+            let current = self.owner(device).map(|(current, _)| current);
+            let proofs = current.map(|current| self.proofs_of(current)).unwrap_or_default();
+            cx.out.push(Output::Send { link: id, bytes: Frame::Accounts { proofs }.encode() });
+            return Ok(());
+        }
         if let Some(session) = link.session {
             // It says where it is now.
             let same = session == Session { account, device };
@@ -358,13 +374,18 @@ impl Engine {
         sealed: &[u8],
     ) -> Result<(), StoreError> {
         let Some(link) = self.links.get(&id) else { return Ok(()) };
-        let (account, introduction) = match link.open_request(&self.me, sealed) {
+        let (account, mut introduction) = match link.open_request(&self.me, sealed) {
             Ok(opened) => opened,
             Err(refusal) => {
                 self.refuse(cx, id, refusal);
                 return Ok(());
             }
         };
+        if !introduction.absorbed.is_empty() {
+            // Somebody who is known may be asking under another account.
+            introduction.absorbed.push(account.proof().to_vec());
+            self.learn_accounts(cx, &introduction.absorbed)?;
+        }
         if account.id() == self.me.account.id() {
             // A device of ours that this one did not know.
             self.learn(cx, &account)?;
@@ -441,11 +462,11 @@ impl Engine {
     pub(super) fn shared_logs(&self, account: AccountId) -> Vec<LogId> {
         if account == self.me.account.id() {
             // First what says whom we know.
-            let own = self.own_log();
-            let others = self.conversations.keys().filter(|log| **log != own);
-            std::iter::once(own).chain(others.copied()).collect()
+            let own = self.own_logs();
+            let others = self.conversations.keys().filter(|log| !own.contains(log)).copied();
+            own.iter().copied().chain(others).collect()
         } else {
-            vec![LogId::direct(self.me.account.id(), account)]
+            self.logs_with(account)
         }
     }
 }

@@ -5,17 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use kith_common::{
     account::Account,
     entry::Mark,
-    ids::{AccountId, DeviceId, EntryId, LogId},
+    ids::{AccountId, DeviceId, EntryId},
     share::{ContactCard, SharedId},
 };
 
 use super::{CommandError, Engine, state_of};
 use crate::{
     contacts::{Contact, Validity},
+    conversation::Conversation,
     delivery::DeliveryState,
     limits::{HISTORY_MAX, WARNINGS_MAX},
     profile::Profile,
-    store::{AuthorNumber, Place, Position, Store, StoreError},
+    store::{AuthorNumber, LogNumber, Place, Position, Store, StoreError},
     view::{self, ContactView, DeviceView, GuestView, MessageView},
 };
 
@@ -23,6 +24,11 @@ impl Engine {
     /// Our account and device.
     pub const fn identity(&self) -> &super::Identity {
         &self.me
+    }
+
+    /// Accounts of ours that the one in use has absorbed.
+    pub fn absorbed(&self) -> impl Iterator<Item = &Account> {
+        self.own_absorbed.iter().map(|absorbed| &absorbed.account)
     }
 
     /// Our name and settings.
@@ -114,8 +120,13 @@ impl Engine {
     /// The device that wants to join, if one answered the code.
     pub fn guest(&self) -> Option<GuestView> {
         let guest = self.linking.as_ref()?.guest()?;
-        let check = guest.accepted.as_ref().map(|(check, _)| check.clone());
-        Some(GuestView { name: guest.name.clone(), check })
+        let check = guest.accepted.as_ref().map(|accepted| accepted.check.clone());
+        let brings = guest.accepted.as_ref().and_then(|accepted| accepted.brings.as_ref());
+        Some(GuestView {
+            name: guest.name.clone(),
+            check,
+            brings: brings.map(|account| (SharedId::of(account).encode(), account.devices().len())),
+        })
     }
 
     /// What we hand to somebody who wants to be our contact.
@@ -142,10 +153,11 @@ impl Engine {
 
     fn view_contact(&self, contact: &Contact) -> ContactView {
         let account = contact.account.id();
-        let log = LogId::direct(self.me.account.id(), account);
-        let unread = self.conversations.get(&log).map_or(0, |conversation| {
-            conversation.log.unread(|device| contact.account.has(device))
-        });
+        let person = contact.person();
+        let theirs: BTreeSet<DeviceId> = person.devices().collect();
+        let logs = self.logs_with(account);
+        let unread = logs.iter().filter_map(|log| self.conversations.get(log));
+        let unread = unread.map(|c| c.log.unread(|device| theirs.contains(&device))).sum();
         ContactView {
             account,
             shared: SharedId::of(&contact.account).encode(),
@@ -177,22 +189,34 @@ impl Engine {
         before: Option<EntryId>,
         limit: usize,
     ) -> Result<Result<Vec<MessageView>, CommandError>, StoreError> {
-        let log = LogId::direct(self.me.account.id(), with);
-        let Some(conversation) = self.conversations.get(&log) else {
+        let numbers = self.numbers_with(with);
+        if numbers.is_empty() {
             return Ok(Err(CommandError::UnknownContact));
-        };
-        let number = conversation.log.number();
-        let mut below = match before {
+        }
+        let below = match before.map(|id| self.find_message(store, with, id)).transpose()? {
             None => None,
-            Some(id) => {
-                let place = store.find(number, id)?;
-                match place.map(|place| store.entry(place)).transpose()?.flatten() {
-                    Some(row) => Some(row.position),
-                    None => return Ok(Err(CommandError::UnknownMessage)),
-                }
-            }
+            Some(Some(place)) => store.entry(place)?.map(|row| row.position),
+            Some(None) => return Ok(Err(CommandError::UnknownMessage)),
         };
         let limit = limit.clamp(1, HISTORY_MAX);
+        let mut messages = Vec::new();
+        for number in numbers {
+            messages.extend(self.newest_of(store, with, (number, below), limit)?);
+        }
+        // People with several accounts have several logs, each in its order.
+        messages.sort_by_key(|(position, _)| std::cmp::Reverse(*position));
+        messages.truncate(limit);
+        Ok(Ok(messages.into_iter().rev().map(|(_, message)| message).collect()))
+    }
+
+    /// The newest messages of one log below a position, the newest first.
+    fn newest_of(
+        &self,
+        store: &dyn Store,
+        with: AccountId,
+        (number, mut below): (LogNumber, Option<Position>),
+        limit: usize,
+    ) -> Result<Vec<(Position, MessageView)>, StoreError> {
         let mut messages = Vec::new();
         let mut rows_read = 1;
         while messages.len() < limit {
@@ -202,12 +226,33 @@ impl Engine {
             let Some(last) = rows.last() else { break };
             below = Some(last.position);
             for row in rows {
-                messages.extend(self.view_message(with, row)?);
+                let position = row.position;
+                messages.extend(self.view_message(with, row)?.map(|message| (position, message)));
             }
         }
-        messages.truncate(limit);
-        messages.reverse();
-        Ok(Ok(messages))
+        Ok(messages)
+    }
+
+    /// The numbers of the logs of a conversation, of the one in which we write first.
+    fn numbers_with(&self, with: AccountId) -> Vec<LogNumber> {
+        let logs = self.logs_with(with);
+        let open = logs.iter().filter_map(|log| self.conversations.get(log));
+        open.map(|conversation| conversation.log.number()).collect()
+    }
+
+    /// Where a message of a conversation stands, or `None`.
+    pub(super) fn find_message(
+        &self,
+        store: &dyn Store,
+        with: AccountId,
+        id: EntryId,
+    ) -> Result<Option<Place>, StoreError> {
+        for number in self.numbers_with(with) {
+            if let Some(place) = store.find(number, id)? {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
     }
 
     /// One message.
@@ -231,24 +276,29 @@ impl Engine {
         with: AccountId,
         row: crate::store::EntryRow,
     ) -> Result<Option<MessageView>, StoreError> {
-        let log = LogId::direct(self.me.account.id(), with);
+        let Some(conversation) = self.conversation_of(row.place.log) else { return Ok(None) };
         if !self.trash.is_empty() {
             let device = view::open(&row)?.device;
             let mark = Mark { device, seq: row.place.seq, id: row.position.id };
-            if self.is_hidden(log, &mark) {
+            if self.is_hidden(conversation.log.id(), &mark) {
                 return Ok(None);
             }
         }
-        view::message(row, self.me.account.id(), |device, seq| self.delivery(with, device, seq))
+        let own = self.own_person();
+        let state = |device, seq| self.delivery(conversation, device, seq);
+        let message = view::message(row, |account| own.is(account), state)?;
+        // Whoever has several accounts is shown as one person.
+        Ok(message.map(|message| MessageView {
+            author: if message.mine { self.me.account.id() } else { with },
+            ..message
+        }))
     }
 
-    fn delivery(&self, with: AccountId, author: DeviceId, seq: u64) -> DeliveryState {
-        let log = LogId::direct(self.me.account.id(), with);
+    fn delivery(&self, conversation: &Conversation, author: DeviceId, seq: u64) -> DeliveryState {
+        let contact = self.contacts.find_any(conversation.with);
         let devices: Vec<DeviceId> =
-            self.contacts.find_any(with).into_iter().flat_map(|c| c.account.devices()).collect();
-        self.conversations.get(&log).map_or(DeliveryState::Queued, |conversation| {
-            state_of(conversation, &devices, author, seq)
-        })
+            contact.into_iter().flat_map(|contact| contact.account.devices()).collect();
+        state_of(conversation, &devices, author, seq)
     }
 
     /// The states of the newest `limit` messages of a chain between two numbers.
@@ -258,22 +308,20 @@ impl Engine {
     pub fn states(
         &self,
         store: &dyn Store,
-        with: AccountId,
-        author: AuthorNumber,
+        (log, author): (LogNumber, AuthorNumber),
         (first, last): (u64, u64),
         limit: usize,
     ) -> Result<Vec<(EntryId, DeliveryState)>, StoreError> {
-        let log = LogId::direct(self.me.account.id(), with);
-        let Some(conversation) = self.conversations.get(&log) else { return Ok(Vec::new()) };
+        let Some(conversation) = self.conversation_of(log) else { return Ok(Vec::new()) };
         let Some(device) = conversation.log.device(author) else { return Ok(Vec::new()) };
         let first = first.max(last.saturating_sub(limit as u64 - 1));
         let count = usize::try_from((last + 1).saturating_sub(first)).unwrap_or(limit).min(limit);
-        let from = Place { log: conversation.log.number(), author, seq: first };
+        let from = Place { log, author, seq: first };
         let rows = store.chain(from, count)?;
         Ok(rows
             .into_iter()
             .map(|row| {
-                let state = self.delivery(with, device, row.place.seq);
+                let state = self.delivery(conversation, device, row.place.seq);
                 (row.position.id, state)
             })
             .collect())
@@ -288,9 +336,12 @@ impl Engine {
         store: &dyn Store,
         with: AccountId,
     ) -> Result<Vec<Position>, StoreError> {
-        let log = LogId::direct(self.me.account.id(), with);
-        let Some(conversation) = self.conversations.get(&log) else { return Ok(Vec::new()) };
-        let rows = store.newest(conversation.log.number(), None, usize::MAX)?;
-        Ok(rows.into_iter().rev().map(|row| row.position).collect())
+        let mut positions = Vec::new();
+        for number in self.numbers_with(with) {
+            let rows = store.newest(number, None, usize::MAX)?;
+            positions.extend(rows.into_iter().map(|row| row.position));
+        }
+        positions.sort_unstable();
+        Ok(positions)
     }
 }

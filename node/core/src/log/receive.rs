@@ -42,11 +42,11 @@ pub(crate) struct Received {
 #[derive(Debug)]
 pub(crate) struct Evidence(pub(crate) Vec<Box<[u8]>>);
 
-/// Whose device is this, and may it write? The refusal says why not.
-pub(crate) type Writers<'a> = dyn Fn(DeviceId) -> Result<AccountId, Refusal> + 'a;
+/// May this device write in the name of this account? The refusal says why not.
+pub(crate) type Writers<'a> = dyn Fn(DeviceId, AccountId) -> Result<(), Refusal> + 'a;
 
 impl Log {
-    /// Takes in what a peer sent. `writers` says for which of the log's accounts a device speaks.
+    /// Takes in what a peer sent. `writers` says who may write.
     pub(crate) fn receive(
         &mut self,
         entries: Vec<CarriedEntry>,
@@ -137,9 +137,7 @@ impl Log {
         if entry.log != self.id {
             return Err(Refusal::OtherLog);
         }
-        if writers(device)? != entry.account {
-            return Err(Refusal::NotEntitled);
-        }
+        writers(device, entry.account)?;
         if entry.parents.iter().any(|parent| parent.device == device) {
             return Err(Refusal::Place);
         }

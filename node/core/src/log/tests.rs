@@ -145,7 +145,10 @@ impl Holder {
     }
 
     fn receive(&mut self, entries: Vec<CarriedEntry>, now: Timestamp) -> Received {
-        let writers = |device| PEOPLE.get(&device).copied().ok_or(Refusal::NotEntitled);
+        let writers = |device, account| match PEOPLE.get(&device) {
+            Some(own) if *own == account => Ok(()),
+            _ => Err(Refusal::NotEntitled),
+        };
         let received = self.log.receive(entries, &writers, now, &mut self.store).unwrap();
         self.refused.extend(&received.refused);
         self.liars.extend(received.liars.iter().map(|(device, _)| *device));

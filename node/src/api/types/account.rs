@@ -24,8 +24,25 @@ pub struct Account {
     pub frozen: bool,
     /// Lists of devices that wait for more signatures before they decide together.
     pub proposals: Vec<Proposal>,
+    /// An account into which this one is to merge, if some devices have agreed and more must.
+    pub merging: Option<PendingMerge>,
+    /// Accounts that this one has absorbed, as shared strings.
+    pub absorbed: Vec<String>,
     /// Whether the recovery words were written down.
     pub recovery_confirmed: bool,
+}
+
+/// An account that is to go over into another one.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct PendingMerge {
+    /// The account that stays, in hex.
+    pub into: String,
+    /// Devices that have agreed, in hex.
+    pub signed: Vec<String>,
+    /// Devices that could still agree, in hex.
+    pub missing: Vec<String>,
+    /// How many must agree.
+    pub needed: usize,
 }
 
 /// A device of the account.
@@ -197,6 +214,17 @@ const fn reason(former: Former) -> &'static str {
         Reason::LeftOut => "left_out",
         Reason::WithInviter => "with_inviter",
     }
+}
+
+/// What some devices want and not enough have agreed to.
+pub fn merging(account: &Known) -> Option<PendingMerge> {
+    let pending = account.pending_moves().first()?;
+    Some(PendingMerge {
+        into: hex(pending.to.as_bytes()),
+        signed: pending.signed.iter().map(|device| hex(device.as_bytes())).collect(),
+        missing: pending.missing.iter().map(|device| hex(device.as_bytes())).collect(),
+        needed: pending.quorum,
+    })
 }
 
 /// The lists that wait for signatures.

@@ -14,18 +14,26 @@ impl World {
     /// A frame on its way from an honest node to whoever sits at the other end.
     pub(crate) fn check_entitled(&self, from: usize, to: usize, bytes: &[u8]) {
         let (from, to) = (&self.nodes[from], &self.nodes[to]);
-        let same = from.account == to.account;
-        let shared = |log: LogId| {
-            let with = |person: &crate::sim::people::Person| {
-                log == LogId::direct(from.account, person.account.id())
-            };
-            let own = same && (log == LogId::own(from.account) || self.people.iter().any(with));
-            own || log == LogId::direct(from.account, to.account)
+        let (ours, theirs) = (self.accounts_of(from.person), self.accounts_of(to.person));
+        let same = ours == theirs;
+        let direct = |log: LogId, theirs: &[AccountId]| {
+            let with =
+                |own: &AccountId| theirs.iter().any(|other| log == LogId::direct(*own, *other));
+            ours.iter().any(with)
         };
-        let pair = (from.person.min(to.person), from.person.max(to.person));
-        let known = || same || self.knows(from.engine(), to.account);
+        let everybody: Vec<AccountId> =
+            self.people.iter().map(|person| person.account.id()).collect();
+        let shared = |log: LogId| {
+            let own = same && ours.iter().any(|account| log == LogId::own(*account));
+            own || (same && direct(log, &everybody)) || direct(log, &theirs)
+        };
+        let known = || same || theirs.iter().any(|account| self.knows(from.engine(), *account));
         // One input may bring several words of our other devices: known at first, not at last.
-        let was_known = || known() || self.friends.contains(&pair);
+        let friends = |(one, other): &(usize, usize)| {
+            let pair = (self.accounts_of(*one), self.accounts_of(*other));
+            pair == (ours.clone(), theirs.clone()) || pair == (theirs.clone(), ours.clone())
+        };
+        let was_known = || known() || self.friends.iter().any(friends);
         let stands = || from.engine().is_trusted(to.device);
         let frame = Frame::decode(bytes).expect("honest frames are well-formed");
         match frame.expect("honest frames are known") {
@@ -54,12 +62,22 @@ impl World {
             Frame::Accounts { proofs } => {
                 for proof in proofs {
                     let account = Account::fold(&proof).expect("honest proofs hold").id();
-                    let concerned = account == from.account || account == to.account;
+                    let concerned = ours.contains(&account) || theirs.contains(&account);
                     assert!(concerned || (same && stands()), "an account that is not theirs");
                     assert!(was_known(), "an account for a stranger");
                 }
             }
         }
+    }
+
+    /// All accounts of a person, those included that are one by merging.
+    fn accounts_of(&self, person: usize) -> Vec<AccountId> {
+        let one = |other: &usize| {
+            *other == person
+                || self.one.contains(&(person, *other))
+                || self.one.contains(&(*other, person))
+        };
+        (0..self.people.len()).filter(one).map(|person| self.account(person)).collect()
     }
 
     #[expect(clippy::unused_self, reason = "stands beside its caller")]

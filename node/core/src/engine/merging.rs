@@ -1,0 +1,368 @@
+//! How do two accounts of one person become one? Ours, and those of contacts (spec 02 R22–R25).
+//!
+//! ```text
+//!   account A                         account B
+//!   moved-to B  ◄── both are known ──►  absorbs A
+//!                        │
+//!        A's devices acknowledge B, and use it; A's logs stay where they are
+//! ```
+
+use kith_common::{
+    account::{Absorbs, Account, acknowledge, ends_up, merged},
+    envelope::Signed,
+    ids::{AccountId, DeviceId, LogId},
+    keys::SigningKey,
+    limits::{ABSORBED_ACCOUNTS_MAX, ABSORBED_DEVICES_MAX, ACCOUNT_PROOF_BYTES_MAX},
+    share::SharedId,
+};
+
+use super::{
+    Answer, CommandError, Context, Engine, Event, LinkId, Output, accounts::with, commands::Outcome,
+};
+use crate::{
+    bygone::Bygone,
+    contacts::{Contact, Status},
+    person::Absorbed,
+    store::StoreError,
+};
+
+impl Engine {
+    /// Lets our account go over into another one that has taken this device in.
+    pub(super) fn merge_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        stays: &Account,
+        key: &SigningKey,
+    ) -> Outcome {
+        let device = self.me.device.device();
+        if !stays.has_absorbed(self.me.account.id()) || !stays.has(device) {
+            return Ok(Err(CommandError::NotAbsorbed));
+        }
+        let operation = match self.me.account.move_to(key, stays.id()) {
+            Ok(operation) => operation,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        self.relatives.insert(stays.id(), stays.clone());
+        self.moved(cx, operation)
+    }
+
+    /// Agrees to what another device of ours has begun.
+    pub(super) fn agree_to_move(&mut self, cx: &mut Context<'_>, key: &SigningKey) -> Outcome {
+        let Some(pending) = self.me.account.pending_moves().first() else {
+            return Ok(Err(CommandError::NoMerge));
+        };
+        match self.me.account.move_to(key, pending.to) {
+            Ok(operation) => self.moved(cx, operation),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    fn moved(&mut self, cx: &mut Context<'_>, operation: Box<[u8]>) -> Outcome {
+        let before = self.me.account.id();
+        let moved = with(&self.me.account, &[operation]);
+        self.learn(cx, &moved)?;
+        self.join_people(cx, &[])?;
+        let waits = self.me.account.id() == before;
+        let pending = self.me.account.pending_moves().first().filter(|_| waits);
+        Ok(Ok(pending.map_or(Answer::Done, |pending| Answer::Waits {
+            have: pending.signed.len(),
+            need: pending.quorum,
+        })))
+    }
+
+    /// Something is said of an account that is neither ours nor a contact's: perhaps one that has
+    /// gone over into such a one, or will.
+    pub(super) fn learn_of_relative(
+        &mut self,
+        cx: &mut Context<'_>,
+        said: &Account,
+    ) -> Result<bool, StoreError> {
+        let id = said.id();
+        if let Some(old) = self.own_absorbed.iter_mut().find(|old| old.account.id() == id) {
+            let news = join(old, said);
+            if news {
+                self.save_own_account(cx)?;
+                self.account_changed(cx, self.me.account.id())?;
+            }
+            return Ok(news);
+        }
+        let current = self.contacts.current(id);
+        if current != id
+            && let Some(mut contact) = self.contacts.find_any(current).cloned()
+        {
+            let old = contact.absorbed.iter_mut().find(|old| old.account.id() == id);
+            let news = old.is_some_and(|old| join(old, said));
+            if news {
+                self.contacts.keep(cx.store, contact)?;
+                self.account_changed(cx, current)?;
+            }
+            return Ok(news);
+        }
+        let names = |own: &Account| {
+            own.moved_to() == Some(id)
+                || own.pending_moves().iter().any(|pending| pending.to == id)
+                || own.has_absorbed(id)
+        };
+        if !self.family().any(names) {
+            return Ok(false);
+        }
+        let known = self.relatives.get(&id);
+        let joined = known.map_or_else(|| said.clone(), |known| with(known, said.proof()));
+        let news = known.is_none_or(|known| known.head() != joined.head());
+        if news && (known.is_some() || self.relatives.len() < ABSORBED_ACCOUNTS_MAX) {
+            self.relatives.insert(id, joined);
+            self.save_own_account(cx)?;
+            cx.out.push(Output::Event(Event::Account));
+        }
+        Ok(news)
+    }
+
+    /// Draws the consequence where accounts are one person's; `said` are accounts that were said
+    /// together, whether they are known or not.
+    pub(super) fn join_people(
+        &mut self,
+        cx: &mut Context<'_>,
+        said: &[Account],
+    ) -> Result<(), StoreError> {
+        self.acknowledge_again(cx)?;
+        let me = self.me.account.id();
+        let ends = ends_up(self.family());
+        let stays = ends.get(&me).copied().unwrap_or(me);
+        if stays == me {
+            for (id, _) in ends.into_iter().filter(|(_, end)| *end == me) {
+                self.absorb_own(cx, id)?;
+            }
+        } else {
+            self.go_over(cx, stays)?;
+        }
+        // One that has gone over may have gone over again.
+        for _ in 0..=said.len() {
+            for (ends, stays) in self.moved_contacts(said) {
+                self.merge_contact(cx, ends, &stays)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Our account, and those that are or may become one with it.
+    fn family(&self) -> impl Iterator<Item = &Account> {
+        let absorbed = self.own_absorbed.iter().map(|absorbed| &absorbed.account);
+        std::iter::once(&self.me.account).chain(self.relatives.values()).chain(absorbed)
+    }
+
+    /// Contacts that have gone over into an account that is known too, or was said beside.
+    fn moved_contacts(&self, said: &[Account]) -> Vec<(AccountId, Account)> {
+        let moved = self.contacts.all().filter_map(|contact| {
+            let to = contact.account.moved_to()?;
+            let known = self.contacts.find_any(to).map(|contact| &contact.account);
+            let stays = said.iter().find(|account| account.id() == to).or(known)?;
+            let one = merged(&contact.account, stays);
+            // Of two that name each other, the one with the smaller id stays.
+            let ring = merged(stays, &contact.account) && contact.account.id() < to;
+            (one && !ring).then(|| (contact.account.id(), stays.clone()))
+        });
+        moved.collect()
+    }
+
+    /// Our account has gone over into another one: from now on this device uses that.
+    fn go_over(&mut self, cx: &mut Context<'_>, to: AccountId) -> Result<(), StoreError> {
+        let Some(stays) = self.relatives.remove(&to) else { return Ok(()) };
+        let stays = self.acknowledged(cx, stays, &self.me.account);
+        let before = std::mem::replace(&mut self.me.account, stays);
+        let bygone = std::mem::take(&mut self.own_bygone);
+        let ended = before.id();
+        self.own_absorbed.push(Absorbed { account: before, bygone });
+        self.relatives.retain(|id, _| self.me.account.has_absorbed(*id));
+        // We are no contact of our own.
+        self.forget_ourselves(cx, to)?;
+        let contacts: Vec<Contact> = self.contacts.all().cloned().collect();
+        for mut contact in contacts {
+            contact.earlier.insert((ended, contact.account.id()));
+            self.contacts.keep(cx.store, contact)?;
+        }
+        for conversation in self.conversations.values_mut().filter(|c| c.with == ended) {
+            conversation.with = to;
+        }
+        self.dialers.remove(&ended);
+        self.save_own_account(cx)?;
+        // Everybody is greeted anew, under the account that is in use now.
+        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        for link in links {
+            self.close(cx, link);
+        }
+        self.profile.begin_anew();
+        self.open_all(cx)?;
+        self.account_changed(cx, to)?;
+        if self.belongs() {
+            // What was alone ours so far.
+            let logs: Vec<LogId> = self.conversations.keys().copied().collect();
+            for log in logs {
+                self.tell_read(cx, log)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The account that stays with our consent to belong to it, if it asks for that.
+    fn acknowledged(&self, cx: &mut Context<'_>, stays: Account, ended: &Account) -> Account {
+        let (device, from) = (self.me.device.device(), ended.id());
+        if stays.standing(device).is_some() {
+            return stays;
+        }
+        let invited = |bytes: &[u8]| {
+            let absorbs = Signed::<Absorbs>::decode(bytes).ok()?;
+            let Absorbs { from: named, devices, .. } = absorbs.claim();
+            (*named == from && devices.contains(&device)).then(|| *absorbs.signer())
+        };
+        let Some(authority) = ended.authority_of(device) else { return stays };
+        let inviters: Vec<[u8; 32]> =
+            stays.proof().iter().filter_map(|bytes| invited(bytes)).collect();
+        inviters.into_iter().fold(stays, |stays, inviter| {
+            let mut nonce = [0; 32];
+            cx.rng.fill_bytes(&mut nonce);
+            let ack = acknowledge(&self.me.device, inviter, authority, nonce, stays.id());
+            with(&stays, &[ack.into_bytes()])
+        })
+    }
+
+    /// Our consent went with the base on which we were asked, and we are asked again.
+    fn acknowledge_again(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        let known = self.me.account.clone();
+        if known.standing(self.me.device.device()).is_none() {
+            let ended = self.own_absorbed.iter().map(|absorbed| &absorbed.account);
+            let joined = ended.fold(known, |stays, ended| self.acknowledged(cx, stays, ended));
+            self.learn(cx, &joined)?;
+        }
+        Ok(())
+    }
+
+    /// Another account of ours has gone over into the one in use.
+    fn absorb_own(&mut self, cx: &mut Context<'_>, id: AccountId) -> Result<(), StoreError> {
+        let Some(account) = self.relatives.remove(&id) else { return Ok(()) };
+        self.forget_ourselves(cx, id)?;
+        self.own_absorbed.push(Absorbed { account, bygone: Bygone::default() });
+        self.save_own_account(cx)?;
+        self.open_all(cx)?;
+        self.account_changed(cx, self.me.account.id())
+    }
+
+    /// Opens every log that belongs to what we know now.
+    fn open_all(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        let own = self.me.account.id();
+        for log in self.own_logs() {
+            self.open_log(cx, log, own)?;
+        }
+        let people: Vec<AccountId> = self.contacts.all().map(|c| c.account.id()).collect();
+        for account in people {
+            self.open_conversation(cx, account)?;
+        }
+        Ok(())
+    }
+
+    /// Two accounts of ours may have known each other.
+    fn forget_ourselves(&mut self, cx: &mut Context<'_>, id: AccountId) -> Result<(), StoreError> {
+        let Some(contact) = self.contacts.find_any(id) else { return Ok(()) };
+        let shared = SharedId::of(&contact.account);
+        for log in self.logs_with(id) {
+            self.conversations.remove(&log);
+            self.links.values_mut().for_each(|link| drop(link.outgoing.remove(&log)));
+        }
+        self.dialers.remove(&id);
+        self.contacts.forget(cx.store, id)?;
+        cx.out.push(Output::Event(Event::ContactRemoved(shared)));
+        Ok(())
+    }
+
+    /// A contact has gone over into another account, which we may know already.
+    fn merge_contact(
+        &mut self,
+        cx: &mut Context<'_>,
+        ends: AccountId,
+        stays: &Account,
+    ) -> Result<(), StoreError> {
+        let id = stays.id();
+        if self.own_person().is(id) || !self.contacts.has_room_for(stays) {
+            return Ok(());
+        }
+        let Some(gone) = self.contacts.find_any(ends).cloned() else { return Ok(()) };
+        let listed = gone.status != Status::Removed;
+        let shared = SharedId::of(&gone.account);
+        let known = self.contacts.find_any(id).cloned();
+        let mut contact = gone.merged(stays, known);
+        contact.account = with(&contact.account, stays.proof());
+        contact.earlier.insert((self.me.account.id(), ends));
+        self.take_hints(&mut contact);
+        self.contacts.forget(cx.store, ends)?;
+        contact.name = self.contacts.free_name(&contact.name, id);
+        self.contacts.keep(cx.store, contact)?;
+        for conversation in self.conversations.values_mut().filter(|c| c.with == ends) {
+            conversation.with = id;
+        }
+        self.dialers.remove(&ends);
+        self.open_conversation(cx, id)?;
+        // Sessions under the account that has ended begin anew under the other one.
+        let of_ended = |link: &crate::session::Link| {
+            link.session.is_some_and(|session| session.account == ends || session.account == id)
+        };
+        let links: Vec<LinkId> =
+            self.links.iter().filter(|(_, link)| of_ended(link)).map(|(link, _)| *link).collect();
+        for link in links {
+            self.close(cx, link);
+        }
+        if listed {
+            cx.out.push(Output::Event(Event::ContactRemoved(shared)));
+        }
+        self.account_changed(cx, id)?;
+        cx.out.push(Output::Event(Event::Rewritten(id)));
+        Ok(())
+    }
+
+    /// Says to the other end of a link which accounts are ours: it may know us under another one.
+    pub(super) fn say_absorbed(&self, cx: &mut Context<'_>, link: LinkId) {
+        if !self.own_absorbed.is_empty() {
+            let proofs = self.proofs_of(self.me.account.id());
+            let bytes = kith_common::frame::Frame::Accounts { proofs }.encode();
+            cx.out.push(Output::Send { link, bytes });
+        }
+    }
+
+    /// What proves the accounts that ours has absorbed, as far as it fits beside ours into a request.
+    pub(super) fn short_proofs_of_absorbed(&self) -> Vec<Vec<Box<[u8]>>> {
+        let bytes = |account: &Account| account.proof().iter().map(|e| e.len() + 8).sum::<usize>();
+        let mut taken = bytes(&self.me.account);
+        let accounts = self.own_absorbed.iter().map(|absorbed| &absorbed.account);
+        let fits = |account: &&Account| {
+            taken += bytes(account);
+            taken <= ACCOUNT_PROOF_BYTES_MAX
+        };
+        accounts
+            .filter(fits)
+            .take(ABSORBED_ACCOUNTS_MAX)
+            .map(|account| account.proof().to_vec())
+            .collect()
+    }
+
+    /// Takes the devices of other accounts in that are to come over and have not yet: what was said
+    /// of them on an earlier base is void.
+    pub(super) fn absorb_rest(&self, account: Account, authority: &SigningKey) -> Account {
+        let before = self.own_absorbed.iter().map(|absorbed| &absorbed.account);
+        let ending: Vec<&Account> = before.chain(self.relatives.values()).collect();
+        ending.into_iter().fold(account, |account, ended| {
+            let new = |device: &DeviceId| account.standing(*device).is_none();
+            let devices: Vec<DeviceId> =
+                ended.devices().filter(new).take(ABSORBED_DEVICES_MAX).collect();
+            let is_due = account.has_absorbed(ended.id()) && !devices.is_empty();
+            let absorbs = is_due.then(|| account.absorb(authority, ended.id(), &devices).ok());
+            absorbs.flatten().map_or_else(|| account.clone(), |absorbs| with(&account, &[absorbs]))
+        })
+    }
+}
+
+/// Joins what is said of an account that has been absorbed. Returns whether anything is new.
+fn join(old: &mut Absorbed, said: &Account) -> bool {
+    let joined = with(&old.account, said.proof());
+    let older = old.bygone.note(&old.account, &joined) | old.bygone.note(said, &joined);
+    let news = older || joined.head() != old.account.head();
+    old.account = joined;
+    news
+}

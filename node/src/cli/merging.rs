@@ -1,0 +1,128 @@
+//! How does a person make one account out of two?
+
+use clap::Args;
+use kith_common::{
+    account::Account,
+    linking::LinkCode,
+    share::{ContactCard, SharedId},
+};
+use kith_core::{engine::Command as Wish, linking::Joiner};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::{CliError, Global, account, device, show};
+use crate::{
+    api::types::hex,
+    client::{Client, ClientError},
+    home, join, offline,
+    random::OsRandom,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct MergeArguments {
+    /// What `kith device link` has printed on a device of the account that stays.
+    #[arg(required_unless_present = "agree")]
+    code: Option<String>,
+    /// Use the 24 recovery words of the account that ends, so that its other devices need not
+    /// agree. They are asked for, or read from standard input.
+    #[arg(long)]
+    words: bool,
+    /// Agree, on another device of the account that ends, to what was begun.
+    #[arg(long, conflicts_with_all = ["code", "words"])]
+    agree: bool,
+}
+
+pub(super) fn carry_out(global: &Global, arguments: &MergeArguments) -> Result<(), CliError> {
+    let Some(code) = &arguments.code else { return agree(global) };
+    let folder = global.home()?;
+    let code = LinkCode::decode(code).map_err(|error| CliError::Refused(error.to_string()))?;
+    let passphrase = global.passphrase()?;
+    let words = if arguments.words { account::words(&[])? } else { Zeroizing::default() };
+    let recovery = (!words.is_empty()).then(|| home::recovery_key(&words)).transpose()?;
+    show::working(global.json, "Opening your keys");
+    let keys = home::unlock(&folder, &passphrase)?;
+    let authority = home::authority(&folder, &passphrase)?;
+    let own = current_account(global, &passphrase)?;
+    let device = hex(keys.device.device().as_bytes());
+    let again = home::authority(&folder, &passphrase)?;
+    let addresses = code.addresses.clone();
+    let joiner = Joiner::merging(
+        code,
+        &device::computer(),
+        (keys.device, authority),
+        own,
+        &mut OsRandom::new(),
+    );
+    show::working(global.json, "Looking for the device that shows the code");
+    let told = |progress: join::Progress<'_>| device::tell(global.json, progress);
+    let joined = super::runtime()?.block_on(join::join(joiner, told))?;
+    let stays = SharedId::of(&joined.account).encode();
+    let card = ContactCard { account: joined.account, name: String::new(), addresses };
+    let answer = match Client::open(&folder) {
+        Ok(client) => {
+            let passphrase = global.typed_passphrase()?;
+            let body = json!({ "link": card.encode(), "words": *words, "passphrase": *passphrase });
+            client.post("/api/account/merge", &body)?
+        }
+        Err(ClientError::NotRunning) => {
+            let keys = home::unlock(&folder, &passphrase)?;
+            let key = recovery.unwrap_or(again);
+            let account = offline::decide(&folder, keys, |_| {
+                let ContactCard { account, addresses, .. } = card;
+                Ok(vec![
+                    Wish::MergeInto { account: Box::new(account), key },
+                    Wish::LookForOwn(addresses),
+                ])
+            })?;
+            merging(&account)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    tell(global, &stays, &device, &answer);
+    Ok(())
+}
+
+fn agree(global: &Global) -> Result<(), CliError> {
+    let client = Client::open(&global.home()?)?;
+    let body = json!({ "passphrase": *global.typed_passphrase()? });
+    let answer = client.post("/api/account/merge/agree", &body)?;
+    show::answer(global.json, &answer, show::merging);
+    Ok(())
+}
+
+/// The account as this device knows it now, from the running node or from its store.
+fn current_account(global: &Global, passphrase: &home::Passphrase) -> Result<Account, CliError> {
+    let folder = global.home()?;
+    match Client::open(&folder) {
+        Ok(client) => {
+            let invite = client.get("/api/invite")?;
+            let link = invite.get("link").and_then(Value::as_str).unwrap_or_default();
+            let card =
+                ContactCard::decode(link).map_err(|error| CliError::Refused(error.to_string()))?;
+            Ok(card.account)
+        }
+        Err(ClientError::NotRunning) => {
+            let keys = home::unlock(&folder, passphrase)?;
+            Ok(offline::decide(&folder, keys, |_| Ok(Vec::new()))?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn merging(account: &Account) -> Value {
+    match account.pending_moves().first() {
+        Some(pending) => {
+            json!({ "merged": false, "agreed": pending.signed.len(), "needed": pending.quorum })
+        }
+        None => json!({ "merged": true, "agreed": null, "needed": null }),
+    }
+}
+
+fn tell(global: &Global, account: &str, device: &str, answer: &Value) {
+    let mut answer = answer.clone();
+    if let Some(fields) = answer.as_object_mut() {
+        fields.insert("account".to_owned(), json!(account));
+        fields.insert("device".to_owned(), json!(device));
+    }
+    show::answer(global.json, &answer, show::merging);
+}
