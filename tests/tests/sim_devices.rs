@@ -325,3 +325,38 @@ fn what_one_device_deletes_is_gone_on_all_and_stays_with_the_other_person() {
     assert_eq!(bodies(&story, tablet), 0);
     assert_eq!(story.shown(story.node(bob, 0), alice), ["one", "two", "three"]);
 }
+
+/// ```text
+/// tablet → laptop, laptop → tablet; then phone → laptop, which has more of it than tablet had
+/// ```
+#[test]
+fn the_vote_that_decides_keeps_what_its_device_has() {
+    let mut story = Story::begin(13, "the_vote_that_decides_keeps_what_its_device_has", 3, 1);
+    story.world.entries_go = true;
+    let (alice, bob) = (story.alice, story.bob);
+    let [phone, tablet, thief] = [0, 1, 2].map(|device| story.node(alice, device));
+    story.world.say(thief, bob, "early");
+    story.world.run_ms(MINUTE_MS);
+    story.only_running(&[phone, thief]);
+    story.world.run_ms(1000);
+    story.world.say(thief, bob, "late");
+    story.world.run_ms(MINUTE_MS);
+    story.only_running(&[tablet]);
+    story.world.run_ms(1000);
+    story.untrust((1, 2), Untrust::Stolen);
+    story.world.run_ms(1000);
+    story.only_running(&[phone, tablet]);
+    story.world.run_ms(3 * MINUTE_MS);
+    assert_eq!(story.shown(phone, bob), ["early"]);
+    story.only_running(&[phone, thief]);
+    story.world.run_ms(3 * MINUTE_MS);
+    story.untrust((2, 1), Untrust::Stolen);
+    story.world.run_ms(3 * MINUTE_MS);
+    assert_eq!(story.shown(phone, bob), ["early", "late"]);
+    story.only_running(&[phone, tablet]);
+    story.untrust((0, 2), Untrust::Stolen);
+    story.world.run_ms(3 * MINUTE_MS);
+    for node in [phone, tablet] {
+        assert_eq!(story.shown(node, bob), ["early", "late"], "{}", story.world.nodes[node].name);
+    }
+}

@@ -65,3 +65,19 @@ fn what_a_thief_cleared_comes_back_when_he_is_out() {
 fn a_fork_and_a_cut_leave_one_order() {
     again(11, "a_fork_and_a_cut_leave_one_order", &Deed::ALL);
 }
+
+#[test]
+fn the_vote_that_decides_keeps_what_its_device_has() {
+    again(93, "the_vote_that_decides_keeps_what_its_device_has", &VOTES);
+}
+
+#[test]
+fn a_draft_stays_with_the_vote_that_decides() {
+    again(78, "a_draft_stays_with_the_vote_that_decides", &FAKES);
+    again(158, "a_draft_stays_with_the_vote_that_decides", &FAKES);
+}
+
+#[test]
+fn a_deletion_stays_with_the_vote_that_decides() {
+    again(90, "a_deletion_stays_with_the_vote_that_decides", &FAKES);
+}

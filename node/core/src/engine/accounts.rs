@@ -327,18 +327,10 @@ impl Engine {
         if of != log || account != writer {
             return Ok(());
         }
-        let mut cuts = read_cuts(cx, log, device)?;
-        if cuts.len() >= CUTS_MAX || cuts.iter().any(|known| **known == *cut.bytes()) {
-            return Ok(());
+        if keep_cut(cx, (log, device), cut.into_bytes())? {
+            self.refresh_limits(cx, log)?;
         }
-        cuts.push(cut.into_bytes());
-        let mut writer = Writer::new();
-        writer.array(cuts.len());
-        for envelope in &cuts {
-            writer.bytes(envelope);
-        }
-        cx.store.put_record(RecordKind::Cut, &cut_key(log, device), &writer.finish())?;
-        self.refresh_limits(cx, log)
+        Ok(())
     }
 
     /// Tells a device of ours what we know of contacts' accounts.
@@ -435,6 +427,26 @@ fn read_cuts(cx: &Context<'_>, log: LogId, device: DeviceId) -> Result<Vec<Box<[
         reader.list("cuts", CUTS_MAX, |r| r.bytes("cut", usize::MAX).map(Box::from))
     })
     .map_err(|error| StoreError::new("Reading cuts", error))
+}
+
+/// Keeps a cut of a device in a log. Returns whether it is new.
+pub(super) fn keep_cut(
+    cx: &mut Context<'_>,
+    (log, device): (LogId, DeviceId),
+    cut: Box<[u8]>,
+) -> Result<bool, StoreError> {
+    let mut cuts = read_cuts(cx, log, device)?;
+    if cuts.len() >= CUTS_MAX || cuts.contains(&cut) {
+        return Ok(false);
+    }
+    cuts.push(cut);
+    let mut writer = Writer::new();
+    writer.array(cuts.len());
+    for envelope in &cuts {
+        writer.bytes(envelope);
+    }
+    cx.store.put_record(RecordKind::Cut, &cut_key(log, device), &writer.finish())?;
+    Ok(true)
 }
 
 fn cut_key(log: LogId, device: DeviceId) -> [u8; 64] {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kith_common::{
     account::{Account, Last, Standing, Untrust},
-    entry::{EntryKind, Mark},
+    entry::EntryKind,
     frame::Frame,
     ids::{AccountId, DeviceId, LogId},
     keys::SigningKey,
@@ -14,7 +14,9 @@ use kith_common::{
 };
 
 use super::{
-    Answer, CommandError, Context, Engine, Event, LinkId, Output, accounts::with, commands::Outcome,
+    Answer, CommandError, Context, Engine, Event, LinkId, Output,
+    accounts::{keep_cut, with},
+    commands::Outcome,
 };
 use crate::{linking::Host, names::chosen_name, refusal::Refusal, store::StoreError};
 
@@ -273,12 +275,25 @@ impl Engine {
         key: &SigningKey,
     ) -> Result<(), StoreError> {
         let mut cuts = Vec::new();
-        // What is believed is decided by what was here before.
+        // What is believed is decided by what was here before, and all of it is needed before the
+        // rest goes: of several words of one kind the one that believes more may be this one.
         for device in out {
-            cuts.extend(self.last_believed(cx, device, since)?);
+            for (log, last) in self.last_believed(cx, device, since)? {
+                // A device that is disputed is not cut; once that is decided, it can be.
+                let Ok(cut) = account.cut(key, log, device, last, since.is_some()) else {
+                    continue;
+                };
+                let cut = cut.into_bytes();
+                keep_cut(cx, (log, device), cut.clone())?;
+                cuts.push((log, cut));
+            }
         }
         self.learn(cx, account)?;
-        self.post_cuts(cx, cuts, since.is_some(), key)
+        for (log, cut) in cuts {
+            self.refresh_limits(cx, log)?;
+            self.write_entry(cx, log, EntryKind::CUT, |salt| [&salt, &*cut].concat())?;
+        }
+        Ok(())
     }
 
     /// The last entry of a device in each log that is believed.
@@ -287,7 +302,7 @@ impl Engine {
         cx: &Context<'_>,
         device: DeviceId,
         since: Option<Timestamp>,
-    ) -> Result<Vec<(LogId, DeviceId, Option<Mark>)>, StoreError> {
+    ) -> Result<Vec<(LogId, Option<Last>)>, StoreError> {
         let mut cuts = Vec::new();
         for (id, conversation) in &self.conversations {
             let log = &conversation.log;
@@ -298,32 +313,10 @@ impl Engine {
                 None => log.heads(),
                 Some(since) => log.last_where(cx.store, &|row| Ok(row.received_at < since))?,
             };
-            let of = |mark: &&Mark| mark.device == device;
-            cuts.push((*id, device, marks.iter().rev().find(of).copied()));
+            let last = marks.iter().rev().find(|mark| mark.device == device);
+            cuts.push((*id, last.map(|mark| Last { seq: mark.seq, entry: mark.id })));
         }
         Ok(cuts)
-    }
-
-    /// Says in each log how far a device is believed.
-    fn post_cuts(
-        &mut self,
-        cx: &mut Context<'_>,
-        cuts: Vec<(LogId, DeviceId, Option<Mark>)>,
-        chosen: bool,
-        key: &SigningKey,
-    ) -> Result<(), StoreError> {
-        for (log, device, mark) in cuts {
-            let last = mark.map(|mark| Last { seq: mark.seq, entry: mark.id });
-            // A device that is disputed is not cut; once that is decided, it can be.
-            let Ok(cut) = self.me.account.cut(key, log, device, last, chosen) else { continue };
-            let (place, _) = self.write_entry(cx, log, EntryKind::CUT, |salt| {
-                let mut body = salt.to_vec();
-                body.extend_from_slice(cut.bytes());
-                body
-            })?;
-            self.hear_cut(cx, log, place)?;
-        }
-        Ok(())
     }
 }
 
