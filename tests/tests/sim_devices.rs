@@ -360,3 +360,31 @@ fn the_vote_that_decides_keeps_what_its_device_has() {
         assert_eq!(story.shown(node, bob), ["early", "late"], "{}", story.world.nodes[node].name);
     }
 }
+
+/// ```text
+/// laptop (t) → phone, t → tablet; phone → t and tablet → t, each alone
+/// ```
+#[test]
+fn devices_that_are_all_disputed_find_each_other() {
+    let mut story = Story::begin(14, "devices_that_are_all_disputed_find_each_other", 3, 1);
+    story.world.entries_go = true;
+    let alice = story.alice;
+    let [phone, tablet, _] = [0, 1, 2].map(|device| story.node(alice, device));
+    story.untrust((2, 0), Untrust::Stolen);
+    story.untrust((2, 1), Untrust::Stolen);
+    story.world.run_ms(MINUTE_MS);
+    for (node, device) in [(phone, 0), (tablet, 1)] {
+        story.only_running(&[node]);
+        story.world.run_ms(1000);
+        story.untrust((device, 2), Untrust::Stolen);
+        story.world.run_ms(1000);
+        assert_eq!(story.standing(node, device), Some(Standing::Disputed));
+    }
+    story.only_running(&[phone, tablet]);
+    story.world.run_ms(3 * MINUTE_MS);
+    for node in [phone, tablet] {
+        for device in [0, 1] {
+            assert_eq!(story.standing(node, device), Some(Standing::Settled));
+        }
+    }
+}

@@ -81,3 +81,8 @@ fn a_draft_stays_with_the_vote_that_decides() {
 fn a_deletion_stays_with_the_vote_that_decides() {
     again(90, "a_deletion_stays_with_the_vote_that_decides", &FAKES);
 }
+
+#[test]
+fn those_who_are_all_disputed_find_each_other_without_contacts() {
+    again(117, "those_who_are_all_disputed_find_each_other_without_contacts", &Deed::ALL);
+}

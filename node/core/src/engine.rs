@@ -389,10 +389,14 @@ impl Engine {
         self.reach(uptime, account);
     }
 
-    /// Whether there is a session with every device of an account.
+    /// Whether there is a session with every device of an account. Disputed ones of ours get none,
+    /// and are looked for all the same: one of them may have the vote that decides.
     fn is_reached(&self, account: AccountId) -> bool {
         let online = |device| device == self.me.device.device() || self.is_linked(device);
-        self.account(account).is_none_or(|known| known.devices().all(online))
+        let own = account == self.me.account.id();
+        self.account(account).is_none_or(|known| {
+            known.devices().all(online) && (!own || known.disputed().all(online))
+        })
     }
 
     /// Whether there is a session with a device.
