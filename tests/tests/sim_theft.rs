@@ -86,3 +86,9 @@ fn a_deletion_stays_with_the_vote_that_decides() {
 fn those_who_are_all_disputed_find_each_other_without_contacts() {
     again(117, "those_who_are_all_disputed_find_each_other_without_contacts", &Deed::ALL);
 }
+
+#[test]
+fn a_cut_is_heard_that_waits_for_what_it_cuts() {
+    again(128, "a_cut_is_heard_that_waits_for_what_it_cuts", &Deed::ALL);
+    again(99, "a_cut_is_heard_that_waits_for_what_it_cuts", &VOTES);
+}

@@ -10,6 +10,7 @@
 //! | `person` | which accounts are one person? |
 //! | `bygone` | whose entries remain though a seat forgot their device? |
 //! | `contacts` | whom do we know, and how well? |
+//! | `cuts` | how far is a former device believed in a log? |
 //! | `names` | what may somebody be called? |
 //! | `linking` | how does a device join? |
 //! | `log` | which entries belong in, and where? |
@@ -28,6 +29,7 @@
 pub mod bygone;
 pub mod contacts;
 mod conversation;
+mod cuts;
 pub mod delivery;
 mod dial;
 pub mod engine;

@@ -1,6 +1,6 @@
 //! How much is too much? Every bound of the engine, with its reason.
 
-use kith_common::limits::HELLO_TAGS_MAX;
+use kith_common::limits::{ACCOUNT_DEVICES_MAX, HELLO_TAGS_MAX};
 
 /// Contacts of one account: each costs a few KiB of memory.
 pub const CONTACTS_MAX: usize = 1000;
@@ -81,8 +81,9 @@ pub const DIAL_MS_MAX: u64 = 60_000;
 
 /// Devices of a person that have names, former ones included.
 pub const NAMED_DEVICES_MAX: usize = 128;
-/// Cuts of one device in one log that are kept: one of each device of its account.
-pub const CUTS_MAX: usize = 32;
+/// Cuts of one device in one log that are kept: one of each device of its account, and one of the
+/// recovery key.
+pub const CUTS_MAX: usize = ACCOUNT_DEVICES_MAX + 1;
 /// Shortest time between two statements to our own devices of what was read in one log.
 pub const READ_NOTE_MS_MIN: u64 = 30_000;
 /// Shortest time between two rounds of handing on frontiers of others.

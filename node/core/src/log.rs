@@ -29,7 +29,7 @@ use kith_common::{
 pub(crate) use self::{
     candidate::{Candidate, Envelope},
     chain::{Chain, Covered, Head},
-    receive::{Evidence, Received},
+    receive::{Evidence, Received, SaidCut},
     rules::{Cut, Limit},
 };
 use self::{pending::Pending, rules::Decision, shelf::Shelf};

@@ -3,7 +3,6 @@
 use kith_common::{
     account::{Account, Cut, Standing},
     codec::{DecodeError, Reader, Writer},
-    entry::Mark,
     envelope::Signed,
     frame::Frame,
     ids::{AccountId, DeviceId, EntryId, LogId},
@@ -14,12 +13,11 @@ use super::{Context, Engine, Event, LinkId, Output};
 use crate::{
     bygone::Bygone,
     contacts::Contact,
-    limits::CUTS_MAX,
-    log,
+    cuts::Cuts,
+    log::{self, SaidCut},
     person::{Absorbed, Person},
     refusal::Refusal,
-    store::{Place, RecordKind, StoreError},
-    view,
+    store::{RecordKind, StoreError},
 };
 
 /// Bytes of account proofs in one frame.
@@ -32,6 +30,14 @@ impl Engine {
             return Some(&self.me.account);
         }
         self.contacts.find_any(id).map(|contact| &contact.account)
+    }
+
+    /// The same, also of an account that another one has absorbed.
+    fn account_by_any_name(&self, id: AccountId) -> Option<&Account> {
+        let own = self.own_absorbed.iter();
+        let absorbed = own.chain(self.contacts.all().flat_map(|contact| &contact.absorbed));
+        let before = || absorbed.map(|old| &old.account).find(|account| account.id() == id);
+        self.account(id).or_else(before)
     }
 
     /// Our own accounts and devices.
@@ -272,7 +278,7 @@ impl Engine {
             let me = self.me.device.device();
             standing.push(me);
             for (device, former, account) in person.former().filter(|(device, ..)| *device != me) {
-                let cut = stored_cut(cx, account, log, device)?;
+                let cut = Cuts::load(cx.store, log, device)?.counting(account);
                 devices
                     .push((device, cut.map(|last| log::Cut { last, is_final: former.is_final })));
             }
@@ -312,22 +318,16 @@ impl Engine {
         &mut self,
         cx: &mut Context<'_>,
         log: LogId,
-        place: Place,
+        said: &SaidCut,
     ) -> Result<(), StoreError> {
-        let Some(row) = cx.store.entry(place)? else { return Ok(()) };
-        let writer = view::open(&row)?.entry.account;
-        let Some((_, envelope)) =
-            row.body.bytes().and_then(|body| body.split_at_checked(BODY_SALT_BYTES))
-        else {
+        let Some((_, envelope)) = said.body.split_at_checked(BODY_SALT_BYTES) else {
             return Ok(());
         };
         let Ok(cut) = Signed::<Cut>::decode(envelope) else { return Ok(()) };
         let Ok(cut) = cut.verify() else { return Ok(()) };
-        let Cut { account, log: of, device, .. } = *cut.value();
-        if of != log || account != writer {
-            return Ok(());
-        }
-        if keep_cut(cx, (log, device), cut.into_bytes())? {
+        let Some(account) = self.account_by_any_name(said.account) else { return Ok(()) };
+        let concerns = cut.value().log == log && cut.value().account == said.account;
+        if concerns && Cuts::keep(cut, account, cx.store)? {
             self.refresh_limits(cx, log)?;
         }
         Ok(())
@@ -388,22 +388,6 @@ pub(super) fn with(account: &Account, envelopes: &[Box<[u8]>]) -> Account {
     account.join(envelopes).unwrap_or_else(|_| account.clone())
 }
 
-/// The cut of a device in a log that counts now: `None` if there is none.
-fn stored_cut(
-    cx: &Context<'_>,
-    account: &Account,
-    log: LogId,
-    device: DeviceId,
-) -> Result<Option<Option<Mark>>, StoreError> {
-    let mut words = Vec::new();
-    for envelope in read_cuts(cx, log, device)? {
-        let cut = Signed::<Cut>::decode(&envelope).ok().and_then(|cut| cut.verify().ok());
-        words.extend(cut.and_then(|cut| Some((account.weigh(&cut)?, cut.value().last))));
-    }
-    let mark = |last: kith_common::account::Last| Mark { device, seq: last.seq, id: last.entry };
-    Ok(kith_common::account::combine(&words).map(|last| last.map(mark)))
-}
-
 fn write_proof(writer: &mut Writer, proof: &[Box<[u8]>]) {
     writer.array(proof.len());
     for envelope in proof {
@@ -417,42 +401,4 @@ fn read_proof(reader: &mut Reader<'_>) -> Result<Vec<Box<[u8]>>, DecodeError> {
 
 fn read_addresses(reader: &mut Reader<'_>) -> Result<Vec<String>, DecodeError> {
     reader.list("addresses", usize::MAX, |r| r.text("address", usize::MAX).map(str::to_owned))
-}
-
-fn read_cuts(cx: &Context<'_>, log: LogId, device: DeviceId) -> Result<Vec<Box<[u8]>>, StoreError> {
-    let Some(bytes) = cx.store.record(RecordKind::Cut, &cut_key(log, device))? else {
-        return Ok(Vec::new());
-    };
-    Reader::all(&bytes, |reader| {
-        reader.list("cuts", CUTS_MAX, |r| r.bytes("cut", usize::MAX).map(Box::from))
-    })
-    .map_err(|error| StoreError::new("Reading cuts", error))
-}
-
-/// Keeps a cut of a device in a log. Returns whether it is new.
-pub(super) fn keep_cut(
-    cx: &mut Context<'_>,
-    (log, device): (LogId, DeviceId),
-    cut: Box<[u8]>,
-) -> Result<bool, StoreError> {
-    let mut cuts = read_cuts(cx, log, device)?;
-    if cuts.len() >= CUTS_MAX || cuts.contains(&cut) {
-        return Ok(false);
-    }
-    cuts.push(cut);
-    let mut writer = Writer::new();
-    writer.array(cuts.len());
-    for envelope in &cuts {
-        writer.bytes(envelope);
-    }
-    cx.store.put_record(RecordKind::Cut, &cut_key(log, device), &writer.finish())?;
-    Ok(true)
-}
-
-fn cut_key(log: LogId, device: DeviceId) -> [u8; 64] {
-    let mut key = [0; 64];
-    let (left, right) = key.split_at_mut(32);
-    left.copy_from_slice(log.as_bytes());
-    right.copy_from_slice(device.as_bytes());
-    key
 }

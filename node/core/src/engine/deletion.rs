@@ -297,7 +297,11 @@ impl Engine {
         marks: &[Mark],
         through: bool,
     ) -> Result<usize, StoreError> {
-        let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(0) };
+        // What our devices tell each other is no message: what it says would be gone for all.
+        let shared = log != self.own_log();
+        let Some(conversation) = self.conversations.get_mut(&log).filter(|_| shared) else {
+            return Ok(0);
+        };
         let gone = if through {
             conversation.log.clear(marks, cx.store)?
         } else {

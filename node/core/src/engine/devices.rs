@@ -14,11 +14,9 @@ use kith_common::{
 };
 
 use super::{
-    Answer, CommandError, Context, Engine, Event, LinkId, Output,
-    accounts::{keep_cut, with},
-    commands::Outcome,
+    Answer, CommandError, Context, Engine, Event, LinkId, Output, accounts::with, commands::Outcome,
 };
-use crate::{linking::Host, names::chosen_name, refusal::Refusal, store::StoreError};
+use crate::{cuts::Cuts, linking::Host, names::chosen_name, refusal::Refusal, store::StoreError};
 
 const CUT_OFF: &str = "this device was cut off from the account";
 
@@ -283,15 +281,14 @@ impl Engine {
                 let Ok(cut) = account.cut(key, log, device, last, since.is_some()) else {
                     continue;
                 };
-                let cut = cut.into_bytes();
-                keep_cut(cx, (log, device), cut.clone())?;
-                cuts.push((log, cut));
+                cuts.push((log, cut.bytes().to_vec()));
+                Cuts::keep(cut, account, cx.store)?;
             }
         }
         self.learn(cx, account)?;
         for (log, cut) in cuts {
             self.refresh_limits(cx, log)?;
-            self.write_entry(cx, log, EntryKind::CUT, |salt| [&salt, &*cut].concat())?;
+            self.write_entry(cx, log, EntryKind::CUT, |salt| [&salt[..], &cut].concat())?;
         }
         Ok(())
     }

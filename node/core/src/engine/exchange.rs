@@ -387,8 +387,8 @@ impl Engine {
         if received.trimmed {
             self.rewritten(cx, log)?;
         }
-        for place in received.cuts {
-            self.hear_cut(cx, log, place)?;
+        for cut in received.cuts {
+            self.hear_cut(cx, log, &cut)?;
         }
         Ok(())
     }

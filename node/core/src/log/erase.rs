@@ -1,7 +1,10 @@
 //! What was deleted? Bodies that are gone for good on this account's devices; the headers stay, so
 //! that the chains still hold for everybody else (spec 07 R7).
 
-use kith_common::{entry::Mark, ids::DeviceId};
+use kith_common::{
+    entry::{EntryKind, Mark},
+    ids::DeviceId,
+};
 
 use super::Log;
 use crate::{
@@ -127,7 +130,7 @@ impl Log {
     }
 
     fn empty(&mut self, row: EntryRow, store: &mut dyn Store) -> Result<Option<Place>, StoreError> {
-        if row.body == Body::Deleted {
+        if row.body == Body::Deleted || view::open(&row)?.entry.kind == EntryKind::CUT {
             return Ok(None);
         }
         let place = row.place;

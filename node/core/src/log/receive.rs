@@ -17,6 +17,7 @@ use crate::{
     limits::{LATE_MS_MIN, MISSING_MAX},
     refusal::Refusal,
     store::{Body, EntryRow, Place, Store, StoreError},
+    view,
 };
 
 /// What came of entries that a peer sent.
@@ -32,8 +33,9 @@ pub(crate) struct Received {
     pub(crate) sender_has: Covered,
     /// Devices that are proven to lie, with the evidence.
     pub(crate) liars: Vec<(DeviceId, Evidence)>,
-    /// Places of the entries that say how far a device is believed.
-    pub(crate) cuts: Vec<Place>,
+    /// What was said of how far devices are believed, also in entries that wait: they may wait for
+    /// what nobody has any more because of this very word.
+    pub(crate) cuts: Vec<SaidCut>,
     /// Whether entries that were shown have gone, or changed their places.
     pub(crate) trimmed: bool,
 }
@@ -41,6 +43,20 @@ pub(crate) struct Received {
 /// Why a device is not to be trusted: envelopes that together prove it.
 #[derive(Debug)]
 pub(crate) struct Evidence(pub(crate) Vec<Box<[u8]>>);
+
+/// The body of an entry that says how far a device is believed.
+#[derive(Debug)]
+pub(crate) struct SaidCut {
+    pub(crate) account: AccountId,
+    pub(crate) body: Box<[u8]>,
+}
+
+impl SaidCut {
+    fn of(entry: &Entry, body: &Body) -> Option<Self> {
+        let body = body.bytes().filter(|_| entry.kind == EntryKind::CUT)?;
+        Some(Self { account: entry.account, body: body.into() })
+    }
+}
 
 /// May this device write in the name of this account? The refusal says why not.
 pub(crate) type Writers<'a> = dyn Fn(DeviceId, AccountId) -> Result<(), Refusal> + 'a;
@@ -164,9 +180,7 @@ impl Log {
                 self.note_fork(&candidate, &entering, received);
                 let (device, mark) = (candidate.device, candidate.id);
                 received.accepted.push(place);
-                if candidate.entry().kind == EntryKind::CUT {
-                    received.cuts.push(place);
-                }
+                received.cuts.extend(SaidCut::of(candidate.entry(), &candidate.body));
                 self.accept(candidate, entering, now, store)?;
                 let limit = self.limit(device);
                 if matches!(limit, Some(Limit::Cut(Cut { last: Some(last), .. })) if last.id == mark)
@@ -182,8 +196,12 @@ impl Log {
             Decision::Wait => {
                 let evidence = self.fork_behind(&candidate, store)?;
                 let device = candidate.device;
+                let cut = SaidCut::of(candidate.entry(), &candidate.body);
                 match self.pending.add(candidate) {
-                    Ok(true) => received.liars.extend(evidence.map(|proof| (device, proof))),
+                    Ok(true) => {
+                        received.liars.extend(evidence.map(|proof| (device, proof)));
+                        received.cuts.extend(cut);
+                    }
                     Ok(false) => {}
                     Err(refusal) => received.refused.push(refusal),
                 }
@@ -233,6 +251,7 @@ impl Log {
             && self.missing.remove(&(place.author, place.seq))
             && let Some(row) = store.entry(place)?
         {
+            received.cuts.extend(SaidCut::of(&view::open(&row)?.entry, &body));
             store.replace_entry(&EntryRow { body, ..row })?;
             received.filled.push(place);
             self.changed = true;
@@ -316,7 +335,9 @@ impl Log {
         let above_shown = self.highest.is_some_and(|highest| position < highest);
         let received_at = candidate.received_at.unwrap_or(now);
         let late = above_shown && hlc.time().plus_millis(LATE_MS_MIN) <= received_at;
-        let is_doomed = self.take_doomed(candidate.device, place.seq);
+        // What was deleted never takes a cut along: others must still hear it.
+        let is_doomed =
+            self.take_doomed(candidate.device, place.seq) && entry.kind != EntryKind::CUT;
         let body = if is_doomed { Body::Deleted } else { candidate.body };
         if body == Body::Missing && self.missing.len() < MISSING_MAX {
             self.missing.insert((place.author, place.seq));

@@ -240,3 +240,36 @@ fn what_leads_elsewhere_is_beyond_the_cut_whenever_it_comes() {
     let batches = ["a1", "a2", "a2'", "a3", "b1"];
     same_in_every_order(&dag, Some(dag.made["a3"].mark), &batches, "a1 a2 a3 b1");
 }
+
+/// ```text
+/// a1 ─► a2 ┃ ─► a3 ─► a4
+///                  ╲
+///                    ► b1 ─► b2      b2 is the cut, and all who had a3 and a4 have dropped them
+/// ```
+#[test]
+fn a_cut_is_heard_though_its_entry_waits_for_what_it_cuts() {
+    let mut dag = Dag::default();
+    dag.write("a1", "").write("a2", "").write("a3", "").write("b1", "a3").write("a4", "");
+    dag.write_with("b2", "", |entry| entry.kind = EntryKind::CUT);
+    let mut holder = Holder::new();
+    let received = holder.get(&dag, "a1 a2 b1 b2", at(HOUR_MS));
+    assert_eq!((holder.shown(&dag).as_str(), received.cuts.len()), ("a1 a2", 1));
+    assert_eq!(holder.get(&dag, "b2", at(HOUR_MS)).cuts.len(), 0, "it is not said twice");
+    assert!(holder.cut(b'a', Some(dag.made["a2"].mark)));
+    assert_eq!(holder.shown(&dag), "a1 a2 b1 b2");
+}
+
+#[test]
+fn a_cut_is_not_deleted_with_the_conversation() {
+    let mut dag = Dag::default();
+    dag.write("a1", "").write_with("a2", "", |entry| entry.kind = EntryKind::CUT);
+    let mut holder = Holder::new();
+    holder.get(&dag, "a1", at(HOUR_MS));
+    holder.log.clear(&[dag.made["a2"].mark], &mut holder.store).unwrap();
+    // Whether it comes before or afterwards.
+    let received = holder.get(&dag, "a2", at(HOUR_MS));
+    assert_eq!(received.cuts.len(), 1);
+    holder.log.clear(&[dag.made["a2"].mark], &mut holder.store).unwrap();
+    let kept: Vec<bool> = holder.rows().iter().map(|row| row.body.bytes().is_some()).collect();
+    assert_eq!(kept, [false, true]);
+}

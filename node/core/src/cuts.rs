@@ -1,0 +1,196 @@
+//! How far is a former device believed in a log? What was said of it, one word of each signer
+//! (spec 02 R18).
+
+use kith_common::{
+    account::{Account, Cut, Last, combine},
+    codec::{Reader, Writer},
+    entry::Mark,
+    envelope::{Signed, Verified},
+    ids::{DeviceId, LogId},
+};
+
+use crate::{
+    limits::CUTS_MAX,
+    store::{RecordKind, Store, StoreError},
+};
+
+/// The cuts of one device in one log.
+#[derive(Debug)]
+pub(crate) struct Cuts {
+    log: LogId,
+    device: DeviceId,
+    said: Vec<Verified<Cut>>,
+}
+
+impl Cuts {
+    pub(crate) fn load(
+        store: &dyn Store,
+        log: LogId,
+        device: DeviceId,
+    ) -> Result<Self, StoreError> {
+        let Some(bytes) = store.record(RecordKind::Cut, &key(log, device))? else {
+            return Ok(Self { log, device, said: Vec::new() });
+        };
+        let envelopes = Reader::all(&bytes, |reader| {
+            reader.list("cuts", CUTS_MAX, |r| Signed::<Cut>::decode(r.bytes("cut", usize::MAX)?))
+        });
+        let envelopes = envelopes.map_err(|error| StoreError::new("Reading cuts", error))?;
+        let said = envelopes.into_iter().filter_map(|cut| cut.verify().ok()).collect();
+        Ok(Self { log, device, said })
+    }
+
+    fn save(&self, store: &mut dyn Store) -> Result<(), StoreError> {
+        let mut writer = Writer::new();
+        writer.array(self.said.len());
+        for cut in &self.said {
+            writer.bytes(cut.bytes());
+        }
+        store.put_record(RecordKind::Cut, &key(self.log, self.device), &writer.finish())
+    }
+
+    /// Keeps what somebody says who has a word in the account. Returns whether it is new.
+    pub(crate) fn keep(
+        cut: Verified<Cut>,
+        account: &Account,
+        store: &mut dyn Store,
+    ) -> Result<bool, StoreError> {
+        let mut cuts = Self::load(store, cut.value().log, cut.value().device)?;
+        let is_final = cut.signer() == account.recovery();
+        let any = cuts.add(cut, is_final, &|signer| has_word(account, signer));
+        if any {
+            cuts.save(store)?;
+        }
+        Ok(any)
+    }
+
+    /// Nobody's many words crowd out another's: of each signer one is kept, the one that would
+    /// count were there no others.
+    fn add(
+        &mut self,
+        cut: Verified<Cut>,
+        is_final: bool,
+        has_word: &dyn Fn(&[u8; 32]) -> bool,
+    ) -> bool {
+        if !has_word(cut.signer()) {
+            return false;
+        }
+        if let Some(known) = self.said.iter_mut().find(|known| known.signer() == cut.signer()) {
+            let counts = goes_before(cut.value(), known.value(), is_final);
+            if counts {
+                *known = cut;
+            }
+            return counts;
+        }
+        if self.said.len() >= CUTS_MAX {
+            self.said.retain(|known| has_word(known.signer()));
+        }
+        let has_room = self.said.len() < CUTS_MAX;
+        if has_room {
+            self.said.push(cut);
+        }
+        has_room
+    }
+
+    /// The cut that counts now: `None` if there is none, `Some(None)` if nothing is believed.
+    pub(crate) fn counting(&self, account: &Account) -> Option<Option<Mark>> {
+        let word = |cut: &Verified<Cut>| Some((account.weigh(cut)?, cut.value().last));
+        let words: Vec<_> = self.said.iter().filter_map(word).collect();
+        let mark = |Last { seq, entry }| Mark { device: self.device, seq, id: entry };
+        combine(&words).map(|last| last.map(mark))
+    }
+}
+
+/// Whether somebody may have a word in the account, now or once a doubt is resolved.
+fn has_word(account: &Account, signer: &[u8; 32]) -> bool {
+    let mut devices = account.standings().map(|(device, _)| device);
+    account.recovery() == signer
+        || devices.any(|device| account.authority_of(device).as_ref() == Some(signer))
+}
+
+/// Whether one cut counts before another of the same signer: 02 R18.
+fn goes_before(one: &Cut, other: &Cut, is_final: bool) -> bool {
+    let last = |cut: &Cut| cut.last.map(|last| (last.seq, core::cmp::Reverse(last.entry)));
+    match (one.chosen, other.chosen) {
+        _ if is_final => one.last < other.last,
+        (true, true) => one.last < other.last,
+        (false, false) => last(one) > last(other),
+        (chosen, _) => chosen,
+    }
+}
+
+fn key(log: LogId, device: DeviceId) -> [u8; 64] {
+    let mut key = [0; 64];
+    let (left, right) = key.split_at_mut(32);
+    left.copy_from_slice(log.as_bytes());
+    right.copy_from_slice(device.as_bytes());
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use kith_common::{
+        envelope::sign,
+        ids::{AccountId, EntryId},
+        keys::SigningKey,
+    };
+
+    use super::*;
+
+    fn cut(signer: u8, seq: u64, chosen: bool) -> Verified<Cut> {
+        let last = (seq > 0).then(|| Last { seq, entry: EntryId::from_bytes([7; 32]) });
+        let device = DeviceId::from_bytes([2; 32]);
+        let (account, log) = (AccountId::from_bytes([1; 32]), LogId::from_bytes([3; 32]));
+        sign(&SigningKey::from_seed(&[signer; 32]), Cut { account, log, device, last, chosen })
+    }
+
+    fn empty() -> Cuts {
+        let (log, device) = (LogId::from_bytes([3; 32]), DeviceId::from_bytes([2; 32]));
+        Cuts { log, device, said: Vec::new() }
+    }
+
+    #[test]
+    fn whoever_says_much_crowds_out_nobody() {
+        let mut cuts = empty();
+        for seq in 0..100 {
+            cuts.add(cut(1, seq, false), false, &|_| true);
+        }
+        assert!(cuts.add(cut(2, 5, false), false, &|_| true));
+        assert_eq!(cuts.said.len(), 2);
+        assert!(!cuts.add(cut(3, 5, false), false, &|_| false), "a stranger");
+        // Whoever has no word any more makes room.
+        for signer in 3..=u8::MAX {
+            cuts.add(cut(signer, 5, false), false, &|_| true);
+        }
+        assert_eq!(cuts.said.len(), CUTS_MAX);
+        let only = *cut(9, 0, false).signer();
+        let last = *cut(255, 0, false).signer();
+        assert!(cuts.add(cut(255, 5, false), false, &|signer| *signer == only || *signer == last));
+        assert_eq!(cuts.said.len(), 2);
+    }
+
+    #[test]
+    fn of_one_signer_the_word_is_kept_that_counts_whatever_came_first() {
+        let words = [(4, false), (9, false), (7, true), (3, true), (0, true), (0, false)];
+        let mut kept = Vec::new();
+        for first in 0..words.len() {
+            let mut cuts = empty();
+            for step in 0..words.len() {
+                let (seq, chosen) = words[(first + step) % words.len()];
+                cuts.add(cut(1, seq, chosen), false, &|_| true);
+            }
+            let Cut { last, chosen, .. } = cuts.said[0].value();
+            kept.push((*last, *chosen));
+        }
+        assert_eq!(kept, vec![(None, true); words.len()]);
+        let mut cuts = empty();
+        for seq in [4, 9, 0] {
+            cuts.add(cut(1, seq, false), false, &|_| true);
+        }
+        assert_eq!(cuts.said[0].value().last.map(|last| last.seq), Some(9));
+        let mut cuts = empty();
+        for seq in [4, 2, 9] {
+            cuts.add(cut(1, seq, false), true, &|_| true);
+        }
+        assert_eq!(cuts.said[0].value().last.map(|last| last.seq), Some(2), "the recovery key");
+    }
+}
