@@ -8,14 +8,14 @@ use kith_common::{
     account::Account,
     codec::{DecodeError, Reader},
     ids::{AccountId, DeviceId, EntryId},
-    limits::{ADDRESSES_MAX, NAME_BYTES_MAX, REPLACED_MAX},
+    limits::{ADDRESSES_MAX, REPLACED_MAX},
     own::ContactNote,
 };
 
 use crate::{
     bygone::Bygone,
     limits::{CONTACTS_MAX, KNOWN_DEVICES_MAX, PENDING_CONTACTS_MAX},
-    names::{cut, fold_name, tidy_name},
+    names::{fold_name, free_name, tidy_name},
     person::{Absorbed, Person},
     store::{Position, RecordKind, Store, StoreError},
 };
@@ -114,7 +114,7 @@ impl Validity {
 pub struct Contact {
     /// The account as proven to us.
     pub account: Account,
-    /// What we call them.
+    /// What we call them, as our devices said it: see [`Contacts::names`].
     pub name: String,
     /// How far we have got.
     pub status: Status,
@@ -455,22 +455,26 @@ impl Contacts {
 
     /// A name like the wanted one that nobody else has: names tell people apart.
     pub(crate) fn free_name(&self, wanted: &str, for_account: AccountId) -> String {
-        let taken = |name: &str| {
-            let folded = fold_name(name);
-            self.iter().any(|c| c.account.id() != for_account && fold_name(&c.name) == folded)
-        };
-        let wanted = tidy_name(wanted);
-        if !taken(&wanted) {
-            return wanted;
-        }
-        (2..)
-            .map(|number| {
-                let suffix = format!(" {number}");
-                let room = NAME_BYTES_MAX.saturating_sub(suffix.len());
-                format!("{}{suffix}", cut(&wanted, room))
-            })
-            .find(|name| !taken(name))
-            .unwrap_or(wanted)
+        let others = self.names().into_iter().filter(|(account, _)| *account != for_account);
+        let taken: BTreeSet<String> = others.map(|(_, name)| fold_name(&name)).collect();
+        free_name(wanted, &|name| taken.contains(name))
+    }
+
+    /// What everybody is shown as. Two devices of ours may have given one name to two people: the
+    /// one of whom it was said first keeps it, whichever was heard first.
+    pub fn names(&self) -> BTreeMap<AccountId, String> {
+        let mut people: Vec<&Contact> = self.iter().collect();
+        people.sort_by_key(|contact| {
+            let word = contact.words.name;
+            (word.is_none(), word, contact.account.id())
+        });
+        let mut taken = BTreeSet::new();
+        let named = people.into_iter().map(|contact| {
+            let name = free_name(&contact.name, &|name| taken.contains(name));
+            taken.insert(fold_name(&name));
+            (contact.account.id(), name)
+        });
+        named.collect()
     }
 }
 
@@ -524,5 +528,25 @@ mod tests {
         }
         contacts.keep(&mut store, contact(20, "Zoë")).unwrap();
         assert_eq!(contacts.free_name("ZOE\u{308}", other), "ZOË 2");
+    }
+
+    /// Two devices of ours name two people alike, and each hears of the other's later.
+    #[test]
+    fn what_people_are_shown_as_does_not_hang_on_what_was_heard_first() {
+        let said = |seed: u8, eff: u64| {
+            let mut contact = contact(seed, "Bob");
+            contact.words.name = Some(Position { eff, id: EntryId::from_bytes([seed; 32]) });
+            contact
+        };
+        let (first, second) = (said(10, 1), said(1, 2));
+        let ids = [&first, &second].map(|contact| contact.account.id());
+        for order in [[&first, &second], [&second, &first]] {
+            let mut store = MemoryStore::new();
+            let mut contacts = Contacts::default();
+            for contact in order {
+                contacts.keep(&mut store, contact.clone()).unwrap();
+            }
+            assert_eq!(ids.map(|id| contacts.names()[&id].clone()), ["Bob", "Bob 2"]);
+        }
     }
 }

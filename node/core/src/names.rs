@@ -79,6 +79,19 @@ pub fn fold_name(name: &str) -> String {
     folded.nfkc().collect::<String>().trim().to_owned()
 }
 
+/// A name like the wanted one that nobody has yet: names tell people apart.
+pub(crate) fn free_name(wanted: &str, is_taken: &dyn Fn(&str) -> bool) -> String {
+    let wanted = tidy_name(wanted);
+    let numbered = |number: u64| {
+        let suffix = format!(" {number}");
+        let room = NAME_BYTES_MAX.saturating_sub(suffix.len());
+        format!("{}{suffix}", cut(&wanted, room))
+    };
+    let names = std::iter::once(wanted.clone()).chain((2..).map(numbered));
+    let mut free = names.filter(|name| !is_taken(&fold_name(name)));
+    free.next().unwrap_or(wanted)
+}
+
 /// Characters that are not seen or turn the direction of text around, and could make one name look
 /// like another.
 const fn is_invisible(c: char) -> bool {

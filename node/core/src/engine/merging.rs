@@ -293,7 +293,6 @@ impl Engine {
         contact.earlier.insert((self.me.account.id(), ends));
         self.take_hints(&mut contact);
         self.contacts.forget(cx.store, ends)?;
-        contact.name = self.contacts.free_name(&contact.name, id);
         self.contacts.keep(cx.store, contact)?;
         for conversation in self.conversations.values_mut().filter(|c| c.with == ends) {
             conversation.with = id;

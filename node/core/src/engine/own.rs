@@ -169,7 +169,6 @@ impl Engine {
         };
         let before = contact.status;
         contact.take_note(note, position);
-        contact.name = self.contacts.free_name(&contact.name, id);
         let ours = self.own_absorbed.iter().map(|absorbed| absorbed.account.id());
         let ours = ours.chain([self.me.account.id()]).find(|account| LogId::own(*account) == of);
         contact.earlier.extend(ours.map(|ours| (ours, note.account)));

@@ -79,9 +79,11 @@ impl Engine {
     /// Sentences about contacts whose devices need a person's attention, at most
     /// [`WARNINGS_MAX`].
     pub fn warnings(&self) -> Vec<String> {
+        let mut names = self.contacts.names();
         let warned = self.contacts.known().filter_map(|contact| {
             let warning = self.warnings.gravest(contact.account.devices())?;
-            Some(warning.about(&contact.name).to_string())
+            let name = names.remove(&contact.account.id())?;
+            Some(warning.about(&name).to_string())
         });
         warned.take(WARNINGS_MAX).collect()
     }
@@ -140,18 +142,23 @@ impl Engine {
 
     /// Everybody on the list, by name.
     pub fn contacts(&self) -> Vec<ContactView> {
-        let mut list: Vec<ContactView> =
-            self.contacts.iter().map(|contact| self.view_contact(contact)).collect();
+        let mut names = self.contacts.names();
+        let mut view = |contact: &Contact| {
+            let name = names.remove(&contact.account.id());
+            self.view_contact(contact, name)
+        };
+        let mut list: Vec<ContactView> = self.contacts.iter().map(&mut view).collect();
         list.sort_by_key(|contact| (contact.name.to_lowercase(), contact.account));
         list
     }
 
     /// One contact.
     pub fn contact(&self, account: AccountId) -> Option<ContactView> {
-        self.contacts.find(account).map(|contact| self.view_contact(contact))
+        let contact = self.contacts.find(account)?;
+        Some(self.view_contact(contact, self.contacts.names().remove(&account)))
     }
 
-    fn view_contact(&self, contact: &Contact) -> ContactView {
+    fn view_contact(&self, contact: &Contact, name: Option<String>) -> ContactView {
         let account = contact.account.id();
         let person = contact.person();
         let theirs: BTreeSet<DeviceId> = person.devices().collect();
@@ -161,7 +168,7 @@ impl Engine {
         ContactView {
             account,
             shared: SharedId::of(&contact.account).encode(),
-            name: contact.name.clone(),
+            name: name.unwrap_or_else(|| contact.name.clone()),
             status: contact.status,
             validity: if contact.account.is_disputed() {
                 Validity::Compromised
