@@ -393,10 +393,10 @@ impl World {
                 }
             }
             Output::Event(Event::Entry { place, .. }) if self.entries_go => {
-                let node = &self.nodes[node];
-                let row = node.store.entry(place).expect("memory can be read");
-                if let Some(row) = row.filter(|row| node.honest && row.body.bytes().is_some()) {
-                    self.archive.had.insert((node.person, row.position.id));
+                let state = &self.nodes[node];
+                let row = state.store.entry(place).expect("memory can be read");
+                if let Some(row) = row.filter(|row| state.honest && row.body.bytes().is_some()) {
+                    self.archive.had.insert((node, row.position.id));
                 }
             }
             Output::Event(_) => {}

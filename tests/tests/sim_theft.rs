@@ -92,3 +92,10 @@ fn a_cut_is_heard_that_waits_for_what_it_cuts() {
     again(128, "a_cut_is_heard_that_waits_for_what_it_cuts", &Deed::ALL);
     again(99, "a_cut_is_heard_that_waits_for_what_it_cuts", &VOTES);
 }
+
+#[test]
+fn a_body_that_only_the_stolen_device_had_may_be_gone() {
+    again(520, "a_body_that_only_the_stolen_device_had_may_be_gone", &VOTES);
+    again(520, "a_body_that_only_the_stolen_device_had_may_be_gone", &FAKES);
+    again(520, "a_body_that_only_the_stolen_device_had_may_be_gone", &Deed::ALL);
+}

@@ -42,7 +42,7 @@ pub struct Archive {
     pub said: BTreeMap<EntryId, Said>,
     /// What honest devices were told to write and have written: where, and what.
     pub sent: BTreeMap<EntryId, (usize, String)>,
-    /// Which person has once had which text.
+    /// Which node has once had which text.
     pub had: BTreeSet<(usize, EntryId)>,
 }
 

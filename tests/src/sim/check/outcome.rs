@@ -203,9 +203,10 @@ impl World {
                 .copied()
                 .filter(|id| {
                     let said = &archive.said[id];
-                    // What the other one deleted before it came is gone, too.
-                    let never_came =
-                        by_other.has(*id, said) && !archive.had.contains(&(person, *id));
+                    // What the other one deleted before it came to a device that is still one of
+                    // theirs is gone, too.
+                    let never_came = by_other.has(*id, said)
+                        && !nodes.iter().any(|node| archive.had.contains(&(*node, *id)));
                     let may_be_gone = may_go.has(*id, said) || never_came;
                     said.text().is_some() && (!may_be_gone || shown.contains(id))
                 })
