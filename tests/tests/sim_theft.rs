@@ -94,6 +94,11 @@ fn a_cut_is_heard_that_waits_for_what_it_cuts() {
 }
 
 #[test]
+fn what_was_deleted_does_not_come_back_with_another_cut() {
+    again(519, "what_was_deleted_does_not_come_back_with_another_cut", &VOTES);
+}
+
+#[test]
 fn a_body_that_only_the_stolen_device_had_may_be_gone() {
     again(520, "a_body_that_only_the_stolen_device_had_may_be_gone", &VOTES);
     again(520, "a_body_that_only_the_stolen_device_had_may_be_gone", &FAKES);

@@ -146,6 +146,26 @@ impl Log {
         Ok(Some(place))
     }
 
+    /// What was deleted of a chain, from a place on, stays deleted though its entries go and may
+    /// come again: another cut may believe more.
+    pub(super) fn doom_deleted(
+        &mut self,
+        device: DeviceId,
+        mut from: Place,
+        store: &dyn Store,
+    ) -> Result<(), StoreError> {
+        loop {
+            let rows = store.chain(from, SYNC_ROWS)?;
+            let Some(end) = rows.last() else { return Ok(()) };
+            from.seq = end.place.seq + 1;
+            for row in rows.into_iter().filter(|row| row.body == Body::Deleted) {
+                if self.doomed.len() < DOOMED_MAX {
+                    self.doomed.insert((device, row.place.seq));
+                }
+            }
+        }
+    }
+
     /// Whether an entry that comes now was deleted before.
     pub(super) fn take_doomed(&mut self, device: DeviceId, seq: u64) -> bool {
         let cleared = self.cleared.get(&device).is_some_and(|through| seq <= *through);

@@ -104,6 +104,7 @@ impl Log {
         let is_final = |shelf: &&Shelf| matches!(self.limits.get(&shelf.device), Some(Limit::Cut(cut)) if cut.is_final);
         let rubbish: Vec<Shelf> = self.shelves.iter().filter(is_final).copied().collect();
         for shelf in rubbish {
+            self.doom_deleted(shelf.device, self.on_shelf(shelf, shelf.first), store)?;
             self.empty_shelf(shelf, store)?;
             store.erase();
         }

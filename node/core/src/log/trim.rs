@@ -88,7 +88,13 @@ impl Log {
                 continue;
             }
             any = true;
-            if !is_final {
+            if is_final {
+                self.doom_deleted(
+                    device,
+                    Place { log: self.number, author: number, seq: from },
+                    store,
+                )?;
+            } else {
                 self.put_aside(number, from, store)?;
             }
             let gone = self.absent.entry(device).or_default();

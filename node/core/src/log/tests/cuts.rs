@@ -273,3 +273,27 @@ fn a_cut_is_not_deleted_with_the_conversation() {
     let kept: Vec<bool> = holder.rows().iter().map(|row| row.body.bytes().is_some()).collect();
     assert_eq!(kept, [false, true]);
 }
+
+/// ```text
+/// a1 ─► a2 ─► a3              a2 is deleted; the first cut believes a1, the second one a3
+/// ```
+#[test]
+fn what_was_deleted_stays_deleted_if_it_goes_and_comes_again() {
+    let mut dag = Dag::default();
+    dag.write("a1", "").write("a2", "").write("a3", "");
+    for suspected in [false, true] {
+        let mut holder = Holder::new();
+        holder.get(&dag, "a1 a2 a3", at(HOUR_MS));
+        holder.log.delete(&[dag.made["a2"].mark], &mut holder.store).unwrap();
+        let first = Some(dag.made["a1"].mark);
+        if suspected {
+            holder.suspect(b'a', first);
+        }
+        holder.cut(b'a', first);
+        assert_eq!(holder.shown(&dag), "a1");
+        holder.cut(b'a', Some(dag.made["a3"].mark));
+        holder.get(&dag, "a2 a3", at(HOUR_MS));
+        let here: Vec<bool> = holder.rows().iter().map(|row| row.body.bytes().is_some()).collect();
+        assert_eq!(here, [true, false, true], "suspected before: {suspected}");
+    }
+}
