@@ -89,6 +89,8 @@ pub struct World {
     pub weather: Weather,
     /// Groups that cannot reach each other, by node; all the same when the network is whole.
     pub(crate) side: Vec<u8>,
+    /// Nodes that do not reach each other, the lower number first.
+    apart: BTreeSet<(usize, usize)>,
     /// Every entry that was ever committed.
     pub book: Book,
     /// Pairs of people who want to be contacts of each other, the lower number first.
@@ -127,6 +129,7 @@ impl World {
             wires: Vec::new(),
             weather: Weather::default(),
             side: Vec::new(),
+            apart: BTreeSet::new(),
             book: Book::default(),
             friends: BTreeSet::new(),
             one: BTreeSet::new(),

@@ -77,7 +77,8 @@ impl World {
 
     fn can_reach(&self, one: usize, other: usize) -> bool {
         let there = |node: usize| self.nodes[node].is_there() && self.nodes[node].connected;
-        there(one) && there(other) && self.side[one] == self.side[other]
+        let apart = self.apart.contains(&(one.min(other), one.max(other)));
+        there(one) && there(other) && !apart && self.side[one] == self.side[other]
     }
 
     /// Joins two nodes by a wire.
@@ -246,6 +247,12 @@ impl World {
         } else {
             self.cut_wires(across);
         }
+    }
+
+    /// Two nodes do not reach each other until [`heal`](Self::heal).
+    pub fn keep_apart(&mut self, one: usize, other: usize) {
+        self.apart.insert((one.min(other), one.max(other)));
+        self.cut_wires(|wire| wire.joins(one, other));
     }
 
     /// Makes the network whole again.

@@ -1,7 +1,10 @@
 //! Does a thief lose, whatever the order? One stolen device, everything that it may do, and the
 //! owner, who notices after a while.
 
-use kith_common::account::{Standing, Untrust};
+use kith_common::{
+    account::{Standing, Untrust},
+    time::Timestamp,
+};
 use kith_core::{
     contacts::{Status, Validity},
     engine::Command,
@@ -10,7 +13,7 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use rand_core::Rng;
 
 use super::{
-    World,
+    BEGIN_MS, World,
     malice::Trick,
     network::Weather,
     thief::{FAKES_MAX, Thief},
@@ -74,8 +77,36 @@ impl Deed {
     ];
 }
 
+/// What an owner may do beside voting on the thief.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whim {
+    /// Votes on the thief, and believes it no more since some time.
+    Since,
+    /// Votes against an own device, once.
+    Mistake,
+    /// Signs a list of the devices that one of them knows.
+    List,
+    /// Deletes the conversation.
+    Clear,
+    /// Recovers the account by its words.
+    Recover,
+    /// The thief and somebody else do not reach each other any more.
+    Apart,
+}
+
+impl Whim {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Since, Self::Mistake, Self::List, Self::Clear, Self::Recover, Self::Apart];
+}
+
 /// A theft from beginning to end, with these deeds.
 pub fn run(seed: u64, test: &'static str, deeds: &[Deed]) -> World {
+    run_with(seed, test, deeds, &[])
+}
+
+/// The same, with an owner who does more than to vote.
+pub fn run_with(seed: u64, test: &'static str, deeds: &[Deed], whims: &[Whim]) -> World {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x0074_6869_6566);
     let mut world = World::new(seed, test);
     world.entries_go = true;
@@ -88,7 +119,16 @@ pub fn run(seed: u64, test: &'static str, deeds: &[Deed]) -> World {
     world.tell_own_places(bob);
     world.befriend(alice, bob);
     world.run_ms(2 * MINUTE_MS);
-    let mut play = Play { rng, alice, bob, messages: 0, forked: false, noticed: false };
+    let mut play = Play {
+        rng,
+        alice,
+        bob,
+        messages: 0,
+        forked: false,
+        noticed: false,
+        mistaken: false,
+        decided: false,
+    };
     for _ in 0..play.below(8) {
         play.honest_act(&mut world);
     }
@@ -109,6 +149,10 @@ pub fn run(seed: u64, test: &'static str, deeds: &[Deed]) -> World {
         if step >= notices && play.below(3) == 0 {
             play.answer(&mut world, &thief);
         }
+        if !whims.is_empty() && play.below(4) == 0 {
+            let whim = whims[play.one_of(whims.len())];
+            play.whim(&mut world, &thief, whim);
+        }
     }
     play.end(&mut world, &thief);
     world
@@ -125,6 +169,9 @@ struct Play {
     messages: u64,
     forked: bool,
     noticed: bool,
+    mistaken: bool,
+    /// The owner has done more than to vote on the thief: what the account is now is open.
+    decided: bool,
 }
 
 impl Play {
@@ -289,11 +336,52 @@ impl Play {
         }
     }
 
+    fn whim(&mut self, world: &mut World, thief: &Thief, whim: Whim) {
+        let owners = world.people[self.alice].nodes.clone();
+        let honest: Vec<usize> = owners.into_iter().filter(|node| *node != thief.node).collect();
+        let node = honest[self.one_of(honest.len())];
+        let authority = world.nodes[node].authority();
+        let with = world.account(self.bob);
+        self.decided |= !matches!(whim, Whim::Clear | Whim::Apart | Whim::Since);
+        match whim {
+            Whim::Since => {
+                let since = self.some_time(world);
+                vote(world, node, thief.node, Some(since));
+            }
+            Whim::Mistake => {
+                let about = honest[self.one_of(honest.len())];
+                if about != node && !std::mem::replace(&mut self.mistaken, true) {
+                    vote(world, node, about, None);
+                }
+            }
+            Whim::List => {
+                world.command(node, Command::Settle { devices: vec![], authority });
+            }
+            Whim::Clear => {
+                world.command(node, Command::Clear { with, before: None, authority });
+            }
+            Whim::Recover => {
+                let recovery = world.people[self.alice].recovery();
+                let keep = honest.iter().map(|node| world.nodes[*node].device).collect();
+                let since = (self.below(2) == 0).then(|| self.some_time(world));
+                world.command(node, Command::Recover { recovery, keep, since });
+            }
+            Whim::Apart => {
+                let other = self.one_of(world.nodes.len());
+                world.keep_apart(thief.node, other);
+            }
+        }
+    }
+
+    fn some_time(&mut self, world: &World) -> Timestamp {
+        Timestamp::from_millis(BEGIN_MS + self.below(world.now_ms()))
+    }
+
     fn end(&mut self, world: &mut World, thief: &Thief) {
         world.heal();
         world.run_ms(MINUTE_MS);
         let owners = world.people[self.alice].nodes.clone();
-        let honest: Vec<usize> =
+        let mut honest: Vec<usize> =
             owners.iter().copied().filter(|node| *node != thief.node).collect();
         for node in &honest {
             vote(world, *node, thief.node, None);
@@ -301,7 +389,11 @@ impl Play {
             world.run_ms(pause_ms);
         }
         world.run_ms(MINUTE_MS);
-        if 2 * honest.len() <= owners.len() {
+        if self.decided {
+            // Whom the others have put out for good by mistake is no device of hers any more.
+            honest.retain(|node| !is_out(world, *node));
+        }
+        if self.decided || 2 * honest.len() <= owners.len() {
             self.recover(world, thief, &honest);
         }
         world.settle_by_reference(SETTLE_MS);
@@ -355,7 +447,15 @@ impl Play {
     }
 }
 
-fn vote(world: &mut World, by: usize, about: usize, since: Option<kith_common::time::Timestamp>) {
+/// Whether a device knows that it is out for good.
+fn is_out(world: &World, node: usize) -> bool {
+    let at = &world.nodes[node];
+    let standing = at.engine().identity().account.standing(at.device);
+    !matches!(standing, Some(Standing::Former(former)) if !former.is_final)
+        && !standing.is_some_and(|standing| standing.stands() || standing == Standing::Disputed)
+}
+
+fn vote(world: &mut World, by: usize, about: usize, since: Option<Timestamp>) {
     let (device, authority) = (world.nodes[about].device, world.nodes[by].authority());
     let why = Untrust::Stolen;
     world.command(by, Command::Untrust { device, why, since, authority });

@@ -24,6 +24,7 @@ impl World {
     pub fn heal(&mut self) {
         self.weather = Weather { group_ms: self.weather.group_ms, ..Weather::default() };
         self.join_network();
+        self.apart.clear();
         // What is said once on a link is not said again, and a real link loses nothing without
         // breaking.
         self.cut_wires(|_| true);
