@@ -6,6 +6,7 @@ use kith_common::{
     codec::{DecodeError, Reader, Writer},
     entry::Mark,
     ids::{DeviceId, EntryId, LogId},
+    time::Timestamp,
 };
 
 use super::{Chain, Cut, Head, Limit, Log, Pending, Shelf};
@@ -61,8 +62,10 @@ pub(super) fn encode(log: &Log) -> Vec<u8> {
     }
     writer.uint(8).array(log.shelves.len());
     for shelf in &log.shelves {
-        writer.array(4).bytes(shelf.device.as_bytes()).uint(u64::from(shelf.author.0));
+        writer.array(5).bytes(shelf.device.as_bytes()).uint(u64::from(shelf.author.0));
         writer.uint(shelf.first).uint(shelf.last);
+        // 0: not decided.
+        writer.uint(shelf.rubbish_since.map_or(0, Timestamp::millis));
     }
     writer.uint(9).array(log.absent.len());
     for (device, seq) in &log.absent {
@@ -89,9 +92,11 @@ pub(super) fn decode(id: LogId, bytes: &[u8]) -> Result<Log, DecodeError> {
             })?;
             let reads = m.required(7)?.list("reads", usize::MAX, read_through)?;
             let shelves = m.required(8)?.list("shelves", usize::MAX, |r| {
-                r.tuple("shelf", 4)?;
+                r.tuple("shelf", 5)?;
                 let (device, author) = (read_device(r)?, read_number(r)?);
-                Ok(Shelf { device, author, first: r.uint()?, last: r.uint()? })
+                let (first, last, since) = (r.uint()?, r.uint()?, r.uint()?);
+                let rubbish_since = (since > 0).then(|| Timestamp::from_millis(since));
+                Ok(Shelf { device, author, first, last, rubbish_since })
             })?;
             let absent = m.required(9)?.list("absent", usize::MAX, read_through)?;
             let heads = chains.iter().filter(|chain| !chain.is_empty());

@@ -5,7 +5,7 @@ use kith_common::{envelope::Signed, ids::DeviceId, time::Timestamp};
 
 use super::{Candidate, Envelope, Limit, Log, Received, candidate::authenticate, rules::Decision};
 use crate::{
-    limits::SYNC_ROWS,
+    limits::{SYNC_ROWS, TRASH_MS},
     store::{AuthorNumber, EntryRow, LogNumber, Place, Store, StoreError},
 };
 
@@ -16,6 +16,8 @@ pub(super) struct Shelf {
     pub(super) author: AuthorNumber,
     pub(super) first: u64,
     pub(super) last: u64,
+    /// Since when it is decided that they do not come back, unless another cut says otherwise.
+    pub(super) rubbish_since: Option<Timestamp>,
 }
 
 /// Log numbers from here on are those of shelves: the odd ones stand apart from the even ones, so
@@ -53,7 +55,8 @@ impl Log {
             }
         }
         if from.seq > first {
-            self.shelves.push(Shelf { device, author, first, last: from.seq - 1 });
+            let last = from.seq - 1;
+            self.shelves.push(Shelf { device, author, first, last, rubbish_since: None });
             self.changed = true;
         }
         Ok(())
@@ -84,7 +87,7 @@ impl Log {
         shelves.map(|shelf| shelf.last).max().unwrap_or(0)
     }
 
-    /// Takes in again what is believed now, and throws away what never will be.
+    /// Takes in again what is believed now, and throws away what has long not been.
     pub(super) fn readmit(
         &mut self,
         now: Timestamp,
@@ -101,9 +104,25 @@ impl Log {
                 progress |= self.readmit_from(shelf, now, store, received)?;
             }
         }
-        let is_final = |shelf: &&Shelf| matches!(self.limits.get(&shelf.device), Some(Limit::Cut(cut)) if cut.is_final);
-        let rubbish: Vec<Shelf> = self.shelves.iter().filter(is_final).copied().collect();
-        for shelf in rubbish {
+        self.throw_away(now, store)
+    }
+
+    /// Erases what has been rubbish for a day: until then a cut may be on its way that believes
+    /// more, and nobody else may have what is here.
+    fn throw_away(&mut self, now: Timestamp, store: &mut dyn Store) -> Result<(), StoreError> {
+        for at in 0..self.shelves.len() {
+            let Some(shelf) = self.shelves.get_mut(at) else { break };
+            let limit = self.limits.get(&shelf.device);
+            let is_rubbish = matches!(limit, Some(Limit::Cut(cut)) if cut.is_final);
+            let since = is_rubbish.then(|| shelf.rubbish_since.unwrap_or(now));
+            self.changed |= since != shelf.rubbish_since;
+            shelf.rubbish_since = since;
+        }
+        let is_due = |shelf: &&Shelf| {
+            shelf.rubbish_since.is_some_and(|since| since.plus_millis(TRASH_MS) <= now)
+        };
+        let due: Vec<Shelf> = self.shelves.iter().filter(is_due).copied().collect();
+        for shelf in due {
             self.doom_deleted(shelf.device, self.on_shelf(shelf, shelf.first), store)?;
             self.empty_shelf(shelf, store)?;
             store.erase();

@@ -50,8 +50,8 @@ impl Log {
         }
     }
 
-    /// Believes a device through an entry and no further. Returns whether entries went: for good if
-    /// the device is out for good, else they are put aside.
+    /// Believes a device through an entry and no further. Returns whether entries went: they
+    /// are put aside, and erased a day after the device is out for good.
     pub(crate) fn cut(
         &mut self,
         device: DeviceId,
@@ -72,8 +72,7 @@ impl Log {
         device: DeviceId,
         store: &mut dyn Store,
     ) -> Result<bool, StoreError> {
-        let Some(Limit::Cut(Cut { last: through, is_final })) = self.limits.get(&device).copied()
-        else {
+        let Some(Limit::Cut(Cut { last: through, .. })) = self.limits.get(&device).copied() else {
             return Ok(false);
         };
         let kept = self.kept(device, through, store)?;
@@ -88,15 +87,7 @@ impl Log {
                 continue;
             }
             any = true;
-            if is_final {
-                self.doom_deleted(
-                    device,
-                    Place { log: self.number, author: number, seq: from },
-                    store,
-                )?;
-            } else {
-                self.put_aside(number, from, store)?;
-            }
+            self.put_aside(number, from, store)?;
             let gone = self.absent.entry(device).or_default();
             *gone = (*gone).max(last);
             store.truncate_chain(Place { log: self.number, author: number, seq: from })?;
@@ -117,9 +108,6 @@ impl Log {
         }
         if any {
             self.recent.clear();
-            if is_final {
-                store.erase();
-            }
             self.changed = true;
             self.missing.retain(|(number, seq)| {
                 self.chains.get(usize::from(number.0)).is_some_and(|chain| *seq <= chain.head.seq)

@@ -23,6 +23,10 @@ impl Holder {
         self.log.receive_waiting(at(HOUR_MS), &mut self.store).unwrap();
     }
 
+    fn a_day_passes(&mut self) {
+        self.log.receive_waiting(at(26 * HOUR_MS), &mut self.store).unwrap();
+    }
+
     /// Entries that were put aside, as the store has them.
     fn aside(&self) -> usize {
         let shelves = [1 << 31, 3 << 30].map(|bits| LogNumber(self.log.number().0 | bits));
@@ -211,6 +215,8 @@ fn what_was_put_aside_goes_once_that_is_decided() {
     assert!(holder.suspect(b'a', Some(dag.made["a1"].mark)));
     assert_eq!((holder.shown(&dag).as_str(), holder.aside()), ("a1", 2));
     assert!(holder.cut(b'a', Some(dag.made["a2"].mark)));
+    assert_eq!((holder.shown(&dag).as_str(), holder.aside()), ("a1 a2", 1));
+    holder.a_day_passes();
     assert_eq!((holder.shown(&dag).as_str(), holder.aside()), ("a1 a2", 0));
     holder.trust(b'a');
     assert_eq!(holder.shown(&dag), "a1 a2");
@@ -290,10 +296,29 @@ fn what_was_deleted_stays_deleted_if_it_goes_and_comes_again() {
             holder.suspect(b'a', first);
         }
         holder.cut(b'a', first);
-        assert_eq!(holder.shown(&dag), "a1");
+        holder.a_day_passes();
+        assert_eq!((holder.shown(&dag).as_str(), holder.aside()), ("a1", 0));
         holder.cut(b'a', Some(dag.made["a3"].mark));
         holder.get(&dag, "a2 a3", at(HOUR_MS));
         let here: Vec<bool> = holder.rows().iter().map(|row| row.body.bytes().is_some()).collect();
         assert_eq!(here, [true, false, true], "suspected before: {suspected}");
     }
+}
+
+/// ```text
+/// a1 ┃ ─► a2 ┃ ─► a3          out for good, and the word that believes more comes later
+/// ```
+#[test]
+fn a_later_cut_that_believes_more_needs_nobody_to_hand_it_on_again() {
+    let mut dag = Dag::default();
+    dag.write("a1", "").write("a2", "").write("a3", "");
+    let mut holder = Holder::new();
+    holder.get(&dag, "a1 a2 a3", at(HOUR_MS));
+    holder.cut(b'a', Some(dag.made["a1"].mark));
+    assert_eq!((holder.shown(&dag).as_str(), holder.aside()), ("a1", 2));
+    holder.log.save(&mut holder.store).unwrap();
+    holder.log = Log::load(&holder.store, LOG, holder.log.number()).unwrap();
+    holder.cut(b'a', Some(dag.made["a2"].mark));
+    assert_eq!((holder.shown(&dag).as_str(), holder.aside()), ("a1 a2", 1));
+    assert!(holder.rows().iter().all(|row| row.body.bytes().is_some()));
 }
