@@ -319,6 +319,8 @@ fn what_one_device_deletes_is_gone_on_all_and_stays_with_the_other_person() {
     story.world.command(phone, Command::Clear { with, before: None, authority });
     story.world.run_ms(MINUTE_MS);
     assert!(story.shown(phone, bob).is_empty() && story.shown(tablet, bob).is_empty());
+    let unread = |node: usize| story.world.nodes[node].engine().contact(with).unwrap().unread;
+    assert_eq!((unread(phone), unread(tablet)), (0, 0));
     let bodies = |story: &Story, node: usize| story.world.nodes[node].bodies();
     assert_eq!((bodies(&story, phone), bodies(&story, tablet)), (0, 2));
     story.world.run_ms(25 * 60 * MINUTE_MS);

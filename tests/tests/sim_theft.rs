@@ -4,7 +4,7 @@
 
 use kith_tests::sim::{
     seeds,
-    theft::{self, Deed},
+    theft::{self, Deed, Whim},
 };
 
 /// Runs thefts with many seeds.
@@ -15,6 +15,11 @@ fn thefts(usual: u64, test: &'static str, deeds: &[Deed]) {
 /// One theft whose order of events once went wrong.
 fn again(seed: u64, test: &'static str, deeds: &[Deed]) {
     theft::run(seed, test, deeds);
+}
+
+/// The same with an owner who errs.
+fn err_again(seed: u64, test: &'static str) {
+    theft::run_with(seed, test, &Deed::ALL, &Whim::ALL);
 }
 
 const VOTES: [Deed; 5] = [Deed::Accuse, Deed::Say, Deed::Backdate, Deed::Withhold, Deed::Noise];
@@ -39,6 +44,13 @@ fn thefts_with_fakes_and_deletions() {
 #[test]
 fn random_thefts() {
     thefts(60, "random_thefts", &Deed::ALL);
+}
+
+/// The owner errs, chooses times, deletes, signs lists and recovers in between.
+#[test]
+fn thefts_with_an_owner_who_errs() {
+    let test = "thefts_with_an_owner_who_errs";
+    seeds::each(30, |seed| drop(theft::run_with(seed, test, &Deed::ALL, &Whim::ALL)));
 }
 
 #[test]
@@ -103,4 +115,15 @@ fn a_body_that_only_the_stolen_device_had_may_be_gone() {
     again(520, "a_body_that_only_the_stolen_device_had_may_be_gone", &VOTES);
     again(520, "a_body_that_only_the_stolen_device_had_may_be_gone", &FAKES);
     again(520, "a_body_that_only_the_stolen_device_had_may_be_gone", &Deed::ALL);
+}
+
+#[test]
+fn what_one_device_clears_is_unread_on_none() {
+    err_again(12, "what_one_device_clears_is_unread_on_none");
+}
+
+#[test]
+fn a_cut_that_believes_more_needs_nobody_who_has_kept_it() {
+    err_again(22, "a_cut_that_believes_more_needs_nobody_who_has_kept_it");
+    err_again(53, "a_cut_that_believes_more_needs_nobody_who_has_kept_it");
 }

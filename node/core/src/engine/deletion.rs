@@ -120,6 +120,9 @@ impl Engine {
         let clear = Clear { account, log, through: through.clone() };
         let clear = sign(authority, clear).into_bytes();
         self.tell(cx, &Own::Clear { clear })?;
+        // On the other devices it rests: nothing of it waits there to be read.
+        self.tell(cx, &Own::Read { log, marks: through.clone() })?;
+        self.hear_read(cx, log, &through)?;
         self.erase(cx, log, &through, true)
     }
 

@@ -3,7 +3,7 @@
 use kith_common::{
     account::Account,
     codec::{Reader, Writer},
-    entry::EntryKind,
+    entry::{EntryKind, Mark},
     ids::{AccountId, EntryId, LogId},
     limits::{BODY_SALT_BYTES, TEXT_BYTES_MAX},
     own::{ContactNote, Own, Setting},
@@ -190,11 +190,11 @@ impl Engine {
         Ok(())
     }
 
-    fn hear_read(
+    pub(super) fn hear_read(
         &mut self,
         cx: &mut Context<'_>,
         log: LogId,
-        marks: &[kith_common::entry::Mark],
+        marks: &[Mark],
     ) -> Result<(), StoreError> {
         let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(()) };
         if conversation.log.mark_read_through(marks, cx.store)? {
