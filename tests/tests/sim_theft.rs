@@ -127,3 +127,8 @@ fn a_cut_that_believes_more_needs_nobody_who_has_kept_it() {
     err_again(22, "a_cut_that_believes_more_needs_nobody_who_has_kept_it");
     err_again(53, "a_cut_that_believes_more_needs_nobody_who_has_kept_it");
 }
+
+#[test]
+fn what_a_thief_began_to_write_does_not_come_back_with_a_restart() {
+    err_again(164, "what_a_thief_began_to_write_does_not_come_back_with_a_restart");
+}

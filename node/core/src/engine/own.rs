@@ -250,7 +250,9 @@ impl Engine {
             conversation.log.forget_doomed();
         }
         self.profile.forget_words();
-        self.drafts.clear();
+        for log in std::mem::take(&mut self.drafts).into_keys() {
+            cx.store.remove_record(RecordKind::Draft, log.as_bytes())?;
+        }
         let trash = self.take_trash();
         let told: Vec<Contact> =
             self.contacts.all().filter(|contact| contact.words.are_there()).cloned().collect();
