@@ -132,3 +132,8 @@ fn a_cut_that_believes_more_needs_nobody_who_has_kept_it() {
 fn what_a_thief_began_to_write_does_not_come_back_with_a_restart() {
     err_again(164, "what_a_thief_began_to_write_does_not_come_back_with_a_restart");
 }
+
+#[test]
+fn a_body_is_asked_for_until_somebody_has_it() {
+    again(220, "a_body_is_asked_for_until_somebody_has_it", &VOTES);
+}

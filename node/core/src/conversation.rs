@@ -13,7 +13,7 @@ use kith_common::{
 
 use crate::{
     delivery::Receipt,
-    limits::{FRONTIER_MS_MIN, READ_NOTE_MS_MIN, RELAY_MS_MIN, WANT_MS_MIN},
+    limits::{FRONTIER_MS_MIN, READ_NOTE_MS_MIN, RELAY_MS_MIN, WANT_MS_MAX, WANT_MS_MIN},
     log::Log,
     store::{LogNumber, RecordKind, Store, StoreError},
 };
@@ -32,6 +32,7 @@ pub(crate) struct Conversation {
     read_note: Due,
     /// Others are to be asked for bodies.
     want: Due,
+    want_pause_ms: u64,
 }
 
 /// Something that is to be done, but not too often.
@@ -87,6 +88,7 @@ impl Conversation {
             relay: Due::default(),
             read_note: Due::default(),
             want: Due::default(),
+            want_pause_ms: WANT_MS_MIN,
         })
     }
 
@@ -186,9 +188,16 @@ impl Conversation {
     /// Whether others are to be asked for bodies now.
     pub(crate) fn want_is_due(&mut self, uptime: Uptime) -> bool {
         if self.log.take_lacks_bodies() {
+            self.want_pause_ms = WANT_MS_MIN;
             self.want.owe(uptime, WANT_MS_MIN);
         }
-        self.want.is_due(uptime)
+        let is_due = self.want.is_due(uptime);
+        // Whoever lacks it too may have it later; at last nobody is left to ask.
+        if is_due && self.want_pause_ms < WANT_MS_MAX && self.log.missing().next().is_some() {
+            self.want_pause_ms = self.want_pause_ms.saturating_mul(2);
+            self.want.owe(uptime, self.want_pause_ms);
+        }
+        is_due
     }
 
     /// Whether our other devices are to learn now what was read.

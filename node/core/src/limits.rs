@@ -90,6 +90,9 @@ pub const READ_NOTE_MS_MIN: u64 = 30_000;
 pub const RELAY_MS_MIN: u64 = 50;
 /// Shortest time between two rounds of asking for bodies that came without.
 pub const WANT_MS_MIN: u64 = 1_000;
+/// Time between two such rounds after which nobody is asked again before a new session: each
+/// waits twice as long as the one before.
+pub const WANT_MS_MAX: u64 = 10 * 60 * 1_000;
 /// How long a code for a new device serves.
 pub const LINK_CODE_MS: u64 = 10 * 60 * 1000;
 /// Joins that may come to nothing before a code is void.
