@@ -6,6 +6,9 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
+export const PHONE = { width: 390, height: 844 };
+export const DESKTOP = { width: 1180, height: 760 };
+
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const shots = fileURLToPath(new URL("../../target/screenshots/", import.meta.url));
 mkdirSync(shots, { recursive: true });
@@ -28,7 +31,7 @@ export const launch = () =>
 
 /** A page in a browser profile of its own. `problems` collects errors and policy violations. */
 export async function openPage(browser, address, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1180, height: 760 }, locale: "en-GB", ...options });
+  const context = await browser.newContext({ viewport: DESKTOP, locale: "en-GB", ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   const problems = [];
@@ -73,3 +76,13 @@ export const smallTargets = (page) =>
       .filter(({ width, height }) => width > 0 && (width < 44 || height < 44))
       .map(({ name, width, height }) => `${width}×${height} ${name}`),
   );
+
+/** Pictures at both widths; on a phone, everything fits and can be hit. */
+export async function pictures(page, name) {
+  await shoot(page, name);
+  await page.setViewportSize(PHONE);
+  await shoot(page, `phone-${name}`);
+  assert.deepEqual(await smallTargets(page), []);
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), PHONE.width);
+  await page.setViewportSize(DESKTOP);
+}

@@ -2,12 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { assertAccessible, focused, launch, openPage, shoot, smallTargets, tabTo } from "./browser.mjs";
+import { assertAccessible, DESKTOP, focused, launch, openPage, PHONE, pictures, shoot, tabTo } from "./browser.mjs";
 import { joinDevice, startNode } from "./nodes.mjs";
 import { add, bubble, button, linkOf, row, showWords, write } from "./story.mjs";
-
-const PHONE = { width: 390, height: 844 };
-const DESKTOP = { width: 1180, height: 760 };
 
 let browser;
 let alice;
@@ -39,16 +36,6 @@ async function codeFor(one, name) {
   const code = await dialogOf(one).getByLabel("Code", { exact: true }).inputValue();
   assert.match(code, /^kith-device:/);
   return joinDevice(name, code);
-}
-
-/** Runs the parts of a picture at both widths. */
-async function pictures(one, name) {
-  await shoot(one.page, name);
-  await one.page.setViewportSize(PHONE);
-  await shoot(one.page, `phone-${name}`);
-  assert.deepEqual(await smallTargets(one.page), []);
-  assert.equal(await one.page.evaluate(() => document.documentElement.scrollWidth), PHONE.width);
-  await one.page.setViewportSize(DESKTOP);
 }
 
 before(async () => {
@@ -93,7 +80,7 @@ describe("one person with several devices", { concurrency: false }, () => {
     }
     await alice.page.setViewportSize(DESKTOP);
     await assertAccessible(alice.page, "the code");
-    await pictures(alice, "device-code");
+    await pictures(alice.page, "device-code");
     const dropped = alice.page.waitForRequest((one) => one.method() === "DELETE" && one.url().endsWith("/api/account/link"));
     await alice.page.keyboard.press("Escape");
     await dropped;
@@ -109,14 +96,14 @@ describe("one person with several devices", { concurrency: false }, () => {
     assert.equal((await dialog.locator(".check-number").innerText()).replace(/\D/g, ""), check);
     assert.equal(await dialog.getByLabel(/Passphrase/).count(), 0);
     await assertAccessible(alice.page, "the number");
-    await pictures(alice, "device-number");
+    await pictures(alice.page, "device-number");
     await button(dialog, "Yes, confirm").click();
     await dialog.getByText("tablet is one of your devices now").waitFor();
     tablet = await opened(await joined);
     await button(dialog, "Done").click();
     await device(alice, "tablet").getByText("Online").waitFor();
     await device(alice, "tablet").getByText("Trusted, may decide").waitFor();
-    await pictures(alice, "devices");
+    await pictures(alice.page, "devices");
     await closed(alice);
   });
 
@@ -169,7 +156,8 @@ describe("one person with several devices", { concurrency: false }, () => {
     await button(page, "More about this conversation").click();
     await shoot(page, "phone-conversation-menu");
     await pick(page, "Clear conversation…");
-    await dialogOf(alice).getByLabel(/Erase at once/).check();
+    await dialogOf(alice).getByText("Your other devices hide them at once and erase them after a day").waitFor();
+    assert.equal(await dialogOf(alice).getByRole("checkbox").count(), 0);
     await assertAccessible(page, "clearing");
     await shoot(page, "phone-clear");
     await button(dialogOf(alice), "Clear conversation").click();
@@ -186,7 +174,7 @@ describe("one person with several devices", { concurrency: false }, () => {
     laptop = await opened(await joined);
     await button(dialogOf(alice), "Done").click();
     await device(alice, "laptop").getByText("Waits for your other devices to agree").waitFor();
-    await pictures(alice, "devices-agree");
+    await pictures(alice.page, "devices-agree");
     await button(dialogOf(alice), "Agree…").click();
     await assertAccessible(alice.page, "agreeing");
     await shoot(alice.page, "agree");
@@ -207,14 +195,14 @@ describe("one person with several devices", { concurrency: false }, () => {
     await dialogOf(alice).getByLabel(/stolen or lost/).check();
     await dialogOf(alice).getByLabel(/Since when/).fill("2030-01-01T10:00");
     await assertAccessible(alice.page, "removing");
-    await pictures(alice, "device-remove");
+    await pictures(alice.page, "device-remove");
     await dialogOf(alice).getByLabel(/Since when/).fill("");
     await button(dialogOf(alice), "Remove device").click();
     await tablet.page.getByRole("heading", { name: "This device was cut off" }).waitFor();
     assert.equal(await tablet.page.getByText("a new beginning").count(), 0);
     await tablet.node.ended();
     await assertAccessible(tablet.page, "the page of a device that was cut off");
-    await pictures(tablet, "cut-off");
+    await pictures(tablet.page, "cut-off");
     await dialogOf(alice).getByText("No longer yours (1)").click();
     await device(alice, "tablet").getByText("Removed as stolen; it can still answer").waitFor();
     await shoot(alice.page, "devices-former");
@@ -228,12 +216,12 @@ describe("one person with several devices", { concurrency: false }, () => {
     await bob.page.getByText(/The devices of Alice accuse each other/).waitFor();
     await assertAccessible(alice.page, "the warning");
     await assertAccessible(bob.page, "the warning about a contact");
-    await pictures(alice, "disputed");
+    await pictures(alice.page, "disputed");
     await alice.page.setViewportSize(PHONE);
     await alice.page.locator(".alarm-strip").getByText("Your devices accuse each other.").waitFor();
     await assertAccessible(alice.page, "the warning on a phone");
     await alice.page.setViewportSize(DESKTOP);
-    await pictures(bob, "contact-disputed");
+    await pictures(bob.page, "contact-disputed");
   });
 
   test("the recovery words decide, and the thief's device is erased", async () => {
@@ -241,7 +229,7 @@ describe("one person with several devices", { concurrency: false }, () => {
     await dialogOf(alice).getByLabel("tablet").check();
     await dialogOf(alice).getByLabel("Your 24 words").fill(words.join(" "));
     await assertAccessible(alice.page, "the recovery words decide");
-    await pictures(alice, "recover");
+    await pictures(alice.page, "recover");
     await button(dialogOf(alice), "Decide").click();
     await alice.page.locator(".alarm").getByText("Your devices accuse each other.").waitFor({ state: "detached" });
     await bob.page.getByText(/The devices of Alice accuse each other/).waitFor({ state: "detached" });

@@ -51,14 +51,39 @@ export async function startNode(name) {
  */
 export async function joinDevice(name, code) {
   const home = await freshHome();
-  const words = ["--home", home, "--no-passphrase", "device", "join", code, "--name", name, "--json"];
-  const child = spawn(binary(), words, { stdio: ["ignore", "pipe", "inherit"] });
+  const { check, ended, leave } = await asking(home, "device", "join", code, "--name", name);
+  const forget = async () => {
+    await leave();
+    await rm(home, { recursive: true, force: true });
+  };
+  return { check, joined: ended.then(() => running(name, home)), leave: forget };
+}
+
+/** Begins to make the account of a node a part of the one that the code is of. */
+export async function mergeInto(node, code) {
+  const { check, ended } = await asking(node.home, "account", "merge", code);
+  return { check, merged: ended };
+}
+
+/** A command that shows a number and waits. `leave` stops it, after which `ended` never resolves. */
+async function asking(home, ...words) {
+  const child = spawn(binary(), ["--home", home, "--no-passphrase", ...words, "--json"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const lines = createInterface({ input: child.stdout });
-  const ended = once(child, "exit").then(([code]) => {
-    if (code !== 0) throw new Error(`kith device join ended with ${code}`);
+  const exit = once(child, "exit");
+  let left = false;
+  const ended = exit.then(([code]) => {
+    if (left) return new Promise(() => {});
+    if (code !== 0) throw new Error(`kith ${words.slice(0, 2).join(" ")} ended with ${code}`);
   });
   const [line] = await Promise.race([once(lines, "line"), ended]);
-  return { check: JSON.parse(line).check, joined: ended.then(() => running(name, home)) };
+  const leave = async () => {
+    left = true;
+    child.kill("SIGKILL");
+    await exit;
+  };
+  return { check: JSON.parse(line).check, ended, leave };
 }
 
 async function running(name, home) {
@@ -76,6 +101,7 @@ async function running(name, home) {
   };
   return {
     name,
+    home,
     web,
     origin,
     halt,

@@ -13,7 +13,9 @@ use kith_core::{
     contacts::{Status, Validity},
     engine::{Answer, Command},
 };
-use kith_tests::sim::World;
+use kith_tests::sim::{World, network::Weather, seeds};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use rand_core::Rng;
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -101,6 +103,22 @@ impl Story {
     fn shown(&self, node: usize, with: usize) -> Vec<String> {
         let history = self.world.history(node, self.world.account(with), 100);
         history.into_iter().filter_map(|message| message.text).collect()
+    }
+
+    /// Whoever sits at a node writes to somebody they know, by the account they know; if they can.
+    fn somebody_says(&mut self, node: usize, text: &str) -> bool {
+        if !self.world.nodes[node].is_running() {
+            return false;
+        }
+        let contacts = self.world.nodes[node].engine().contacts();
+        let known = contacts.iter().filter(|contact| contact.status == Status::Contact);
+        let Some(to) = known.map(|contact| contact.account).max() else { return false };
+        let answered = self.world.answers.len();
+        let send = Command::Send { to, text: text.to_owned(), reply_to: None };
+        self.world.command(node, send);
+        self.world.run_ms(10);
+        let answers = self.world.answers.iter().skip(answered);
+        answers.into_iter().any(|(at, answer)| *at == node && matches!(answer, Ok(Answer::Sent(_))))
     }
 
     /// Everybody shows all that was said with them, old and new, in one conversation.
@@ -278,4 +296,81 @@ fn two_accounts_that_knew_each_other_are_no_contacts_of_themselves() {
         assert!(engine.contacts().is_empty(), "{:?}", engine.contacts());
         assert_eq!(engine.identity().account.devices().len(), 2);
     }
+}
+
+/// Anybody may write, go away, come back, crash; some day the accounts merge. In the end everybody
+/// shows the same, and all that was said.
+fn stormy(seed: u64) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x6d65_7267);
+    let mut below = move |end: u64| rng.next_u64() % end.max(1);
+    let mut story = Story::begin(seed, "merges_in_any_weather");
+    let calm = below(3) == 0;
+    let mut some = |end| if calm { 0 } else { below(end) };
+    story.world.weather = Weather {
+        loss_per_mille: some(60),
+        double_per_mille: some(40),
+        reorder_per_mille: some(80),
+        break_per_mille: some(15),
+        crash_per_mille: some(10),
+        latency_ms_min: 5,
+        latency_ms_spread: 1 + some(150),
+        group_ms: some(5),
+    };
+    let when = below(25);
+    let mut merged = false;
+    let mut said = 0;
+    for step in 0..30 {
+        let pause_ms = below(6000);
+        story.world.run_ms(pause_ms);
+        if step >= when && !merged {
+            let (phone, laptop) = (story.at(PHONE), story.at(LAPTOP));
+            for node in [phone, laptop] {
+                story.world.set_connected(node, true);
+                story.world.set_running(node, true);
+            }
+            let key = story.world.people[story.old].recovery();
+            let weather = std::mem::replace(&mut story.world.weather, Weather::default());
+            merged = story.world.merge(phone, laptop, key);
+            assert!(merged, "nobody confirmed");
+            story.world.weather = weather;
+        }
+        let node = usize::try_from(below(story.world.nodes.len() as u64)).expect("small");
+        match below(10) {
+            0 => story.world.crash(node),
+            1 => story.world.set_connected(node, false),
+            2 | 3 => {
+                story.world.set_connected(node, true);
+                story.world.set_running(node, true);
+            }
+            _ => said += usize::from(story.somebody_says(node, &format!("word {step}"))),
+        }
+    }
+    for node in 0..story.world.nodes.len() {
+        story.world.set_connected(node, true);
+        story.world.set_running(node, true);
+    }
+    story.world.weather = Weather::default();
+    story.world.run_ms(10 * MINUTE_MS);
+    let alice = [PHONE, TABLET, LAPTOP].map(|device| story.at(device));
+    let mut all = 0;
+    for with in [story.bob, story.carol, story.dave] {
+        let one = story.shown(alice[0], with);
+        all += one.len();
+        for node in alice {
+            let name = &story.world.nodes[node].name;
+            assert_eq!(story.account_at(node), story.world.account(story.new), "{name}");
+            assert_eq!(story.shown(node, with), one, "{name}");
+        }
+        for node in story.world.people[with].nodes.clone() {
+            let name = &story.world.nodes[node].name;
+            assert_eq!(story.shown(node, story.new), one, "{name}");
+            story.check_one_alice(node);
+        }
+    }
+    assert_eq!(all, 7 + said, "all that was said is there");
+}
+
+#[test]
+fn merges_in_any_weather() {
+    seeds::each(24, stormy);
 }
