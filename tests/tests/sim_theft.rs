@@ -33,17 +33,17 @@ const LONG_AGO: [Deed; 5] =
 /// ```
 #[test]
 fn thefts_with_votes_and_messages() {
-    thefts(90, "thefts_with_votes_and_messages", &VOTES);
+    thefts(40, "thefts_with_votes_and_messages", &VOTES);
 }
 
 #[test]
 fn thefts_with_fakes_and_deletions() {
-    thefts(60, "thefts_with_fakes_and_deletions", &FAKES);
+    thefts(30, "thefts_with_fakes_and_deletions", &FAKES);
 }
 
 #[test]
 fn random_thefts() {
-    thefts(60, "random_thefts", &Deed::ALL);
+    thefts(30, "random_thefts", &Deed::ALL);
 }
 
 /// The owner errs, chooses times, deletes, signs lists and recovers in between.

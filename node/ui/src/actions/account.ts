@@ -1,19 +1,25 @@
 // Acts on the person's own account and devices.
 
 import * as api from "../api/client";
-import type { Account } from "../api/types";
+import type { Account, Guest } from "../api/types";
+import { afterEvent, afterLook, ending, newCode } from "../model/code";
+import { cut } from "../model/devices";
 import { INITIAL } from "../model/state";
 import { current, update } from "../model/store";
 
 /** Numbers the questions: an answer that a later one has overtaken is old. */
 let asked = 0;
 
-const show = (own: Account) =>
-  update((state) => ({
-    ...state,
-    own,
-    phase: state.phase.kind === "open" ? { ...state.phase, name: own.name } : state.phase,
-  }));
+/** Whoever missed the event that told of the cut learns it here. */
+function show(own: Account): void {
+  const out = cut(own);
+  if (out !== null) cutOff(out.isFinal);
+  update((state) =>
+    state.phase.kind === "open"
+      ? { ...state, own, phase: { ...state.phase, name: own.name, account: own.account } }
+      : state,
+  );
+}
 
 /** Runs a question whose answer is the account as it is now. */
 async function take(question: Promise<Account>): Promise<void> {
@@ -25,22 +31,43 @@ async function take(question: Promise<Account>): Promise<void> {
 export const loadAccount = () => take(api.account());
 
 export async function loadGuest(): Promise<void> {
-  const [guest] = await api.pendingDevices();
-  update((state) => ({ ...state, guest: guest ?? null }));
+  const [guest = null] = await api.pendingDevices();
+  update((state) => ({ ...state, guest, code: state.code && afterLook(state.code, guest, Date.now()) }));
+}
+
+/** The node tells by itself which device wants to join now. */
+export const guestChanged = (guest: Guest | null) =>
+  update((state) => ({ ...state, guest, code: state.code && afterEvent(state.code, guest, Date.now()) }));
+
+/** What is asked about codes, one after the other: an end that comes late would end the next code. */
+let codes: Promise<unknown> = Promise.resolve();
+
+function inTurn<T>(question: () => Promise<T>): Promise<T> {
+  const answer = codes.then(question);
+  codes = answer.catch(() => {});
+  return answer;
 }
 
 /** Makes a code for one new device. */
-export async function makeCode(): Promise<string> {
-  const { code } = await api.linkDevice();
-  update((state) => ({ ...state, guest: null }));
-  return code;
-}
+export const makeCode = () =>
+  inTurn(async () => {
+    const { code } = await api.linkDevice();
+    update((state) => ({ ...state, guest: null, code: newCode(code, state.own, Date.now()) }));
+  });
 
-/** The code is void from now on, also if the node cannot be told: it then ends by itself. */
-export function dropCode(): void {
-  update((state) => ({ ...state, guest: null }));
-  void api.closeLink().catch(() => {});
-}
+/**
+ * The code is void from now on, also if the node cannot be told: it then ends by itself. One that was
+ * used is left alone: it serves the device that it was used for, should that have missed the answer.
+ */
+export const dropCode = () =>
+  void inTurn(async () => {
+    const { code, own } = current();
+    update((state) => ({ ...state, guest: null, code: null }));
+    if (code === null || ending(code, own, Date.now())?.kind !== "used") await api.closeLink();
+  }).catch(() => {});
+
+/** The code has served, for the device that was confirmed here. */
+export const keepCode = () => update((state) => ({ ...state, guest: null, code: null }));
 
 export const confirmDevice = (check: string, passphrase: string) => take(api.confirmDevice(check, passphrase));
 export const renameDevice = (device: string, name: string) => take(api.renameDevice(device, name));

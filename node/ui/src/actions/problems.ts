@@ -1,7 +1,7 @@
 // What happens when the node refuses or does not answer.
 
 import { ApiError } from "../api/client";
-import { update } from "../model/store";
+import { current, update } from "../model/store";
 
 export function reason(error: unknown): string {
   if (error instanceof ApiError) return error.message;
@@ -11,6 +11,8 @@ export function reason(error: unknown): string {
 
 /** Shows a failure above the list, and the page of a missing session when that is the cause. */
 export function report(error: unknown): void {
+  // The page of a device that was cut off says all there is to say.
+  if (current().phase.kind === "cut_off") return;
   if (error instanceof ApiError && error.status === 401) {
     update((state) => ({ ...state, phase: { kind: "absent", message: null } }));
     return;

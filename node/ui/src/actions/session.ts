@@ -5,18 +5,18 @@ import { openStream, type Stream } from "../api/events";
 import type { NodeEvent, Session } from "../api/types";
 import { contactOf } from "../model/state";
 import { current, update } from "../model/store";
-import { cutOff, loadAccount, loadGuest } from "./account";
+import { cutOff, guestChanged, loadAccount, loadGuest } from "./account";
 import { dropContact, followHistory, loadContacts, noteMessage, putContact } from "./contacts";
 import { keepAll } from "./drafts";
 import { tell } from "./notices";
 import { attempt, reason, report } from "./problems";
+import { loadStatus, noteAge, seenAgain, suggestLook } from "./status";
 import { applyStates, place, reloadThreads, rewritten } from "./threads";
 
 const RETRY_MS_FIRST = 500;
 const RETRY_MS_MAX = 5_000;
 /** A stream that lasted this long was a good one. */
 const STEADY_MS = 5_000;
-const STATUS_MS = 30_000;
 
 let stream: Stream | null = null;
 let openedAt = 0;
@@ -60,19 +60,19 @@ export async function start(): Promise<void> {
   window.addEventListener("popstate", followHistory);
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "hidden") keepAll();
+    else seenAgain();
   });
-  setInterval(() => void loadStatus().catch(() => {}), STATUS_MS);
   listen();
 }
 
-export async function loadStatus(): Promise<void> {
-  const status = await api.status();
-  update((state) => ({ ...state, status }));
-}
+const isOpen = () => current().phase.kind === "open";
 
 async function loadAll(): Promise<void> {
   try {
-    await Promise.all([loadStatus(), loadAccount(), loadGuest(), loadContacts()]);
+    await loadAccount();
+    // A device that was cut off meanwhile keeps nothing: the node ends.
+    if (!isOpen()) return stream?.close();
+    await Promise.all([loadStatus(), loadGuest(), loadContacts()]);
     keepAll();
     if (contactOf(current(), current().selected) === null) followHistory();
     await reloadThreads();
@@ -109,12 +109,15 @@ function away(): void {
 
 /** Waits for the node. A restarted node knows no old session: then the page says so. */
 async function comeBack(): Promise<void> {
-  if (current().phase.kind !== "open") return;
+  if (!isOpen()) return;
   const wait = tries === 0 ? 0 : Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** Math.min(tries - 1, 4));
   let next = listen;
   try {
-    opened(await api.currentSession());
+    const session = await api.currentSession();
+    if (!isOpen()) return;
+    opened(session);
   } catch (error) {
+    if (!isOpen()) return;
     if (error instanceof api.ApiError && error.status === 401) return absent(null);
     next = () => void comeBack();
   }
@@ -125,6 +128,7 @@ async function comeBack(): Promise<void> {
 }
 
 function receive(event: NodeEvent): void {
+  if (!isOpen()) return;
   switch (event.type) {
     case "message": {
       const contact = contactOf(current(), event.contact);
@@ -132,6 +136,7 @@ function receive(event: NodeEvent): void {
       if (contact !== null) tell(contact, event.message, shown);
       void place(event.contact, event.message);
       void noteMessage(event.contact, event.message, event.unread);
+      noteAge(event.message);
       break;
     }
     case "state":
@@ -145,9 +150,10 @@ function receive(event: NodeEvent): void {
       break;
     case "account":
       void attempt(loadAccount);
+      suggestLook();
       break;
     case "linking":
-      update((state) => ({ ...state, guest: event.guest }));
+      guestChanged(event.guest);
       break;
     case "rewritten":
       void rewritten(event.contact);

@@ -16,8 +16,13 @@ export type Status = {
   recovery_confirmed: boolean;
   takes_passphrase: boolean;
   read_receipts: boolean;
+  /** Absent while nothing is lacking. */
+  catching_up?: CatchingUp | null;
   refusals: Record<string, number>;
 };
+
+/** Of what another device has: how much is here. */
+export type CatchingUp = { here: number; all: number };
 
 export type Invite = { link: string; account: string; qr_svg_path: string };
 
@@ -53,6 +58,9 @@ export type Device = {
 /** Devices that are to decide from now on, once `needed` have agreed. */
 export type Proposal = { devices: string[]; signed: string[]; missing: string[]; needed: number };
 
+/** An account that goes over into another one once `needed` of its devices have agreed. */
+export type PendingMerge = { into: string; signed: string[]; missing: string[]; needed: number };
+
 export type Account = {
   id: string;
   account: string;
@@ -61,11 +69,17 @@ export type Account = {
   disputed: boolean;
   frozen: boolean;
   proposals: Proposal[];
+  /** Into which account this one is to go over, if more devices must agree to it. */
+  merging: PendingMerge | null;
+  /** Accounts that have become part of this one. */
+  absorbed: string[];
   recovery_confirmed: boolean;
 };
 
-/** A device that wants to join, and the number that it must show too. */
-export type Guest = { check: string; name: string };
+/** A device that wants to join, the number that it must show too, and the account that it brings along. */
+export type Guest = { check: string; name: string; brings: Brought | null };
+
+export type Brought = { account: string; devices: number };
 
 export type Author = { account: string; name: string; validity: Validity; me: boolean };
 

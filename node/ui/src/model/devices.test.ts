@@ -1,5 +1,15 @@
 import { expect, test } from "vitest";
-import { agreement, alarm, deviceName, divided, groupedCheck, standingWords, timeLeft, typedMoment } from "./devices";
+import {
+  absorbedWords,
+  agreement,
+  alarm,
+  cut,
+  deviceName,
+  divided,
+  mergingWords,
+  standingWords,
+  typedMoment,
+} from "./devices";
 import { account, device } from "./sample";
 
 const phone = device("phone", { is_this: true });
@@ -65,15 +75,34 @@ test("alarms", () => {
   expect(alarm(account([phone], { disputed: true, frozen: true }))).toBe("frozen");
 });
 
-test("the time that a code still serves", () => {
-  expect(timeLeft(600_000, 0)).toBe("10:00");
-  expect(timeLeft(600_000, 535_500)).toBe("1:05");
-  expect(timeLeft(600_000, 599_999)).toBe("0:01");
-  expect(timeLeft(600_000, 600_000)).toBeNull();
+test("a device knows that it was cut off, and no other one's cut is taken for its own", () => {
+  const former = { standing: "former", reason: "stolen" } as const;
+  expect(cut(account([phone, device("laptop", former)]))).toBeNull();
+  expect(cut(account([{ ...phone, standing: "disputed" }]))).toBeNull();
+  expect(cut(account([{ ...phone, ...former }, laptop]))).toEqual({ isFinal: false });
+  expect(cut(account([{ ...phone, ...former, is_final: true }]))).toEqual({ isFinal: true });
 });
 
-test("what is read aloud and what is typed", () => {
-  expect(groupedCheck("012345")).toBe("012 345");
+test("an account that is one with others", () => {
+  expect(absorbedWords(account([phone]))).toBeNull();
+  expect(absorbedWords(account([phone], { absorbed: ["a"] }))).toBe("This account is one with 1 other of yours.");
+  expect(absorbedWords(account([phone], { absorbed: ["a", "b"] }))).toBe("This account is one with 2 others of yours.");
+});
+
+test("a merge that waits says who can agree", () => {
+  const merging = { into: "00", signed: [phone.device], missing: [laptop.device], needed: 2 };
+  expect(mergingWords(account([phone, laptop]))).toBeNull();
+  expect(mergingWords(account([phone, laptop], { merging }))).toBe(
+    "This account is to become part of another one: 1 of 2 devices have agreed; on another device run " +
+      "`kith account merge --agree`.",
+  );
+  const open = { ...merging, signed: [laptop.device], missing: [phone.device] };
+  expect(mergingWords(account([phone, laptop], { merging: open }))).toMatch(/; on this device run `kith account merge --agree`\.$/);
+  const both = { ...open, missing: [phone.device, tablet.device], needed: 3 };
+  expect(mergingWords(account([phone, laptop, tablet], { merging: both }))).toMatch(/; on this or another device run/);
+});
+
+test("what is typed", () => {
   expect(typedMoment("")).toBeUndefined();
   expect(typedMoment("2026-07-31T14:30")).toBe(new Date(2026, 6, 31, 14, 30).getTime());
 });

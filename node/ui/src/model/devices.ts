@@ -1,6 +1,7 @@
 // How the person's own devices stand, in words, and what can be done about them.
 
 import type { Account, Device, FormerReason, Proposal } from "../api/types";
+import { counted } from "./words";
 
 const FORMER: Record<FormerReason, string> = {
   removed: "Removed",
@@ -69,18 +70,26 @@ export function alarm(account: Account | null): Alarm {
   return account.disputed ? "disputed" : null;
 }
 
-/** How long a code serves. */
-export const CODE_MS = 10 * 60 * 1000;
-
-/** "9:41" until then; null once the time is over. */
-export function timeLeft(ends: number, now: number): string | null {
-  const seconds = Math.ceil((ends - now) / 1000);
-  if (seconds <= 0) return null;
-  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+/** How this device was cut off from the account; null while it belongs to it. */
+export function cut({ devices }: Account): { isFinal: boolean } | null {
+  const own = devices.find((one) => one.is_this);
+  return own?.standing === "former" ? { isFinal: own.is_final } : null;
 }
 
-/** A check number as two people read it to each other. */
-export const groupedCheck = (check: string) => `${check.slice(0, 3)} ${check.slice(3)}`;
+/** Which accounts this one is made of; null where it is one alone. */
+export const absorbedWords = ({ absorbed }: Account): string | null =>
+  absorbed.length === 0 ? null : `This account is one with ${counted(absorbed.length, "other", "others")} of yours.`;
+
+/** For what a merge waits, and what to do; commands stand in marks. */
+export function mergingWords({ devices, merging }: Account): string | null {
+  if (merging === null) return null;
+  const agreed = `${merging.signed.length} of ${counted(merging.needed, "device has", "devices have")} agreed`;
+  const own = devices.find((one) => one.is_this)?.device;
+  const others = merging.missing.some((one) => one !== own);
+  const here = own !== undefined && merging.missing.includes(own);
+  const where = !here ? "on another device" : others ? "on this or another device" : "on this device";
+  return `This account is to become part of another one: ${agreed}; ${where} run \`kith account merge --agree\`.`;
+}
 
 /** Milliseconds of what was typed as local date and time; undefined for none. */
 export function typedMoment(typed: string): number | undefined {

@@ -1,6 +1,6 @@
 // Messages and contacts for the tests of this folder.
 
-import type { Account, Contact, Device, Message } from "../api/types";
+import type { Account, Contact, Device, Message, Status } from "../api/types";
 
 const BOB = { account: "kith1bob", name: "Bob", validity: "unvalidated", me: false } as const;
 
@@ -57,6 +57,22 @@ export const account = (devices: Device[], change: Partial<Account> = {}): Accou
   disputed: false,
   frozen: false,
   proposals: [],
+  merging: null,
+  absorbed: [],
   recovery_confirmed: true,
+  ...change,
+});
+
+export const status = (change: Partial<Status> = {}): Status => ({
+  name: "Alice",
+  account: "kith1alice",
+  device: "id-phone",
+  version: "0",
+  listening: [],
+  peers: 0,
+  recovery_confirmed: true,
+  takes_passphrase: false,
+  read_receipts: false,
+  refusals: {},
   ...change,
 });

@@ -1,6 +1,7 @@
 // Everything the page knows, as one value.
 
-import type { Account, Contact, Guest, Message, Status } from "../api/types";
+import type { Account, CatchingUp, Contact, Guest, Message, Status } from "../api/types";
+import type { Code } from "./code";
 
 export type Phase =
   | { kind: "opening" }
@@ -22,10 +23,14 @@ export type State = {
   phase: Phase;
   connected: boolean;
   status: Status | null;
+  /** How far catching up has got, while that takes long enough to be shown. */
+  progress: CatchingUp | null;
   /** One's own account and devices. */
   own: Account | null;
   /** The device that wants to join, once it shows its number. */
   guest: Guest | null;
+  /** The code that was made for a new device. */
+  code: Code | null;
   contacts: Contact[] | null;
   selected: string | null;
   threads: Record<string, Thread>;
@@ -42,8 +47,10 @@ export const INITIAL: State = {
   phase: { kind: "opening" },
   connected: true,
   status: null,
+  progress: null,
   own: null,
   guest: null,
+  code: null,
   contacts: null,
   selected: null,
   threads: {},

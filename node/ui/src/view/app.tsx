@@ -3,6 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { contactOf } from "../model/state";
 import { pageTitle } from "../model/words";
+import { CatchingUp } from "./catching-up";
 import { Conversation } from "./conversation";
 import { CutOff } from "./cut-off";
 import { Dialogs, type Opened } from "./dialogs";
@@ -46,7 +47,7 @@ function Open() {
       <a class="skip" href="#conversation" onClick={skip}>
         Skip to the conversation
       </a>
-      {!connected && <Lost />}
+      {connected ? <CatchingUp /> : <Lost />}
       <Sidebar onOpen={setDialog} />
       <section id="conversation" class="pane" tabIndex={-1} aria-label="Conversation">
         {selected === null ? (
@@ -72,7 +73,8 @@ function Lost() {
       <Icon name="warning" />
       <p>
         <strong>The node does not answer.</strong> If you stopped it, start it again with <code>kith run</code>. What
-        you see stays; this page reconnects by itself.
+        you see stays; this page reconnects by itself. If <code>kith run</code> refuses, it says why: this device may
+        have been cut off.
       </p>
     </div>
   );

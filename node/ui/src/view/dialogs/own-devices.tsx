@@ -1,9 +1,9 @@
 // The person's devices, as a part of the settings.
 
 import type { Account, Device } from "../../api/types";
-import { agreement, deviceName, divided, standingWords } from "../../model/devices";
+import { absorbedWords, agreement, deviceName, divided, mergingWords, standingWords } from "../../model/devices";
 import { counted } from "../../model/words";
-import { Action, Spinner } from "../controls";
+import { Action, Sentence, Spinner } from "../controls";
 import type { Opened } from "../dialogs";
 import { Icon } from "../icons";
 import { Menu, type MenuItem } from "../menu";
@@ -23,9 +23,19 @@ export function OwnDevices({ onOpen }: Props) {
 
 function Listed({ own, onOpen }: Props & { own: Account }) {
   const { standing, former } = divided(own);
+  const absorbed = absorbedWords(own);
+  const merging = mergingWords(own);
   return (
     <>
       <p class="soft">All of them are equal, and none shares its keys with another one.</p>
+      {absorbed !== null && <p>{absorbed}</p>}
+      {merging !== null && (
+        <p class="agree">
+          <span>
+            <Sentence text={merging} />
+          </span>
+        </p>
+      )}
       <ul class="devices">
         {standing.map((one) => (
           <Row key={one.device} device={one} onOpen={onOpen} />

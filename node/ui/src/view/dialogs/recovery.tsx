@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import * as api from "../../api/client";
-import { loadStatus } from "../../actions/session";
+import { loadStatus } from "../../actions/status";
 import { positions, randomBelow, typedWord, WORDS_ASKED } from "../../model/recovery";
 import { Action, Problem } from "../controls";
 import { useApp } from "../use-app";

@@ -6,7 +6,7 @@ import * as api from "../../api/client";
 import type { Status } from "../../api/types";
 import { loadAccount } from "../../actions/account";
 import * as notices from "../../actions/notices";
-import { loadStatus } from "../../actions/session";
+import { loadStatus } from "../../actions/status";
 import { groupedAccount } from "../../model/contacts";
 import { brokenRules, refusalWord } from "../../model/words";
 import { CopyButton, Problem, Spinner } from "../controls";
