@@ -85,7 +85,7 @@ impl Story {
     fn merge(&mut self) {
         let key = self.world.people[self.old].recovery();
         let (phone, laptop) = (self.at(PHONE), self.at(LAPTOP));
-        assert!(self.world.merge(phone, laptop, key), "nobody confirmed");
+        assert!(self.world.merge(phone, laptop, Some(key)), "nobody confirmed");
         self.world.run_ms(3 * MINUTE_MS);
     }
 
@@ -227,7 +227,7 @@ fn without_the_words_a_quorum_must_agree() {
     }
     let (phone, tablet, laptop) = (story.at(PHONE), story.at(TABLET), story.at(LAPTOP));
     let key = story.world.nodes[phone].authority();
-    assert!(story.world.merge(phone, laptop, key));
+    assert!(story.world.merge(phone, laptop, Some(key)));
     story.world.run_ms(2 * MINUTE_MS);
     let waits = |(node, answer): &(usize, Result<Answer, _>)| {
         *node == phone && matches!(answer, Ok(Answer::Waits { have: 1, need: 2 }))
@@ -288,7 +288,7 @@ fn two_accounts_that_knew_each_other_are_no_contacts_of_themselves() {
     world.say(phone, new, "note to self");
     world.run_ms(MINUTE_MS);
     let key = world.nodes[phone].authority();
-    assert!(world.merge(phone, laptop, key), "a single device decides alone");
+    assert!(world.merge(phone, laptop, Some(key)), "a single device decides alone");
     world.run_ms(3 * MINUTE_MS);
     for node in [phone, laptop] {
         let engine = world.nodes[node].engine();
@@ -330,7 +330,7 @@ fn stormy(seed: u64) {
             }
             let key = story.world.people[story.old].recovery();
             let weather = std::mem::replace(&mut story.world.weather, Weather::default());
-            merged = story.world.merge(phone, laptop, key);
+            merged = story.world.merge(phone, laptop, Some(key));
             assert!(merged, "nobody confirmed");
             story.world.weather = weather;
         }
@@ -373,4 +373,17 @@ fn stormy(seed: u64) {
 #[test]
 fn merges_in_any_weather() {
     seeds::each(24, stormy);
+}
+
+/// The program ends after the other device has confirmed, and before the account that is to end has
+/// said so.
+#[test]
+fn a_merge_that_broke_off_is_begun_again() {
+    let mut story = Story::begin(6, "a_merge_that_broke_off_is_begun_again");
+    let (phone, laptop) = (story.at(PHONE), story.at(LAPTOP));
+    assert!(story.world.merge(phone, laptop, None));
+    story.world.run_ms(2 * MINUTE_MS);
+    assert_eq!(story.account_at(phone), story.world.account(story.old), "nothing was decided");
+    story.merge();
+    story.check_all_see(&[PHONE, TABLET, LAPTOP].map(|device| story.at(device)));
 }

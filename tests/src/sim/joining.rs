@@ -53,8 +53,9 @@ impl World {
     }
 
     /// A device joins the account of another one and brings its own along, which then goes over by
-    /// the word of this key. Meanwhile its node does not run. Returns whether that was confirmed.
-    pub fn merge(&mut self, ends: usize, stays: usize, key: SigningKey) -> bool {
+    /// the word of this key; without one that is never said. Meanwhile its node does not run.
+    /// Returns whether it was confirmed.
+    pub fn merge(&mut self, ends: usize, stays: usize, key: Option<SigningKey>) -> bool {
         let answered = self.answers.len();
         self.command(stays, Command::LinkDevice);
         self.run_ms(50);
@@ -131,8 +132,10 @@ impl World {
         if let Some(key) = self.nodes[node].merges_by.take() {
             self.close(node, link);
             self.set_running(node, true);
-            self.command(node, Command::MergeInto { account: Box::new(account), key });
-            self.command(node, Command::LookForOwn(places));
+            if let Some(key) = key {
+                self.command(node, Command::MergeInto { account: Box::new(account), key });
+                self.command(node, Command::LookForOwn(places));
+            }
             return;
         }
         let (device, authority) = joiner.into_keys();

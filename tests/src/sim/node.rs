@@ -73,8 +73,9 @@ pub struct Node {
     keys: Keys,
     /// A device that has read a code and is not yet taken in.
     pub(crate) joiner: Option<Joiner>,
-    /// The key by which its account goes over once the device has been taken in.
-    pub(crate) merges_by: Option<SigningKey>,
+    /// Whether its account is to go over once the device has been taken in, and the key by which;
+    /// without one the program ends before it comes so far.
+    pub(crate) merges_by: Option<Option<SigningKey>>,
     pub(crate) rng: ChaCha8Rng,
     /// How many entries of each chain have been looked at, and the number of the last one.
     seen: BTreeMap<(u32, u16), (u64, u64)>,

@@ -106,8 +106,15 @@ impl Engine {
         let device = DeviceId::from_bytes(*ack.signer());
         let taken_in = match &brings {
             None => self.me.account.add_device(authority, &ack).map(|addition| vec![addition]),
+            // It broke off before: the device is here already.
+            Some(other)
+                if self.me.account.has(device) && self.me.account.has_absorbed(other.id()) =>
+            {
+                Ok(Vec::new())
+            }
             Some(other) => {
-                let absorbs = self.me.account.absorb(authority, other.id(), &[device]);
+                let new = Some(device).filter(|device| !self.me.account.has(*device));
+                let absorbs = self.me.account.absorb(authority, other.id(), new.as_slice());
                 absorbs.map(|absorbs| vec![absorbs, ack.bytes().into()])
             }
         };
