@@ -452,7 +452,9 @@ impl Engine {
             if !self.is_linked(session.device) {
                 self.reach_anew(cx.uptime, session.account);
             }
-            cx.out.push(Output::Event(Event::Contact(session.account)));
+            let own = session.account == self.me.account.id();
+            let event = if own { Event::Account } else { Event::Contact(session.account) };
+            cx.out.push(Output::Event(event));
         }
     }
 

@@ -149,8 +149,8 @@ function Why({ end }: { end: End }) {
     case "used":
       return (
         <>
-          It was confirmed somewhere else: <bdi class="name">{used === undefined ? "a device" : deviceName(used)}</bdi> is
-          one of your devices now.
+          It was used: <bdi class="name">{used === undefined ? "a device" : deviceName(used)}</bdi> is one of your devices
+          now. That was confirmed somewhere else.
         </>
       );
   }
@@ -190,8 +190,8 @@ function Compare({ guest, task: { busy, problem }, onConfirm, onStop }: CompareP
       </p>
       {guest.brings !== null && <Merge brings={guest.brings} />}
       <p class="soft">
-        If it shows another one, or none, somebody else has read your code: stop. Whoever you confirm can read and
-        write everything as you.
+        If the device shows another number, or none, somebody else has read your code: stop. Whoever you confirm can
+        read and write everything as you.
       </p>
       <Passphrase typed={passphrase} onType={setPassphrase} />
       <Problem text={problem} />
