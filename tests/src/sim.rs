@@ -265,7 +265,8 @@ impl World {
     }
 
     /// Lets something come in at a node, to be handled with whatever else comes at the same time.
-    pub(crate) fn input(&mut self, node: usize, input: Input) {
+    /// Lets something come in at a node.
+    pub fn input(&mut self, node: usize, input: Input) {
         let within = self.below(1 + self.weather.group_ms);
         if self.nodes[node].joiner.is_some() {
             self.joiner_hears(node, input);

@@ -243,6 +243,7 @@ fn a_clock_a_day_ahead_holds_up_its_own_messages_only() {
     }
     world.say(bob, alice, "on time");
     world.say(bob, carol, "also on time");
+    world.run_ms(5_000);
     let links = world.nodes[bob].next_link_number();
     world.run_ms(10 * MINUTE_MS);
     assert_eq!(texts(&world, bob, alice), ["on time"]);

@@ -8,13 +8,13 @@ use kith_common::{
     account::Account,
     codec::{DecodeError, Reader},
     ids::{AccountId, DeviceId, EntryId},
-    limits::{ADDRESSES_MAX, REPLACED_MAX},
+    limits::{ABSORBED_ACCOUNTS_MAX, ADDRESSES_MAX, REPLACED_MAX},
     own::ContactNote,
 };
 
 use crate::{
     bygone::Bygone,
-    limits::{CONTACTS_MAX, KNOWN_DEVICES_MAX, PENDING_CONTACTS_MAX},
+    limits::{CONTACTS_MAX, KNOWN_DEVICES_MAX, NOTE_PROOF_BYTES_MAX, PENDING_CONTACTS_MAX},
     names::{fold_name, free_name, tidy_name},
     person::{Absorbed, Person},
     store::{Position, RecordKind, Store, StoreError},
@@ -158,7 +158,7 @@ pub struct Words {
 
 impl Words {
     /// The most careful of what is said: a warning first, then doubt, then trust.
-    fn validity(&self) -> Validity {
+    pub(crate) fn validity(&self) -> Validity {
         let careful = |validity: &Validity| match validity {
             Validity::Compromised => 2,
             Validity::Unvalidated => 1,
@@ -211,7 +211,13 @@ impl Contact {
             note.greeting = Some(self.greeting.clone());
         }
         if unsaid {
-            note.proof = self.account.proof().to_vec();
+            // Genesis and seat say whom it is about; the rest is handed on apart if it is too much.
+            let mut room = NOTE_PROOF_BYTES_MAX;
+            for envelope in self.account.proof() {
+                let Some(left) = room.checked_sub(envelope.len() + 8) else { break };
+                room = left;
+                note.proof.push(envelope.clone());
+            }
         }
         let said = before.map_or(Validity::Unvalidated, |before| before.validity);
         if said != self.validity {
@@ -270,7 +276,15 @@ impl Contact {
         if !was_there || self.words.name > merged.words.name {
             merged.name = self.name;
         }
-        if !was_there || self.words.status > merged.words.status {
+        // Nobody is blocked, removed or made a stranger again by what another account of theirs was.
+        let nearer = |status: Status| match status {
+            Status::Contact => 3,
+            Status::Requested => 2,
+            Status::Pending => 1,
+            Status::Blocked | Status::Removed => 0,
+        };
+        let blocked = merged.status == Status::Blocked;
+        if !blocked && (!was_there || nearer(self.status) > nearer(merged.status)) {
             merged.status = self.status;
             merged.before_block = self.before_block;
         }
@@ -292,8 +306,13 @@ impl Contact {
             }
         }
         merged.earlier.extend(self.earlier);
-        merged.absorbed.extend(self.absorbed);
-        merged.absorbed.push(Absorbed { account: self.account, bygone: self.bygone });
+        let gone = Absorbed { account: self.account, bygone: self.bygone };
+        for absorbed in self.absorbed.into_iter().chain([gone]) {
+            let is_new = !merged.person().is(absorbed.account.id());
+            if is_new && merged.absorbed.len() < ABSORBED_ACCOUNTS_MAX {
+                merged.absorbed.push(absorbed);
+            }
+        }
         merged
     }
 

@@ -40,7 +40,7 @@ use crate::{
     conversation::Conversation,
     delivery::DeliveryState,
     dial::Dialer,
-    limits::{KNOWN_DEVICES_MAX, LINK_REFUSALS_MAX, LINKS_MAX},
+    limits::{KNOWN_DEVICES_MAX, LINK_REFUSALS_MAX, LINKS_MAX, SESSION_MS_MIN},
     linking::Host,
     log::Evidence,
     names::tidy_name,
@@ -86,6 +86,8 @@ pub struct Engine {
     warnings: Warnings,
     /// Conversations with something to save or send.
     touched: BTreeSet<LogId>,
+    /// Somebody is new here: our other devices may know more of their account.
+    owes_heads: bool,
 }
 
 impl Engine {
@@ -124,6 +126,7 @@ impl Engine {
             refusals: Refusals::default(),
             warnings: Warnings::default(),
             touched: BTreeSet::new(),
+            owes_heads: false,
         };
         engine.load_own_account(cx)?;
         engine.load_drafts(cx)?;
@@ -295,6 +298,15 @@ impl Engine {
                 self.tell_read(cx, log)?;
             }
         }
+        if std::mem::take(&mut self.owes_heads) {
+            let own = self.me.account.id();
+            let ours = |link: &Link| link.session.is_some_and(|session| session.account == own);
+            let links: Vec<LinkId> =
+                self.links.iter().filter(|(_, link)| ours(link)).map(|(id, _)| *id).collect();
+            for link in links {
+                self.send_heads(cx, link);
+            }
+        }
         // What was told to our other devices in between.
         if self.touched.is_empty() { Ok(()) } else { self.settle(cx) }
     }
@@ -327,9 +339,22 @@ impl Engine {
     /// All logs of the conversation with somebody, the one in which we write first.
     fn logs_with(&self, with: AccountId) -> Vec<LogId> {
         let contact = self.contacts.find_any(with);
-        let earlier = contact.into_iter().flat_map(|contact| &contact.earlier);
-        let earlier = earlier.map(|(ours, theirs)| LogId::direct(*ours, *theirs));
-        std::iter::once(self.log_with(with)).chain(earlier).collect()
+        let pairs = contact.into_iter().flat_map(|contact| &contact.earlier);
+        // Both may have gone over while apart, each writing to the account that it knew.
+        let (mut ours, mut theirs) = (vec![self.me.account.id()], vec![with]);
+        for (own, other) in pairs {
+            ours.push(*own);
+            theirs.push(*other);
+        }
+        let mut logs = Vec::new();
+        for (own, other) in ours.iter().flat_map(|own| theirs.iter().map(move |other| (own, other)))
+        {
+            let log = LogId::direct(*own, *other);
+            if !logs.contains(&log) {
+                logs.push(log);
+            }
+        }
+        logs
     }
 
     /// The conversation whose entries have this number in the store.
@@ -387,6 +412,18 @@ impl Engine {
     fn reach_anew(&mut self, uptime: Uptime, account: AccountId) {
         self.dialers.remove(&account);
         self.reach(uptime, account);
+    }
+
+    /// A session has ended that began with this link: who hangs up soon is not dialled at once.
+    fn missed(&mut self, uptime: Uptime, account: AccountId, opened: Uptime) {
+        if opened.plus_millis(SESSION_MS_MIN) <= uptime {
+            self.reach_anew(uptime, account);
+        } else {
+            self.reach(uptime, account);
+            if let Some(dialer) = self.dialers.get_mut(&account) {
+                dialer.not_before(uptime.plus_millis(SESSION_MS_MIN));
+            }
+        }
     }
 
     /// Whether there is a session with every device of an account. Disputed ones of ours get none,
@@ -450,7 +487,7 @@ impl Engine {
         }
         if let Some(session) = gone.session {
             if !self.is_linked(session.device) {
-                self.reach_anew(cx.uptime, session.account);
+                self.missed(cx.uptime, session.account, gone.opened());
             }
             let own = session.account == self.me.account.id();
             let event = if own { Event::Account } else { Event::Contact(session.account) };

@@ -123,14 +123,28 @@ impl<'a> Person<'a> {
     }
 }
 
+/// Whose a device is: of whoever it speaks for, else of whoever names it. A seat may drop any device
+/// without its consent.
+pub(crate) fn whose<'a>(
+    people: impl IntoIterator<Item = Person<'a>>,
+    device: DeviceId,
+) -> Option<Person<'a>> {
+    let naming: Vec<Person<'a>> =
+        people.into_iter().filter(|person| person.names(device)).collect();
+    let speaks = |person: &&Person<'_>| {
+        let standing = person.standing(device);
+        standing.is_some_and(|standing| !matches!(standing, Standing::Former(_)))
+    };
+    naming.iter().find(speaks).or_else(|| naming.first()).copied()
+}
+
 /// Whether a device may write in a log of these people in the name of an account (spec 03 R2).
 pub(crate) fn may_write<'a>(
     people: impl IntoIterator<Item = Person<'a>>,
     device: DeviceId,
     account: AccountId,
 ) -> Result<(), Refusal> {
-    let person = people.into_iter().find(|person| person.names(device));
-    match person {
+    match whose(people, device) {
         Some(person) if person.standing(device) == Some(Standing::Disputed) => {
             Err(Refusal::Disputed)
         }

@@ -130,6 +130,13 @@ impl World {
         self.input(node, Input::LinkUp { link, own_transport, peer_transport });
     }
 
+    /// The links of a node that lead to another one.
+    pub fn links_between(&self, node: usize, other: usize) -> Vec<LinkId> {
+        let links = self.nodes[node].links.iter();
+        let leads = links.filter(|(_, (wire, end))| self.wires[*wire].ends[1 - end].node == other);
+        leads.map(|(link, _)| *link).collect()
+    }
+
     /// One end has noticed that the wire is gone.
     pub(crate) fn wire_down(&mut self, wire: usize, end: usize) {
         let End { node, link, .. } = self.wires[wire].ends[end];

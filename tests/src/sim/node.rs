@@ -263,7 +263,7 @@ impl Node {
     }
 
     /// All committed entries, in the order of the store.
-    pub(crate) fn all_rows(&self) -> Vec<EntryRow> {
+    pub fn all_rows(&self) -> Vec<EntryRow> {
         let logs = (0..u32::from(NUMBERS)).map(LogNumber);
         logs.flat_map(|log| {
             let mut rows = self.store.newest(log, None, usize::MAX).expect("memory can be read");

@@ -153,7 +153,7 @@ impl Engine {
         said: &Account,
     ) -> Result<bool, StoreError> {
         let id = said.id();
-        if self.relatives.contains_key(&id) {
+        if self.is_relative(id) {
             // It may be a contact at the same time.
             self.learn_of_relative(cx, said)?;
         }
@@ -206,7 +206,11 @@ impl Engine {
         self.close_former(cx);
         let own = id == self.me.account.id();
         cx.out.push(Output::Event(if own { Event::Account } else { Event::Contact(id) }));
-        self.reach_anew(cx.uptime, id);
+        if own {
+            self.reach_anew(cx.uptime, id);
+        } else {
+            self.reach(cx.uptime, id);
+        }
         self.greet_again(cx);
         if own {
             self.look_at_trash(cx)?;

@@ -301,7 +301,7 @@ impl Engine {
         through: bool,
     ) -> Result<usize, StoreError> {
         // What our devices tell each other is no message: what it says would be gone for all.
-        let shared = log != self.own_log();
+        let shared = !self.is_own_log(log);
         let Some(conversation) = self.conversations.get_mut(&log).filter(|_| shared) else {
             return Ok(0);
         };
@@ -336,10 +336,15 @@ impl Engine {
         device: DeviceId,
         until: Timestamp,
     ) -> Result<usize, StoreError> {
-        let Some(own) = self.conversations.get(&self.own_log()) else { return Ok(0) };
         let since = Timestamp::from_millis(until.millis().saturating_sub(TRASH_MS));
+        let mut rows = Vec::new();
+        for own in self.own_logs() {
+            if let Some(own) = self.conversations.get(&own) {
+                rows.extend(own.log.received_since(device, since, cx.store)?);
+            }
+        }
         let mut count = 0;
-        for row in own.log.received_since(device, since, cx.store)? {
+        for row in rows {
             let (entry, body) = (view::open(&row)?.entry, row.body.bytes().unwrap_or_default());
             if row.received_at <= until
                 && let Ok(Some(Own::Delete { entries, .. })) = Own::decode(entry.kind, body)

@@ -237,7 +237,7 @@ impl Engine {
             Ok(operation) => operation,
             Err(error) => return Ok(Err(error.into())),
         };
-        let account = with(&self.me.account, &[operation]);
+        let account = self.absorb_rest(with(&self.me.account, &[operation]), authority);
         let was_out =
             |device| matches!(self.me.account.standing(device), Some(Standing::Former(_)));
         let out = account.former().map(|(device, _)| device);
@@ -257,7 +257,7 @@ impl Engine {
         let mut keep: Vec<DeviceId> = keep.iter().copied().filter(|d| *d != own).collect();
         keep.push(own);
         let remembered = self.own_absorbed.iter().map(|absorbed| absorbed.account.id());
-        let absorbed: BTreeSet<AccountId> = remembered.chain(self.me.account.absorbed()).collect();
+        let absorbed: BTreeSet<AccountId> = remembered.collect();
         let absorbed: Vec<AccountId> = absorbed.into_iter().take(ABSORBED_ACCOUNTS_MAX).collect();
         let seat = self.me.account.seat_absorbing(recovery, &keep, Vec::new(), &absorbed);
         let seat = match seat {
@@ -311,6 +311,8 @@ impl Engine {
         for (id, conversation) in &self.conversations {
             let log = &conversation.log;
             if log.last_seq(device) == 0 {
+                // A thief may yet begin to write there, and somebody vouch for it.
+                cuts.push((*id, None));
                 continue;
             }
             let marks = match since {

@@ -15,7 +15,7 @@ use crate::{
     contacts::Contact,
     limits::SYNC_FRAME_BYTES,
     log::{Evidence, Received},
-    person::{Person, may_write},
+    person::{Person, may_write, whose},
     refusal::Refusal,
     session::Link,
     store::{Place, StoreError},
@@ -196,7 +196,7 @@ impl Engine {
             return Ok(Err(self.unknown_log(id)));
         };
         let people = [Some(self.own_person()), self.person(with)];
-        let person = people.into_iter().flatten().find(|person| person.names(device));
+        let person = whose(people.into_iter().flatten(), device);
         match person.map(|person| person.standing(device)) {
             None => return Ok(Err(Refusal::NotEntitled)),
             Some(Some(Standing::Disputed)) => return Ok(Err(Refusal::Disputed)),

@@ -8,7 +8,7 @@
 //! ```
 
 use kith_common::{
-    account::{Absorbs, Account, acknowledge, ends_up, merged},
+    account::{Absorbs, Account, Seat, acknowledge, ends_up, merged},
     envelope::Signed,
     ids::{AccountId, DeviceId, LogId},
     keys::SigningKey,
@@ -78,32 +78,7 @@ impl Engine {
         said: &Account,
     ) -> Result<bool, StoreError> {
         let id = said.id();
-        if let Some(old) = self.own_absorbed.iter_mut().find(|old| old.account.id() == id) {
-            let news = join(old, said);
-            if news {
-                self.save_own_account(cx)?;
-                self.account_changed(cx, self.me.account.id())?;
-            }
-            return Ok(news);
-        }
-        let current = self.contacts.current(id);
-        if current != id
-            && let Some(mut contact) = self.contacts.find_any(current).cloned()
-        {
-            let old = contact.absorbed.iter_mut().find(|old| old.account.id() == id);
-            let news = old.is_some_and(|old| join(old, said));
-            if news {
-                self.contacts.keep(cx.store, contact)?;
-                self.account_changed(cx, current)?;
-            }
-            return Ok(news);
-        }
-        let names = |own: &Account| {
-            own.moved_to() == Some(id)
-                || own.pending_moves().iter().any(|pending| pending.to == id)
-                || own.has_absorbed(id)
-        };
-        if !self.family().any(names) {
+        if !self.is_relative(id) {
             return Ok(false);
         }
         let known = self.relatives.get(&id);
@@ -115,6 +90,17 @@ impl Engine {
             cx.out.push(Output::Event(Event::Account));
         }
         Ok(news)
+    }
+
+    /// Whether an account may become one with ours: one that ours names, or one of ours that is.
+    pub(super) fn is_relative(&self, id: AccountId) -> bool {
+        let names = |own: &Account| {
+            own.moved_to() == Some(id)
+                || own.pending_moves().iter().any(|pending| pending.to == id)
+                || own.has_absorbed(id)
+        };
+        // What has ended says nothing any more.
+        !self.own_person().is(id) && self.family().any(names)
     }
 
     /// Draws the consequence where accounts are one person's; `said` are accounts that were said
@@ -130,7 +116,9 @@ impl Engine {
         let stays = ends.get(&me).copied().unwrap_or(me);
         if stays == me {
             for (id, _) in ends.into_iter().filter(|(_, end)| *end == me) {
-                self.absorb_own(cx, id)?;
+                if self.family().any(|stays| vouches(stays, id)) {
+                    self.absorb_own(cx, id)?;
+                }
             }
         } else {
             self.go_over(cx, stays)?;
@@ -156,7 +144,7 @@ impl Engine {
             let to = contact.account.moved_to()?;
             let known = self.contacts.find_any(to).map(|contact| &contact.account);
             let stays = said.iter().find(|account| account.id() == to).or(known)?;
-            let one = merged(&contact.account, stays);
+            let one = merged(&contact.account, stays) && vouches(stays, contact.account.id());
             // Of two that name each other, the one with the smaller id stays.
             let ring = merged(stays, &contact.account) && contact.account.id() < to;
             (one && !ring).then(|| (contact.account.id(), stays.clone()))
@@ -191,6 +179,7 @@ impl Engine {
             self.close(cx, link);
         }
         self.profile.begin_anew();
+        self.profile.save(cx.store)?;
         self.open_all(cx)?;
         self.account_changed(cx, to)?;
         if self.belongs() {
@@ -350,18 +339,27 @@ impl Engine {
             let new = |device: &DeviceId| account.standing(*device).is_none();
             let devices: Vec<DeviceId> =
                 ended.devices().filter(new).take(ABSORBED_DEVICES_MAX).collect();
-            let is_due = account.has_absorbed(ended.id()) && !devices.is_empty();
+            let is_ours = self.own_person().is(ended.id());
+            let is_said = vouches(&account, ended.id());
+            // Said again if whoever said it is out.
+            let is_due = (is_said && !devices.is_empty()) || (is_ours && !is_said);
             let absorbs = is_due.then(|| account.absorb(authority, ended.id(), &devices).ok());
             absorbs.flatten().map_or_else(|| account.clone(), |absorbs| with(&account, &[absorbs]))
         })
     }
 }
 
-/// Joins what is said of an account that has been absorbed. Returns whether anything is new.
-fn join(old: &mut Absorbed, said: &Account) -> bool {
-    let joined = with(&old.account, said.proof());
-    let older = old.bygone.note(&old.account, &joined) | old.bygone.note(said, &joined);
-    let news = older || joined.head() != old.account.head();
-    old.account = joined;
-    news
+/// Whether somebody who speaks for an account says that it goes on for another one: the recovery
+/// key, or a device that stands. Who was cut off takes no account in (spec 02 R26).
+fn vouches(stays: &Account, ended: AccountId) -> bool {
+    let stands = |signer: &[u8; 32]| {
+        stays.devices().any(|device| stays.authority_of(device).as_ref() == Some(signer))
+    };
+    stays.proof().iter().any(|bytes| {
+        if let Ok(absorbs) = Signed::<Absorbs>::decode(bytes) {
+            absorbs.claim().from == ended && stands(absorbs.signer())
+        } else {
+            Signed::<Seat>::decode(bytes).is_ok_and(|seat| seat.claim().absorbed.contains(&ended))
+        }
+    })
 }

@@ -5,7 +5,7 @@ use kith_common::{
     codec::{Reader, Writer},
     entry::{EntryKind, Mark},
     ids::{AccountId, EntryId, LogId},
-    limits::{BODY_SALT_BYTES, TEXT_BYTES_MAX},
+    limits::{BODY_BYTES_MAX, BODY_SALT_BYTES, TEXT_BYTES_MAX},
     own::{ContactNote, Own, Setting},
     share::SharedId,
 };
@@ -57,6 +57,9 @@ impl Engine {
             kind,
             body: body(salt),
         };
+        if draft.body.len() > BODY_BYTES_MAX {
+            return Err(StoreError::new("Writing an entry", "it is too long"));
+        }
         let Some(conversation) = self.conversations.get_mut(&log) else {
             return Err(StoreError::new("Writing an entry", "the log is not open"));
         };
@@ -163,6 +166,7 @@ impl Engine {
             }
             (Some(known), None) => known,
             (None, Some(told)) if self.contacts.len() < CONTACTS_MAX => {
+                self.owes_heads = true;
                 Contact::new(told, String::new(), Status::Removed)
             }
             (None, _) => return Ok(()),
@@ -259,7 +263,11 @@ impl Engine {
         for contact in told {
             let mut words = contact.words.clone();
             words.forget(&contact.person());
-            self.contacts.keep(cx.store, Contact { status: Status::Removed, words, ..contact })?;
+            let validity = words.validity();
+            let (name, greeting) = (String::new(), String::new());
+            let contact =
+                Contact { status: Status::Removed, words, validity, name, greeting, ..contact };
+            self.contacts.keep(cx.store, contact)?;
         }
         self.read_own_log(cx)?;
         self.end_of_hearing(cx, trash)?;

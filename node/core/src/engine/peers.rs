@@ -13,6 +13,7 @@ use super::{Context, Engine, Event, LinkId, Output, accounts::with};
 use crate::{
     contacts::{Contact, Status},
     limits::{KNOWN_DEVICES_MAX, REQUESTS_PER_LINK_MAX},
+    person::whose,
     refusal::Refusal,
     session::{Introduction, Link, Session},
     store::StoreError,
@@ -100,10 +101,9 @@ impl Engine {
 
     /// Whose device this is or was, and whether it speaks for the account now.
     fn owner(&self, device: DeviceId) -> Option<(AccountId, bool)> {
-        std::iter::once(self.own_person())
-            .chain(self.contacts.known().map(Contact::person))
-            .find(|person| person.names(device))
-            .map(|person| (person.account.id(), person.account.has(device)))
+        let people =
+            std::iter::once(self.own_person()).chain(self.contacts.known().map(Contact::person));
+        whose(people, device).map(|person| (person.account.id(), person.account.has(device)))
     }
 
     /// What somebody says of accounts, on a link whose other end was recognised.
@@ -418,13 +418,17 @@ impl Engine {
         let account_id = account.id();
         let name = self.contacts.free_name(&introduction.name, account_id);
         let number = self.contacts.next_request_number();
+        let known = self.contacts.find_any(account_id).cloned();
         let contact = Contact {
             greeting: introduction.greeting,
             hints: introduction.addresses,
             request_number: Some(number),
-            ..Contact::new(account, name, Status::Pending)
+            status: Status::Pending,
+            name,
+            ..known.unwrap_or_else(|| Contact::new(account, String::new(), Status::Pending))
         };
-        self.keep_contact(cx, contact)?;
+        // Our other devices are asked themselves; they are told once the person has answered.
+        self.store_contact(cx, contact)?;
         self.open_conversation(cx, account_id)
     }
 

@@ -1,0 +1,152 @@
+//! What a thief said in the self log goes with his cut: also what he said of validity and drafts.
+use kith_common::{
+    account::Untrust,
+    entry::{Entry, EntryKind, Mark, hash_body},
+    envelope::{Signed, sign},
+    frame::{CarriedEntry, Frame},
+    ids::{DeviceId, EntryId, LogId},
+    own::{ContactNote, Own},
+    time::Hlc,
+};
+use kith_core::{
+    contacts::{Status, Validity},
+    engine::{Command, Input},
+    store::EntryRow,
+};
+use kith_tests::sim::World;
+
+const MINUTE: u64 = 60_000;
+
+fn opened(row: &EntryRow) -> (DeviceId, EntryId, Entry) {
+    let signed = Signed::<Entry>::decode(&row.envelope).unwrap();
+    (DeviceId::from_bytes(*signed.signer()), signed.id(), signed.claim().clone())
+}
+
+struct Story {
+    world: World,
+    alice: usize,
+    carol: usize,
+}
+
+fn begin(test: &'static str) -> Story {
+    let mut world = World::new(3, test);
+    world.entries_go = true;
+    let (alice, carol) = (world.person("alice", 3), world.person("carol", 1));
+    world.run_ms(10);
+    world.tell_own_places(alice);
+    world.befriend(alice, carol);
+    world.run_ms(3 * MINUTE);
+    Story { world, alice, carol }
+}
+
+impl Story {
+    fn says(&mut self, owns: &[Own]) {
+        let alice = self.world.account(self.alice);
+        let (phone, tablet) =
+            (self.world.people[self.alice].nodes[0], self.world.people[self.alice].nodes[1]);
+        let log = LogId::own(alice);
+        let key = self.world.nodes[tablet].key();
+        let rows = self.world.nodes[phone].all_rows();
+        let mut last = rows
+            .iter()
+            .map(opened)
+            .filter(|(d, _, e)| *d == key.device() && e.log == log)
+            .max_by_key(|(.., e)| e.seq)
+            .map(|(_, id, e)| (id, e));
+        // What everybody else has said stands below.
+        let mut entries = Vec::new();
+        for own in owns {
+            let body = own.encode([4; 16]);
+            let entry = Entry {
+                log,
+                account: alice,
+                seq: last.as_ref().map_or(1, |(_, e)| e.seq + 1),
+                prev: last.as_ref().map(|(id, _)| *id),
+                parents: vec![],
+                depth: last.as_ref().map_or(1, |(_, e)| e.depth + 1),
+                hlc: Hlc::at(self.world.nodes[tablet].clock(self.world.now_ms())),
+                account_head: EntryId::from_bytes([0; 32]),
+                kind: own.kind(),
+                body_hash: hash_body(&body),
+                body_bytes: body.len() as u64,
+            };
+            let signed = sign(&key, entry.clone());
+            last = Some((signed.id(), entry));
+            entries.push(CarriedEntry { envelope: signed.into_bytes(), body: Some(body.into()) });
+        }
+        self.world.nodes[tablet].honest = false;
+        for link in self.world.links_between(phone, tablet) {
+            let bytes = Frame::Entries { log, entries: entries.clone() }.encode();
+            self.world.input(phone, Input::Frame { link, bytes });
+        }
+        self.world.run_ms(MINUTE);
+    }
+
+    fn untrust(&mut self, since: kith_common::time::Timestamp) {
+        let [phone, tablet, laptop] = self.world.people[self.alice].nodes[..] else { panic!() };
+        let device = self.world.nodes[tablet].key().device();
+        self.world.set_running(tablet, false);
+        for node in [phone, laptop] {
+            let authority = self.world.nodes[node].authority();
+            self.world.command(
+                node,
+                Command::Untrust { device, why: Untrust::Stolen, since: Some(since), authority },
+            );
+            self.world.run_ms(2 * MINUTE);
+        }
+    }
+
+    fn now(&mut self) -> kith_common::time::Timestamp {
+        self.world.run_ms(MINUTE);
+        let phone = self.world.people[self.alice].nodes[0];
+        let now = self.world.nodes[phone].clock(self.world.now_ms());
+        self.world.run_ms(MINUTE);
+        now
+    }
+}
+
+fn validity(said: Validity, test: &'static str) {
+    let mut story = begin(test);
+    let since = story.now();
+    let carol = story.world.account(story.carol);
+    let note = ContactNote { validity: Some(said as u8), ..ContactNote::about(carol) };
+    story.says(&[Own::Contact(Box::new(note))]);
+    let phone = story.world.people[story.alice].nodes[0];
+    let shown = |story: &Story| {
+        story.world.nodes[phone].engine().contact(carol).map(|c| (c.status, c.validity))
+    };
+    assert_eq!(shown(&story), Some((Status::Contact, said)));
+    story.untrust(since);
+    assert_eq!(shown(&story), Some((Status::Contact, Validity::Unvalidated)));
+}
+
+#[test]
+fn what_a_thief_validated_is_not_validated() {
+    validity(Validity::Validated, "what_a_thief_validated_is_not_validated");
+}
+
+#[test]
+fn whom_a_thief_called_compromised_is_not() {
+    validity(Validity::Compromised, "whom_a_thief_called_compromised_is_not");
+}
+
+#[test]
+fn what_a_thief_began_to_write_is_gone_after_a_start_too() {
+    let mut story = begin("what_a_thief_began_to_write_is_gone_after_a_start_too");
+    let since = story.now();
+    let carol = story.world.account(story.carol);
+    let log = story.world.log(story.alice, story.carol);
+    story.says(&[Own::Draft { log, text: "send me your card number".to_owned() }]);
+    let phone = story.world.people[story.alice].nodes[0];
+    let draft = |story: &Story| story.world.nodes[phone].engine().draft(carol).map(str::to_owned);
+    assert!(draft(&story).is_some());
+    story.untrust(since);
+    assert_eq!(draft(&story), None);
+    story.world.set_running(phone, false);
+    story.world.set_running(phone, true);
+    assert_eq!(draft(&story), None, "after a start");
+    let _ = (
+        EntryKind::TEXT,
+        Mark { device: DeviceId::from_bytes([0; 32]), seq: 1, id: EntryId::from_bytes([0; 32]) },
+    );
+}

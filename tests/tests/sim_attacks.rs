@@ -1,0 +1,36 @@
+//! What hostile readers have tried: strangers, contacts, thieves and broken merges.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops at the first thing that is wrong"
+)]
+
+#[path = "attacks/contact_merge.rs"]
+mod contact_merge;
+#[path = "attacks/contacts.rs"]
+mod contacts;
+#[path = "attacks/crossing.rs"]
+mod crossing;
+#[path = "attacks/dialling.rs"]
+mod dialling;
+#[path = "attacks/dropped.rs"]
+mod dropped;
+#[path = "attacks/large_account.rs"]
+mod large_account;
+#[path = "attacks/late_knowledge.rs"]
+mod late_knowledge;
+#[path = "attacks/link_after.rs"]
+mod link_after;
+#[path = "attacks/merge_known.rs"]
+mod merge_known;
+#[path = "attacks/merge_restart.rs"]
+mod merge_restart;
+#[path = "attacks/old_self_log.rs"]
+mod old_self_log;
+#[path = "attacks/taken_back.rs"]
+mod taken_back;
+#[path = "attacks/thief_absorbs.rs"]
+mod thief_absorbs;
