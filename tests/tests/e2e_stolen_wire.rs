@@ -5,7 +5,6 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::unwrap_used,
     reason = "tests and their helpers fail by panicking"
 )]
@@ -38,6 +37,9 @@ use tokio::sync::mpsc;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Longer than a node takes to answer whatever it will answer.
 const LISTENS: Duration = Duration::from_secs(6);
+
+/// The transport ids at both ends of a link, the own one first.
+type Ends = [Box<[u8]>; 2];
 
 /// Who has the keys of a stolen device, and plays no engine that would obey.
 struct Thief {
@@ -132,7 +134,7 @@ impl Thief {
             for node in nodes {
                 network.dial(vec![format!("/ip4/127.0.0.1/tcp/{}", node.port())]);
             }
-            let mut links: BTreeMap<u64, (usize, [Box<[u8]>; 2])> = BTreeMap::new();
+            let mut links: BTreeMap<u64, (usize, Ends)> = BTreeMap::new();
             let mut meanwhile = Some(meanwhile);
             let end = Instant::now() + LISTENS;
             while Instant::now() < end {
