@@ -331,7 +331,7 @@ fn stormy(seed: u64) {
                 story.world.set_running(node, true);
             }
             let key = story.world.people[story.old].recovery();
-            let weather = std::mem::replace(&mut story.world.weather, Weather::default());
+            let weather = std::mem::take(&mut story.world.weather);
             merged = story.world.merge(phone, laptop, Some(key));
             assert!(merged, "nobody confirmed");
             story.world.weather = weather;
