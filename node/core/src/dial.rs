@@ -21,11 +21,6 @@ impl Dialer {
         self.next_at
     }
 
-    /// Puts the next try off.
-    pub(crate) fn not_before(&mut self, at: Uptime) {
-        self.next_at = self.next_at.max(at);
-    }
-
     /// Whether to try now; the next try is twice as far away, with up to a quarter of jitter.
     pub(crate) fn is_due(&mut self, uptime: Uptime, rng: &mut dyn CryptoRng) -> bool {
         if self.next_at > uptime {

@@ -40,7 +40,7 @@ use crate::{
     conversation::Conversation,
     delivery::DeliveryState,
     dial::Dialer,
-    limits::{KNOWN_DEVICES_MAX, LINK_REFUSALS_MAX, LINKS_MAX, SESSION_MS_MIN},
+    limits::{KNOWN_DEVICES_MAX, LINK_REFUSALS_MAX, LINKS_MAX},
     linking::Host,
     log::Evidence,
     names::tidy_name,
@@ -414,18 +414,6 @@ impl Engine {
         self.reach(uptime, account);
     }
 
-    /// A session has ended that began with this link: who hangs up soon is not dialled at once.
-    fn missed(&mut self, uptime: Uptime, account: AccountId, opened: Uptime) {
-        if opened.plus_millis(SESSION_MS_MIN) <= uptime {
-            self.reach_anew(uptime, account);
-        } else {
-            self.reach(uptime, account);
-            if let Some(dialer) = self.dialers.get_mut(&account) {
-                dialer.not_before(uptime.plus_millis(SESSION_MS_MIN));
-            }
-        }
-    }
-
     /// Whether there is a session with every device of an account. Disputed ones of ours get none,
     /// and are looked for all the same: one of them may have the vote that decides.
     fn is_reached(&self, account: AccountId) -> bool {
@@ -487,7 +475,7 @@ impl Engine {
         }
         if let Some(session) = gone.session {
             if !self.is_linked(session.device) {
-                self.missed(cx.uptime, session.account, gone.opened());
+                self.reach_anew(cx.uptime, session.account);
             }
             let own = session.account == self.me.account.id();
             let event = if own { Event::Account } else { Event::Contact(session.account) };

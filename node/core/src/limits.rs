@@ -81,9 +81,6 @@ pub const DIAL_MS_MAX: u64 = 60_000;
 
 /// Bytes of an account proof in the self log, so that it fits an entry beside everything else.
 pub const NOTE_PROOF_BYTES_MAX: usize = 48 * 1024;
-/// Shortest session after which its end is reason to dial at once; after a shorter one it is the
-/// pause before.
-pub const SESSION_MS_MIN: u64 = 2_000;
 /// Devices of a person that have names, former ones included.
 pub const NAMED_DEVICES_MAX: usize = 128;
 /// Cuts of one device in one log that are kept: one of each device of its account, and one of the

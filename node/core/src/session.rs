@@ -114,11 +114,6 @@ impl Link {
         }
     }
 
-    /// When the link began, or last began anew.
-    pub(crate) const fn opened(&self) -> Uptime {
-        self.opened
-    }
-
     /// When the link wants something by itself; never, once a session is established.
     pub(crate) fn deadline(&self) -> Option<Uptime> {
         let end = self.opened.plus_millis(UNKNOWN_LINK_MS_MAX);
