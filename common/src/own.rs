@@ -56,6 +56,20 @@ pub enum Own {
     },
 }
 
+impl Own {
+    /// The log of a contact that this is about.
+    pub const fn about(&self) -> Option<LogId> {
+        match self {
+            Self::Read { log, .. } | Self::Delete { log, .. } | Self::Draft { log, .. } => {
+                Some(*log)
+            }
+            Self::Contact(_) | Self::Clear { .. } | Self::Setting(_) | Self::DeviceName { .. } => {
+                None
+            }
+        }
+    }
+}
+
 /// A setting of the person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Setting {

@@ -39,6 +39,9 @@ use crate::{
 const WORK_MAX: usize = 256;
 /// Inputs handled in one transaction: enough to share the cost of a commit under load.
 const BATCH_MAX: usize = 64;
+/// Bytes of frames from which on a transaction takes no more: a thousand messages share a commit,
+/// and its other end sends on while the next ones are handled.
+const BATCH_BYTES_MAX: usize = 512 << 10;
 /// Notices that a slow listener may lag behind before it has to start over.
 const NOTICES_MAX: usize = 1024;
 /// New messages of one batch that are told one by one; more make listeners start over.
@@ -47,8 +50,6 @@ const NOTICES_PER_BATCH_MAX: usize = 200;
 const RETRY: Duration = Duration::from_secs(1);
 /// How long the first address of our own may take.
 const ADDRESSES_PATIENCE: Duration = Duration::from_secs(1);
-/// Quiet after which our addresses are complete.
-const ADDRESSES_PAUSE: Duration = Duration::from_millis(30);
 /// Pause between attempts to reach the addresses given by hand.
 const PEERS_PAUSE: Duration = Duration::from_secs(10);
 /// Time for links to end in order when the node stops: two round trips for most.
@@ -116,6 +117,15 @@ enum Work {
     Command(Command, Reply<Result<Answer, CommandError>>),
     Question(Question),
     Stop,
+}
+
+impl Work {
+    const fn bytes(&self) -> usize {
+        match self {
+            Self::Network(NetworkEvent::Frame { bytes, .. }) => bytes.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// Talks to the engine's thread.
@@ -313,11 +323,13 @@ impl Driver {
                 self.network.dial(self.peers.clone());
             }
             let mut batch: Vec<Work> = first.into_iter().collect();
-            while batch.len() < BATCH_MAX {
-                match inbox.try_recv() {
-                    Ok(work) => batch.push(work),
-                    Err(_) => break,
-                }
+            let mut bytes: usize = batch.iter().map(Work::bytes).sum();
+            while batch.len() < BATCH_MAX
+                && bytes < BATCH_BYTES_MAX
+                && let Ok(work) = inbox.try_recv()
+            {
+                bytes += work.bytes();
+                batch.push(work);
             }
             let stop = batch.iter().any(|work| matches!(work, Work::Stop));
             engine = match self.turn(engine, batch) {
@@ -344,26 +356,22 @@ impl Driver {
     fn turn(&mut self, mut engine: Engine, batch: Vec<Work>) -> Result<Engine, StoreError> {
         let mut out = Vec::new();
         let mut questions = Vec::new();
-        self.store.begin()?;
+        let mut inputs = Vec::with_capacity(batch.len());
         for work in batch {
-            let input = match work {
-                Work::Network(event) => self.network_input(event),
+            match work {
+                Work::Network(event) => inputs.extend(self.network_input(event)),
                 Work::Command(command, reply) => {
                     self.commands += 1;
                     let id = CommandId(self.commands);
                     self.waiting.insert(id, reply);
-                    Some(Input::Command { id, command })
+                    inputs.push(Input::Command { id, command });
                 }
-                Work::Question(question) => {
-                    questions.push(question);
-                    None
-                }
-                Work::Stop => None,
-            };
-            if let Some(input) = input {
-                self.with_context(&mut out, |cx| engine.handle(cx, input))?;
+                Work::Question(question) => questions.push(question),
+                Work::Stop => {}
             }
         }
+        self.store.begin()?;
+        self.with_context(&mut out, |cx| engine.handle_all(cx, inputs))?;
         if engine.deadline().is_some_and(|(at, _)| at <= self.uptime()) {
             self.with_context(&mut out, |cx| engine.handle(cx, Input::Tick))?;
         }
@@ -535,21 +543,17 @@ impl Driver {
 async fn first_addresses(
     from_network: &mut mpsc::Receiver<NetworkEvent>,
 ) -> (Vec<String>, Vec<NetworkEvent>) {
-    let (mut known, mut early) = (Vec::new(), Vec::new());
-    let mut patience = ADDRESSES_PATIENCE;
-    while let Ok(Some(event)) = tokio::time::timeout(patience, from_network.recv()).await {
+    let mut early = Vec::new();
+    let end = tokio::time::Instant::now() + ADDRESSES_PATIENCE;
+    while early.len() < BATCH_MAX
+        && let Ok(Some(event)) = tokio::time::timeout_at(end, from_network.recv()).await
+    {
         match event {
-            NetworkEvent::Listening { addresses } => {
-                known = addresses;
-                patience = ADDRESSES_PAUSE;
-            }
+            NetworkEvent::Listening { addresses } => return (addresses, early),
             other => early.push(other),
         }
-        if early.len() >= BATCH_MAX {
-            break;
-        }
     }
-    (known, early)
+    (Vec::new(), early)
 }
 
 /// The time of day as this computer has it.

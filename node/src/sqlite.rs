@@ -374,19 +374,20 @@ impl Store for SqliteStore {
         let Ok(seq) = i64::try_from(from.seq) else {
             return Ok(Vec::new());
         };
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        // A bound LIMIT would make SQLite prepare the statement anew each time.
         let mut statement = self
             .connection
             .prepare_cached(
                 "SELECT author, seq, eff, sealed FROM entries \
-                 WHERE log = ?1 AND author = ?2 AND seq >= ?3 ORDER BY seq LIMIT ?4",
+                 WHERE log = ?1 AND author = ?2 AND seq >= ?3 ORDER BY seq",
             )
             .map_err(failed(DOING))?;
-        let mut rows = statement
-            .query(params![from.log.0, from.author.0, seq, limit])
-            .map_err(failed(DOING))?;
+        let mut rows =
+            statement.query(params![from.log.0, from.author.0, seq]).map_err(failed(DOING))?;
         let mut found = Vec::new();
-        while let Some(row) = rows.next().map_err(failed(DOING))? {
+        while found.len() < limit
+            && let Some(row) = rows.next().map_err(failed(DOING))?
+        {
             found.push(self.entry_row(from.log, row)?);
         }
         Ok(found)

@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "a harness tells what failed by panicking")]
 
 use kith_common::{
-    account::Account,
+    account::{Account, acknowledge},
     frame::{CarriedEntry, Frame},
     ids::{AccountId, LogId},
     keys::SigningKey,
@@ -67,6 +67,18 @@ pub fn identity(name: u8) -> Identity {
     Identity { account, device: key(name) }
 }
 
+/// One account with two devices: an old one and one that has just come in.
+pub fn devices() -> [Identity; 2] {
+    let key = |n: u8| SigningKey::from_seed(&[n; 32]);
+    let (recovery, phone, phones, tablet) = (key(0x31), key(0x32), key(0x33), key(0x34));
+    let begun = Account::create(&recovery, &phone, &phones, [1; 32]);
+    let (inviter, own) = (*phones.public(), *key(0x35).public());
+    let ack = acknowledge(&tablet, inviter, own, [2; 32], begun.id());
+    let add = begun.add_device(&phones, &ack).expect("the phone is settled");
+    let account = begun.join(&[add]).expect("the proof holds");
+    [phone, tablet].map(|device| Identity { account: account.clone(), device })
+}
+
 impl<S: Transactions> Side<S> {
     /// A node that has just started.
     pub fn new(name: u8, store: S) -> Self {
@@ -93,16 +105,15 @@ impl<S: Transactions> Side<S> {
 
     /// Handles one input in its own transaction.
     pub fn handle(&mut self, input: Input) -> Vec<Output> {
-        self.store.begin_transaction();
-        let out = self.handle_open(input);
-        self.store.commit_transaction();
-        out
+        self.handle_all(vec![input])
     }
 
-    /// Handles one input in a transaction that somebody else opened.
-    pub fn handle_open(&mut self, input: Input) -> Vec<Output> {
-        self.handled += 1;
-        self.now += u64::from(self.handled.is_multiple_of(INPUTS_PER_MS));
+    /// Handles what came together in one transaction.
+    pub fn handle_all(&mut self, inputs: Vec<Input>) -> Vec<Output> {
+        self.store.begin_transaction();
+        let before = self.handled / INPUTS_PER_MS;
+        self.handled += inputs.len() as u64;
+        self.now += self.handled / INPUTS_PER_MS - before;
         let mut out = Vec::new();
         let mut cx = Context {
             now: Timestamp::from_millis(self.now),
@@ -111,8 +122,15 @@ impl<S: Transactions> Side<S> {
             store: &mut self.store,
             out: &mut out,
         };
-        self.engine.handle(&mut cx, input).expect("the store works");
+        self.engine.handle_all(&mut cx, inputs).expect("the store works");
+        self.store.commit_transaction();
         out
+    }
+
+    /// Lets time pass; what is due then is done.
+    pub fn pass(&mut self, ms: u64) -> Vec<Output> {
+        self.now += ms;
+        self.handle(Input::Tick)
     }
 
     /// Carries a command out.
@@ -167,13 +185,11 @@ pub fn talk<A: Transactions, B: Transactions>(
             to_a.extend(frames(b.handle(Input::Frame { link, bytes })));
         }
         // What is owed after a pause goes out too.
-        a.now += 10;
-        b.now += 10;
-        to_a.extend(frames(b.handle(Input::Tick)));
+        to_a.extend(frames(b.pass(10)));
         for bytes in std::mem::take(to_a) {
             to_b.extend(frames(a.handle(Input::Frame { link, bytes })));
         }
-        to_b.extend(frames(a.handle(Input::Tick)));
+        to_b.extend(frames(a.pass(10)));
     }
 }
 

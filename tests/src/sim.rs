@@ -219,7 +219,8 @@ impl World {
         }
     }
 
-    pub(crate) fn add_contact(&mut self, node: usize, other: usize) {
+    /// One device asks another person to become a contact.
+    pub fn add_contact(&mut self, node: usize, other: usize) {
         let card = Box::new(self.people[other].card());
         let greeting = format!("greeting of {}", self.nodes[node].name);
         self.command(node, Command::AddContact { card, name: None, greeting });
@@ -328,7 +329,8 @@ impl World {
         self.input(node, Input::Tick);
     }
 
-    /// Handles a node's inbox: many inputs, one commit, then the outputs; or a crash between.
+    /// Handles a node's inbox, together or one by one: many inputs, one commit, then the outputs;
+    /// or a crash between.
     fn work(&mut self, node: usize) {
         if !self.nodes[node].is_running() {
             return;
@@ -339,10 +341,16 @@ impl World {
         let crash = self.chance(self.weather.crash_per_mille);
         let before_commit = crash && self.chance(500);
         let mut outputs = Vec::new();
-        for input in inputs {
-            let out = self.nodes[node].handle(input, self.now_ms);
-            self.check_said(node, &out);
-            outputs.extend(out);
+        if inputs.len() > 1 && self.chance(500) {
+            let before = self.others(node);
+            outputs = self.nodes[node].handle(inputs, self.now_ms);
+            self.check_said(node, &outputs, Some(&before));
+        } else {
+            for input in inputs {
+                let out = self.nodes[node].handle(vec![input], self.now_ms);
+                self.check_said(node, &out, None);
+                outputs.extend(out);
+            }
         }
         if before_commit {
             self.tell(node, || "crashes before the commit".to_owned());

@@ -165,6 +165,69 @@ fn names_settings_drafts_and_what_was_read_are_the_same_everywhere() {
     }
 }
 
+/// The tablet hears of the draft before it hears who Bob is.
+#[test]
+fn a_draft_for_somebody_who_waits_to_be_accepted_is_the_same_everywhere() {
+    let test = "a_draft_for_somebody_who_waits_to_be_accepted_is_the_same_everywhere";
+    let mut world = World::new(14, test);
+    let (alice, bob) = (world.person("alice", 2), world.person("bob", 1));
+    world.run_ms(10);
+    world.tell_own_places(alice);
+    world.befriend_later(alice, bob);
+    world.run_ms(MINUTE_MS);
+    let mut story = Story { world, alice, bob };
+    let [phone, tablet] = [0, 1].map(|device| story.node(alice, device));
+    let bobs = story.node(bob, 0);
+    story.world.set_running(tablet, false);
+    story.world.add_contact(bobs, alice);
+    story.world.run_ms(MINUTE_MS);
+    let with = story.account(bob);
+    story.world.command(phone, Command::KeepDraft { to: with, text: "who are you?".to_owned() });
+    story.world.run_ms(MINUTE_MS);
+    story.world.set_running(bobs, false);
+    story.world.set_running(tablet, true);
+    story.world.run_ms(MINUTE_MS);
+    // What it knows survives a restart.
+    story.world.set_running(tablet, false);
+    story.world.set_running(tablet, true);
+    story.world.run_ms(MINUTE_MS);
+    story.world.command(phone, Command::Accept(with));
+    story.world.run_ms(MINUTE_MS);
+    for node in [phone, tablet] {
+        let contact = story.world.nodes[node].engine().contact(with).expect("Bob");
+        assert_eq!(
+            contact.draft.as_deref(),
+            Some("who are you?"),
+            "{}",
+            story.world.nodes[node].name
+        );
+    }
+    story.world.settle();
+}
+
+/// What is read soon after something else was read is told after a pause.
+#[test]
+fn what_was_read_just_before_the_end_is_told_after_a_restart() {
+    let test = "what_was_read_just_before_the_end_is_told_after_a_restart";
+    let mut story = Story::begin(15, test, 2, 1);
+    let [phone, tablet] = [0, 1].map(|device| story.node(story.alice, device));
+    let (alice, bobs, with) = (story.alice, story.node(story.bob, 0), story.account(story.bob));
+    for text in ["one", "two"] {
+        story.world.say(bobs, alice, text);
+        story.world.run_ms(1000);
+        story.world.command(phone, Command::MarkRead(with));
+        story.world.run_ms(1000);
+    }
+    let unread = |story: &Story, node: usize| {
+        story.world.nodes[node].engine().contact(with).expect("Bob").unread
+    };
+    assert_eq!((unread(&story, phone), unread(&story, tablet)), (0, 1), "not told yet");
+    story.world.set_running(phone, false);
+    story.world.set_running(phone, true);
+    story.world.run_ms(MINUTE_MS);
+    assert_eq!((unread(&story, phone), unread(&story, tablet)), (0, 0));
+}
+
 /// ```text
 /// laptop → phone: one voice, not answered
 /// ```

@@ -23,16 +23,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use kith_common::{
     account::Account,
     entry::Mark,
-    frame::Frame,
     ids::{AccountId, DeviceId, EntryId, LogId},
     own::Own,
     time::Uptime,
 };
 
-use self::deletion::Trash;
 pub use self::io::{
     Answer, Command, CommandError, CommandId, Context, Event, Input, LinkId, Output,
 };
+use self::{deletion::Trash, exchange::Gathered};
 pub use crate::session::Identity;
 use crate::{
     bygone::Bygone,
@@ -81,6 +80,8 @@ pub struct Engine {
     /// A code for a new device is shown.
     linking: Option<Host>,
     drafts: BTreeMap<LogId, (Position, String)>,
+    /// Logs that our devices have spoken of and that are not open here.
+    unheard: BTreeSet<LogId>,
     trash: BTreeMap<EntryId, Trash>,
     refusals: Refusals,
     warnings: Warnings,
@@ -88,6 +89,8 @@ pub struct Engine {
     touched: BTreeSet<LogId>,
     /// Somebody is new here: our other devices may know more of their account.
     owes_heads: bool,
+    /// Entries to which the next frame may add.
+    gathered: Option<Gathered>,
 }
 
 impl Engine {
@@ -122,14 +125,17 @@ impl Engine {
             own_met: false,
             linking: None,
             drafts: BTreeMap::new(),
+            unheard: BTreeSet::new(),
             trash: BTreeMap::new(),
             refusals: Refusals::default(),
             warnings: Warnings::default(),
             touched: BTreeSet::new(),
             owes_heads: false,
+            gathered: None,
         };
         engine.load_own_account(cx)?;
         engine.load_drafts(cx)?;
+        engine.load_unheard(cx)?;
         engine.load_trash(cx)?;
         engine.refresh_recognition();
         let own = engine.me.account.id();
@@ -152,6 +158,30 @@ impl Engine {
     /// # Errors
     /// If the store cannot be read or written: roll back and open the engine again.
     pub fn handle(&mut self, cx: &mut Context<'_>, input: Input) -> Result<(), StoreError> {
+        self.handle_all(cx, [input])
+    }
+
+    /// Handles what has come together: logs are saved, and others told, once for all of it. All of
+    /// it is in memory at one time.
+    ///
+    /// # Errors
+    /// As [`handle`](Self::handle).
+    pub fn handle_all(
+        &mut self,
+        cx: &mut Context<'_>,
+        inputs: impl IntoIterator<Item = Input>,
+    ) -> Result<(), StoreError> {
+        for input in inputs {
+            if !matches!(input, Input::Frame { .. }) {
+                self.take_gathered(cx)?;
+            }
+            self.take(cx, input)?;
+        }
+        self.take_gathered(cx)?;
+        self.settle(cx)
+    }
+
+    fn take(&mut self, cx: &mut Context<'_>, input: Input) -> Result<(), StoreError> {
         match input {
             Input::Tick => self.tick(cx)?,
             Input::LinkUp { link, own_transport, peer_transport } => {
@@ -170,7 +200,7 @@ impl Engine {
                 cx.out.push(Output::Answered { id, result });
             }
         }
-        self.settle(cx)
+        Ok(())
     }
 
     /// When the engine wants a [`Input::Tick`], and why.
@@ -266,7 +296,7 @@ impl Engine {
         Ok(())
     }
 
-    /// What every input ends with: save what changed, send what can be sent.
+    /// What inputs end with: save what changed, send what can be sent.
     fn settle(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
         for log in std::mem::take(&mut self.touched) {
             let Some(conversation) = self.conversations.get_mut(&log) else { continue };
@@ -274,17 +304,7 @@ impl Engine {
                 // The first time: the number of the log is taken for good.
                 self.profile.save(cx.store)?;
             }
-            for (id, link) in &mut self.links {
-                let Some(outgoing) = link.outgoing.get_mut(&log) else { continue };
-                loop {
-                    let entries = outgoing.next_batch(&conversation.log, cx.store, cx.uptime)?;
-                    if entries.is_empty() {
-                        break;
-                    }
-                    let bytes = Frame::Entries { log, entries }.encode();
-                    cx.out.push(Output::Send { link: *id, bytes });
-                }
-            }
+            self.links.values_mut().for_each(|link| link.queue(log));
             let read_note = conversation.read_note_is_due(cx.uptime);
             if conversation.want_is_due(cx.uptime) {
                 self.want_of_all(cx, log)?;
@@ -298,6 +318,7 @@ impl Engine {
                 self.tell_read(cx, log)?;
             }
         }
+        self.send_entries(cx)?;
         if std::mem::take(&mut self.owes_heads) {
             let own = self.me.account.id();
             let ours = |link: &Link| link.session.is_some_and(|session| session.account == own);
@@ -312,9 +333,11 @@ impl Engine {
     }
 
     fn tell_read(&mut self, cx: &mut Context<'_>, log: LogId) -> Result<(), StoreError> {
-        let Some(conversation) = self.conversations.get(&log) else { return Ok(()) };
+        let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(()) };
         let marks = conversation.log.read_marks(cx.store)?;
         if !marks.is_empty() && self.me.account.standings().len() > 1 {
+            conversation.log.mark_read_through(&marks, cx.store)?;
+            self.touched.insert(log);
             self.tell(cx, &Own::Read { log, marks })?;
         }
         Ok(())
@@ -380,7 +403,10 @@ impl Engine {
         } else {
             self.profile.take_log_number()
         };
-        let conversation = Conversation::load(cx.store, id, number, with, devices.into_iter())?;
+        let mut conversation = Conversation::load(cx.store, id, number, with, devices.into_iter())?;
+        if conversation.log.has_untold_reads() {
+            conversation.owe_read_note(cx.uptime);
+        }
         self.conversations.insert(id, conversation);
         self.refresh_limits(cx, id)?;
         // Our other devices may have it already.
@@ -394,7 +420,7 @@ impl Engine {
         for link in links {
             self.share_logs(cx, link, &[id])?;
         }
-        Ok(())
+        self.hear_what_waited(cx, id)
     }
 
     /// Tries to reach all devices of somebody, or goes on trying.

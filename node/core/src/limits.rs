@@ -38,10 +38,21 @@ pub const LATE_MS_MIN: u64 = 60 * 1000;
 
 /// Bytes of entries in one frame when catching up: a second and a half on a line of 400 kbit/s.
 pub const SYNC_FRAME_BYTES: usize = 64 * 1024;
-/// Bytes sent on a link for one log and not yet covered by the receiver's frontier.
-pub const SYNC_WINDOW_BYTES: usize = 1 << 20;
-/// Rows read from the store at once while catching up.
+/// Bytes of entries sent on a link and not yet covered by the receiver's frontiers: half of what
+/// the network queues for a link, and four commits of a receiver that is catching up, so that it
+/// always has work while its frontier travels. At 100 ms this carries 20 MB/s.
+pub const SYNC_WINDOW_BYTES: usize = 2 << 20;
+/// What a log may take of that at first; it doubles whenever something arrives. The first frames
+/// leave before more is read, and whoever takes nothing is not sent much.
+pub const SYNC_WINDOW_BYTES_FIRST: usize = 2 * SYNC_FRAME_BYTES;
+/// Frames of one log before another one has its turn: what comes together costs the receiver one
+/// signature for each chain, and one frontier.
+pub const SYNC_TURN_FRAMES: usize = 4;
+/// Rows read from the store at once where a whole chain is read.
 pub const SYNC_ROWS: usize = 256;
+/// Rows of each chain read at once for a frame of about 128: what the frame does not take is read
+/// again for the next one.
+pub const SYNC_AHEAD_ROWS: usize = 16;
 /// First wait for progress before sending again.
 pub const RESEND_MS_MIN: u64 = 3_000;
 /// Longest wait for progress before sending again.

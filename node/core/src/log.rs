@@ -187,6 +187,12 @@ impl Log {
         Ok(any)
     }
 
+    /// Whether more was read here than any device of the person has told the others.
+    pub(crate) fn has_untold_reads(&self) -> bool {
+        let told = |chain: &Chain| self.reads.get(&chain.device).copied().unwrap_or(0);
+        self.chains.iter().any(|chain| chain.read >= chain.first && chain.read > told(chain))
+    }
+
     /// Nothing was read: what other devices say of it is heard again.
     pub(crate) fn forget_reads(&mut self) {
         self.reads.clear();

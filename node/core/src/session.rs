@@ -3,7 +3,7 @@
 //! A link begins between two throw-away transport ids. Both sides send tags that only devices they
 //! know can recognise; a device shows who it is only to one that it has recognised.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kith_common::{
     account::{Account, TransportCert},
@@ -78,6 +78,8 @@ pub(crate) struct Link {
     introductions: u32,
     new_requests: u32,
     pub(crate) outgoing: BTreeMap<LogId, Outgoing>,
+    /// Logs that may have something to send, in the order of their turns.
+    pub(crate) turns: VecDeque<LogId>,
 }
 
 /// Whom we talk to: certain once established.
@@ -111,6 +113,7 @@ impl Link {
             introductions: 0,
             new_requests: 0,
             outgoing: BTreeMap::new(),
+            turns: VecDeque::new(),
         }
     }
 

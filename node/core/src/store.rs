@@ -141,6 +141,8 @@ pub enum RecordKind {
     Cut = 9,
     /// What rests before it is erased, by the id of the entry that ordered it.
     Trash = 10,
+    /// Our devices have spoken of a log that is not open here, by log id; the value is empty.
+    Unheard = 11,
 }
 
 /// A key and its value.

@@ -6,15 +6,20 @@
 use std::collections::VecDeque;
 
 use kith_common::{
-    entry::Mark, frame::CarriedEntry, ids::DeviceId, limits::FRAME_ENTRIES_MAX, time::Uptime,
+    entry::Mark,
+    frame::CarriedEntry,
+    ids::{DeviceId, LogId},
+    limits::FRAME_ENTRIES_MAX,
+    time::Uptime,
 };
 
 use crate::{
     limits::{
-        FRONTIER_ASK_MS, RESEND_MS_MAX, RESEND_MS_MIN, SLOW_LINE_BYTES_PER_MS, SYNC_FRAME_BYTES,
-        SYNC_ROWS, SYNC_WINDOW_BYTES,
+        FRONTIER_ASK_MS, RESEND_MS_MAX, RESEND_MS_MIN, SLOW_LINE_BYTES_PER_MS, SYNC_AHEAD_ROWS,
+        SYNC_FRAME_BYTES, SYNC_WINDOW_BYTES, SYNC_WINDOW_BYTES_FIRST,
     },
     log::{Covered, Log},
+    session::Link,
     store::{AuthorNumber, EntryRow, Place, Store, StoreError},
 };
 
@@ -27,6 +32,8 @@ pub(crate) struct Outgoing {
     sent: Covered,
     flying: VecDeque<Flying>,
     flying_bytes: usize,
+    /// How much of the link's window this log may take.
+    window_bytes: usize,
     /// Whether a frontier has come on this link: before, nobody knows what to send.
     heard: bool,
     /// How far the device is in each chain, by its own word.
@@ -52,6 +59,41 @@ pub(crate) enum Overdue {
     SendAgain,
 }
 
+impl Link {
+    /// A log may have something to send here.
+    pub(crate) fn queue(&mut self, log: LogId) {
+        if self.outgoing.contains_key(&log) && !self.turns.contains(&log) {
+            self.turns.push_back(log);
+        }
+    }
+
+    /// Whether more entries may set off.
+    pub(crate) fn has_room(&self) -> bool {
+        let flying_bytes: usize = self.outgoing.values().map(Outgoing::flying_bytes).sum();
+        flying_bytes < SYNC_WINDOW_BYTES
+    }
+
+    /// Bytes of entries of other logs than this one that are on their way.
+    pub(crate) fn flying_bytes_beside(&self, log: LogId) -> usize {
+        let others = self.outgoing.iter().filter(|(other, _)| **other != log);
+        others.map(|(_, outgoing)| outgoing.flying_bytes()).sum()
+    }
+
+    /// The next entries of a log to send here; empty if there is nothing to send, or no room.
+    pub(crate) fn next_batch(
+        &mut self,
+        log: &Log,
+        store: &dyn Store,
+        uptime: Uptime,
+    ) -> Result<Vec<CarriedEntry>, StoreError> {
+        let others = self.flying_bytes_beside(log.id());
+        match self.outgoing.get_mut(&log.id()) {
+            Some(outgoing) => outgoing.next_batch(log, store, others, uptime),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
 impl Outgoing {
     pub(crate) fn new(uptime: Uptime) -> Self {
         Self {
@@ -59,6 +101,7 @@ impl Outgoing {
             sent: Covered::new(),
             flying: VecDeque::new(),
             flying_bytes: 0,
+            window_bytes: SYNC_WINDOW_BYTES_FIRST,
             heard: false,
             promised: Vec::new(),
             wake_at: uptime.plus_millis(FRONTIER_ASK_MS),
@@ -75,15 +118,24 @@ impl Outgoing {
         self.land();
     }
 
+    /// Bytes that were sent and are not known to have arrived.
+    pub(crate) const fn flying_bytes(&self) -> usize {
+        self.flying_bytes
+    }
+
     /// The device's own word on what it has, newer than all before; it may have lost something.
-    pub(crate) fn frontier(&mut self, covered: Covered, uptime: Uptime) {
+    /// `others` are the bytes of other logs on their way on this link.
+    pub(crate) fn frontier(&mut self, covered: Covered, others: usize, uptime: Uptime) {
         let before = self.flying_bytes;
         self.has = covered;
         self.heard = true;
         self.land();
+        if self.flying_bytes < before {
+            self.window_bytes = (2 * self.window_bytes).min(SYNC_WINDOW_BYTES);
+        }
         if self.flying_bytes < before || self.flying.is_empty() {
             self.wait_ms = RESEND_MS_MIN;
-            self.wake_later(uptime);
+            self.wake_later(others, uptime);
         }
     }
 
@@ -104,8 +156,8 @@ impl Outgoing {
     }
 
     /// A slow line needs its time for what is on its way: to send it again would only add to it.
-    fn wake_later(&mut self, uptime: Uptime) {
-        let crossing_ms = self.flying_bytes as u64 / SLOW_LINE_BYTES_PER_MS;
+    fn wake_later(&mut self, others: usize, uptime: Uptime) {
+        let crossing_ms = (others + self.flying_bytes) as u64 / SLOW_LINE_BYTES_PER_MS;
         self.wake_at = uptime.plus_millis(self.wait_ms + crossing_ms);
     }
 
@@ -135,19 +187,24 @@ impl Outgoing {
         self.sent.clear();
         self.flying.clear();
         self.flying_bytes = 0;
+        // What is not taken must not keep other logs waiting.
+        self.window_bytes = SYNC_FRAME_BYTES;
         Overdue::SendAgain
     }
 
     /// The next entries to send, each after what it depends on; empty if there is nothing to send
-    /// or enough is in flight.
+    /// or enough is in flight. `others` are the bytes of other logs on their way on this link.
     pub(crate) fn next_batch(
         &mut self,
         log: &Log,
         store: &dyn Store,
+        others: usize,
         uptime: Uptime,
     ) -> Result<Vec<CarriedEntry>, StoreError> {
         let mut batch = Vec::new();
-        if !self.heard || self.flying_bytes >= SYNC_WINDOW_BYTES {
+        let has_room =
+            self.flying_bytes < self.window_bytes && others + self.flying_bytes < SYNC_WINDOW_BYTES;
+        if !self.heard || !has_room {
             return Ok(batch);
         }
         let mut cursors = self.cursors(log);
@@ -164,7 +221,7 @@ impl Outgoing {
         }
         self.flying_bytes += bytes;
         if !batch.is_empty() {
-            self.wake_later(uptime);
+            self.wake_later(others, uptime);
         }
         Ok(batch)
     }
@@ -195,8 +252,8 @@ impl Cursor {
     fn fill(&mut self, log: &Log, store: &dyn Store) -> Result<(), StoreError> {
         if self.rows.is_empty() && self.next <= self.last {
             let from = Place { log: log.number(), author: self.author, seq: self.next };
-            let limit = usize::try_from(self.last - self.next + 1).unwrap_or(SYNC_ROWS);
-            self.rows = store.chain(from, limit.min(SYNC_ROWS))?.into();
+            let limit = usize::try_from(self.last - self.next + 1).unwrap_or(SYNC_AHEAD_ROWS);
+            self.rows = store.chain(from, limit.min(SYNC_AHEAD_ROWS))?.into();
             self.next += self.rows.len() as u64;
             if self.rows.is_empty() {
                 return Err(StoreError::new("Reading a chain", "an entry is missing"));
@@ -240,13 +297,52 @@ mod tests {
     }
 
     fn write(log: &mut Log, store: &mut MemoryStore) {
+        write_text(log, store, "hello".to_owned());
+    }
+
+    fn write_text(log: &mut Log, store: &mut MemoryStore, text: String) {
         let draft = Draft {
             account: AccountId::from_bytes([1; 32]),
             account_head: EntryId::from_bytes([0; 32]),
             kind: EntryKind::TEXT,
-            body: Text { text: "hello".to_owned(), reply_to: None }.encode([7; BODY_SALT_BYTES]),
+            body: Text { text, reply_to: None }.encode([7; BODY_SALT_BYTES]),
         };
         log.write(&key(), Timestamp::from_millis(1), draft, store).unwrap();
+    }
+
+    /// Sends until nothing more may set off. Returns how many frames that were.
+    fn send(outgoing: &mut Outgoing, log: &Log, store: &MemoryStore, now: Uptime) -> usize {
+        let batch = |_| outgoing.next_batch(log, store, 0, now).unwrap();
+        (0..).map(batch).take_while(|entries| !entries.is_empty()).count()
+    }
+
+    /// Each frame takes two of these entries.
+    #[test]
+    fn a_log_takes_more_of_the_window_when_something_arrives_and_one_frame_when_nothing_does() {
+        let mut store = MemoryStore::new();
+        let id = LogId::from_bytes([1; 32]);
+        let mut log = Log::load(&store, id, crate::store::LogNumber(1)).unwrap();
+        for _ in 0..80 {
+            write_text(&mut log, &mut store, "x".repeat(SYNC_FRAME_BYTES / 2));
+        }
+        let now = Uptime::from_millis(0);
+        let mut outgoing = Outgoing::new(now);
+        outgoing.frontier(Covered::new(), 0, now);
+        let mut seq = 0;
+        for frames in [2, 4, 8, 16, 32] {
+            seq += 2 * send(&mut outgoing, &log, &store, now) as u64;
+            assert!(outgoing.flying_bytes() >= frames * SYNC_FRAME_BYTES || seq == 80);
+            outgoing.frontier(Covered::from([(AuthorNumber(0), seq)]), 0, now);
+        }
+        assert_eq!(seq, 80, "everything was sent");
+        // It was lost.
+        outgoing.frontier(Covered::new(), 0, now);
+        assert_eq!(send(&mut outgoing, &log, &store, now), 32, "a full window");
+        let due = outgoing.deadline().unwrap();
+        assert_eq!(outgoing.overdue(due), Overdue::SendAgain);
+        assert_eq!(send(&mut outgoing, &log, &store, due), 1);
+        outgoing.frontier(Covered::from([(AuthorNumber(0), 2)]), 0, due);
+        assert_eq!(send(&mut outgoing, &log, &store, due), 2);
     }
 
     /// The other end answers each time that it has nothing: it cannot take the entry yet.
@@ -257,12 +353,12 @@ mod tests {
         let mut log = Log::load(&store, id, crate::store::LogNumber(1)).unwrap();
         write(&mut log, &mut store);
         let mut outgoing = Outgoing::new(Uptime::from_millis(0));
-        outgoing.frontier(Covered::new(), Uptime::from_millis(0));
+        outgoing.frontier(Covered::new(), 0, Uptime::from_millis(0));
         let mut now = Uptime::from_millis(0);
         let mut waits_s = Vec::new();
         while waits_s.len() < 8 {
-            assert_eq!(outgoing.next_batch(&log, &store, now).unwrap().len(), 1);
-            outgoing.frontier(Covered::new(), now.plus_millis(1));
+            assert_eq!(outgoing.next_batch(&log, &store, 0, now).unwrap().len(), 1);
+            outgoing.frontier(Covered::new(), 0, now.plus_millis(1));
             let due = outgoing.deadline().unwrap();
             assert_eq!(outgoing.overdue(due), Overdue::SendAgain);
             waits_s.push((due.millis() - now.millis()) / 1000);
@@ -270,11 +366,11 @@ mod tests {
         }
         assert_eq!(waits_s, [3, 6, 12, 24, 48, 60, 60, 60]);
         // Once it arrives, the next one is waited for as at first.
-        outgoing.next_batch(&log, &store, now).unwrap();
-        outgoing.frontier(Covered::from([(AuthorNumber(0), 1)]), now);
+        outgoing.next_batch(&log, &store, 0, now).unwrap();
+        outgoing.frontier(Covered::from([(AuthorNumber(0), 1)]), 0, now);
         assert_eq!(outgoing.deadline(), None);
         write(&mut log, &mut store);
-        assert_eq!(outgoing.next_batch(&log, &store, now).unwrap().len(), 1);
+        assert_eq!(outgoing.next_batch(&log, &store, 0, now).unwrap().len(), 1);
         let wait_ms = outgoing.deadline().unwrap().millis() - now.millis();
         assert_eq!(wait_ms / 1000, RESEND_MS_MIN / 1000);
     }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-/// Frames waiting to be written to one link: a burst of one engine step fits.
-pub(super) const QUEUE_FRAMES_MAX: usize = 256;
-/// Bytes waiting to be written to one link: four frames of the largest size.
+/// Frames waiting to be written to one link: a burst of one engine step fits, some for each of a
+/// thousand conversations.
+pub(super) const QUEUE_FRAMES_MAX: usize = 4096;
+/// Bytes waiting to be written to one link: four frames of the largest size, and twice what the
+/// engine sends of entries before it is answered.
 pub(super) const QUEUE_BYTES_MAX: usize = 4 << 20;
 /// Bytes written at once, unless a single frame is larger.
 pub(super) const BATCH_BYTES: usize = 64 * 1024;
@@ -97,7 +99,8 @@ pub(super) const REBIND_ATTEMPTS_MAX: u32 = 50;
 /// Time between two such attempts: QUIC lets go after three probe timeouts.
 pub(super) const REBIND_WAIT: Duration = Duration::from_millis(100);
 
-/// Time without change after which the listening addresses are told.
-pub(super) const LISTENING_SETTLES: Duration = Duration::from_millis(50);
+/// Time without change after which the listening addresses are told: a system lists all of its
+/// interfaces within a millisecond.
+pub(super) const LISTENING_SETTLES: Duration = Duration::from_millis(10);
 /// Messages between the tasks of links and the driver.
 pub(super) const NOTICES_MAX: usize = 64;

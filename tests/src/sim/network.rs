@@ -1,5 +1,7 @@
 //! What lies between two nodes? Wires with a delay that may lose, double and reorder frames.
 
+use std::collections::BTreeMap;
+
 use kith_core::engine::{Input, LinkId, Output};
 
 use super::{Happening, World, graph, people};
@@ -156,13 +158,37 @@ impl World {
         }
     }
 
-    /// Looks at what a node wants to say, as long as it knows what it knew when it said it.
-    pub(crate) fn check_said(&self, node: usize, outputs: &[Output]) {
+    /// For each link of a node, whether it knows whose it is, and trusts the device.
+    pub(crate) fn others(&self, node: usize) -> BTreeMap<LinkId, (bool, bool)> {
+        let Some(engine) = &self.nodes[node].engine else { return BTreeMap::new() };
+        let stands = |(link, (wire, end)): (&LinkId, &(usize, usize))| {
+            let other = &self.nodes[self.wires[*wire].ends[1 - *end].node];
+            let contact = engine.contact(other.account);
+            let known = contact.is_some_and(|contact| contact.status.is_known());
+            (*link, (known, engine.is_trusted(other.device)))
+        };
+        self.nodes[node].links.iter().map(stands).collect()
+    }
+
+    /// Looks at what a node wants to say, as long as it knows what it knew when it said it: of what
+    /// was handled together, where nothing has changed since `before`.
+    pub(crate) fn check_said(
+        &self,
+        node: usize,
+        outputs: &[Output],
+        before: Option<&BTreeMap<LinkId, (bool, bool)>>,
+    ) {
         if !self.nodes[node].honest {
             return;
         }
+        let now = before.map(|_| self.others(node));
+        let changed =
+            |link| before.zip(now.as_ref()).is_some_and(|(b, n)| b.get(link) != n.get(link));
         for output in outputs {
             let Output::Send { link, bytes } = output else { continue };
+            if changed(link) {
+                continue;
+            }
             if let Some((wire, end)) = self.nodes[node].links.get(link) {
                 self.check_entitled(node, self.wires[*wire].ends[1 - end].node, bytes);
             }

@@ -191,8 +191,8 @@ impl Node {
         self.wake_at_ms = None;
     }
 
-    /// Handles an input without committing.
-    pub(crate) fn handle(&mut self, input: Input, now_ms: u64) -> Vec<Output> {
+    /// Handles inputs that came together without committing.
+    pub(crate) fn handle(&mut self, inputs: Vec<Input>, now_ms: u64) -> Vec<Output> {
         let mut out = Vec::new();
         let now = self.clock(now_ms);
         let Some(engine) = &mut self.engine else { return out };
@@ -203,7 +203,7 @@ impl Node {
             store: &mut self.store,
             out: &mut out,
         };
-        engine.handle(&mut cx, input).expect("nothing a peer does breaks the store");
+        engine.handle_all(&mut cx, inputs).expect("nothing a peer does breaks the store");
         out
     }
 

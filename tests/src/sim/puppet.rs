@@ -54,7 +54,7 @@ impl Victim {
     /// Hands one input over.
     pub fn feed(&mut self, input: Input) -> Vec<Output> {
         self.now_ms += 1;
-        let outputs = self.node.handle(input, self.now_ms);
+        let outputs = self.node.handle(vec![input], self.now_ms);
         self.node.store.commit();
         outputs
     }

@@ -13,7 +13,7 @@ use kith_common::{
 use super::{Context, Engine, Event, LinkId, Output, mark_of};
 use crate::{
     contacts::Contact,
-    limits::SYNC_FRAME_BYTES,
+    limits::{SYNC_FRAME_BYTES, SYNC_TURN_FRAMES},
     log::{Evidence, Received},
     person::{Person, may_write, whose},
     refusal::Refusal,
@@ -21,6 +21,14 @@ use crate::{
     store::{Place, StoreError},
     sync::Outgoing,
 };
+
+/// Entries of one log that came one behind the other on one link.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    link: LinkId,
+    log: LogId,
+    entries: Vec<CarriedEntry>,
+}
 
 impl Engine {
     pub(super) fn begin_sync(
@@ -226,11 +234,12 @@ impl Engine {
         }
         let covered = conversation.log.covered(&frontier.value().received, cx.store)?;
         if session.device == device
-            && let Some(outgoing) =
-                self.links.get_mut(&id).and_then(|link| link.outgoing.get_mut(&log))
+            && let Some(link) = self.links.get_mut(&id)
+            && let others = link.flying_bytes_beside(log)
+            && let Some(outgoing) = link.outgoing.get_mut(&log)
         {
             let first = !outgoing.has_heard();
-            outgoing.frontier(covered, cx.uptime);
+            outgoing.frontier(covered, others, cx.uptime);
             outgoing.promise(&frontier.value().received);
             self.touched.insert(log);
             if first {
@@ -316,7 +325,36 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn entries(
+    /// Lets entries wait for those that came right behind them: one signature serves for more.
+    pub(super) fn gather(
+        &mut self,
+        cx: &mut Context<'_>,
+        link: LinkId,
+        log: LogId,
+        entries: Vec<CarriedEntry>,
+    ) -> Result<(), StoreError> {
+        if let Some(gathered) = &mut self.gathered
+            && (gathered.link, gathered.log) == (link, log)
+        {
+            gathered.entries.extend(entries);
+            return Ok(());
+        }
+        self.take_gathered(cx)?;
+        if self.links.contains_key(&link) {
+            self.gathered = Some(Gathered { link, log, entries });
+        }
+        Ok(())
+    }
+
+    /// Takes in the entries that waited for more.
+    pub(super) fn take_gathered(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        match self.gathered.take() {
+            Some(Gathered { link, log, entries }) => self.entries(cx, link, log, entries),
+            None => Ok(()),
+        }
+    }
+
+    fn entries(
         &mut self,
         cx: &mut Context<'_>,
         id: LinkId,
@@ -347,6 +385,27 @@ impl Engine {
         conversation.owe_frontier(cx.uptime);
         self.touched.insert(log);
         self.came_in(cx, log, Some(id), received)
+    }
+
+    /// Sends what the other ends lack, some frames of each log in turn, while links have room.
+    pub(super) fn send_entries(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        for (id, link) in &mut self.links {
+            while link.has_room()
+                && let Some(log) = link.turns.pop_front()
+            {
+                let Some(conversation) = self.conversations.get(&log) else { continue };
+                for _ in 0..SYNC_TURN_FRAMES {
+                    let entries = link.next_batch(&conversation.log, cx.store, cx.uptime)?;
+                    if entries.is_empty() {
+                        break;
+                    }
+                    link.queue(log);
+                    let bytes = Frame::Entries { log, entries }.encode();
+                    cx.out.push(Output::Send { link: *id, bytes });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Entries have come in, from a link or from among those that waited.

@@ -125,6 +125,9 @@ impl Engine {
         // What a later version says is kept and not understood; so is what makes no sense.
         let Ok(Some(own)) = Own::decode(opened.entry.kind, body) else { return Ok(()) };
         let in_use = opened.entry.log == self.own_log();
+        if let Some(log) = own.about().filter(|log| !self.conversations.contains_key(log)) {
+            return self.hear_later(cx, log);
+        }
         match own {
             Own::Contact(note) => self.hear_contact(cx, (opened.entry.log, &note), row.position),
             Own::Read { log, marks } => self.hear_read(cx, log, &marks),
@@ -145,6 +148,45 @@ impl Engine {
             }
             Own::Clear { clear } => self.hear_clear(cx, row.position.id, &clear),
         }
+    }
+
+    /// A device of ours was asked by somebody whom this one does not know yet.
+    fn hear_later(&mut self, cx: &mut Context<'_>, log: LogId) -> Result<(), StoreError> {
+        if self.unheard.len() < CONTACTS_MAX && self.unheard.insert(log) {
+            cx.store.put_record(RecordKind::Unheard, log.as_bytes(), b"")?;
+        }
+        Ok(())
+    }
+
+    /// Reads what our devices said of a log before it was open here.
+    pub(super) fn hear_what_waited(
+        &mut self,
+        cx: &mut Context<'_>,
+        log: LogId,
+    ) -> Result<(), StoreError> {
+        if !self.unheard.remove(&log) {
+            return Ok(());
+        }
+        cx.store.remove_record(RecordKind::Unheard, log.as_bytes())?;
+        for own in self.own_logs() {
+            let Some(own) = self.conversations.get(&own) else { continue };
+            for place in own.log.places(cx.store)? {
+                let Some(row) = cx.store.entry(place)? else { continue };
+                let (kind, body) = (view::open(&row)?.entry.kind, row.body.bytes());
+                let said = Own::decode(kind, body.unwrap_or_default());
+                if matches!(said, Ok(Some(own)) if own.about() == Some(log)) {
+                    self.hear_row(cx, &row)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn load_unheard(&mut self, cx: &Context<'_>) -> Result<(), StoreError> {
+        for (key, _) in cx.store.records(RecordKind::Unheard)? {
+            self.unheard.extend(<[u8; 32]>::try_from(key).map(LogId::from_bytes));
+        }
+        Ok(())
     }
 
     fn hear_contact(

@@ -27,8 +27,13 @@ impl Engine {
         id: LinkId,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
+        let frame = Frame::decode(bytes);
+        if let Ok(Some(Frame::Entries { log, entries })) = frame {
+            return self.gather(cx, id, log, entries);
+        }
+        self.take_gathered(cx)?;
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
-        match Frame::decode(bytes) {
+        match frame {
             Err(error) => self.refuse(cx, id, error.into()),
             Ok(None) => {}
             Ok(Some(frame)) if introduces(&frame, link) && !link.may_introduce() => {
@@ -57,7 +62,7 @@ impl Engine {
             }
             Frame::Request { sealed } => self.request(cx, id, &sealed)?,
             Frame::Frontiers { ask, frontiers } => self.frontiers(cx, id, ask, &frontiers)?,
-            Frame::Entries { log, entries } => self.entries(cx, id, log, entries)?,
+            Frame::Entries { log, entries } => self.gather(cx, id, log, entries)?,
             Frame::Accounts { proofs } => self.accounts(cx, id, &proofs)?,
             Frame::AccountHeads { heads } => self.heads(cx, id, &heads),
             Frame::Want { log, entries } => self.wanted(cx, id, log, &entries)?,

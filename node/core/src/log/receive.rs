@@ -124,8 +124,7 @@ impl Log {
     fn vouched_by(&mut self, candidate: &Candidate) {
         let trusted = !self.limits.contains_key(&candidate.device);
         if trusted && matches!(candidate.envelope, Envelope::Authentic(_)) {
-            let parents = candidate.entry().parents.clone();
-            self.vouch(&parents);
+            self.vouch(&candidate.entry().parents);
         }
     }
 
