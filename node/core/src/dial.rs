@@ -10,20 +10,31 @@ use crate::limits::{DIAL_MS_MAX, DIAL_MS_MIN};
 pub(crate) struct Dialer {
     next_at: Uptime,
     wait_ms: u64,
+    /// Whether somebody is to be reached.
+    is_wanted: bool,
 }
 
 impl Dialer {
     pub(crate) const fn new(uptime: Uptime) -> Self {
-        Self { next_at: uptime, wait_ms: DIAL_MS_MIN }
+        Self { next_at: uptime, wait_ms: DIAL_MS_MIN, is_wanted: true }
     }
 
-    pub(crate) const fn deadline(&self) -> Uptime {
-        self.next_at
+    pub(crate) fn deadline(&self) -> Option<Uptime> {
+        self.is_wanted.then_some(self.next_at)
+    }
+
+    /// All are reached; who leaves soon is waited for as if they had not been.
+    pub(crate) const fn rest(&mut self) {
+        self.is_wanted = false;
+    }
+
+    pub(crate) const fn go_on(&mut self) {
+        self.is_wanted = true;
     }
 
     /// Whether to try now; the next try is twice as far away, with up to a quarter of jitter.
     pub(crate) fn is_due(&mut self, uptime: Uptime, rng: &mut dyn CryptoRng) -> bool {
-        if self.next_at > uptime {
+        if self.next_at > uptime || !self.is_wanted {
             return false;
         }
         let jitter = u64::from(rng.next_u32()) % (self.wait_ms / 4).max(1);

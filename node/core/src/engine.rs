@@ -211,7 +211,8 @@ impl Engine {
             link.deadline().map(|at| (at, "link without session")).into_iter().chain(outgoing)
         });
         let frontiers = self.conversations.values().filter_map(Conversation::deadline);
-        let dialers = self.dialers.values().map(|dialer| (dialer.deadline(), "contact to reach"));
+        let dialers = self.dialers.values().filter_map(Dialer::deadline);
+        let dialers = dialers.map(|at| (at, "contact to reach"));
         let linking = self.linking.iter().map(|host| (host.ends(), "code for a new device ends"));
         let trash = self.trash_at().map(|at| (at, "something deleted is to be erased"));
         let owed = frontiers.map(|at| (at, "frontier owed"));
@@ -427,10 +428,12 @@ impl Engine {
     fn reach(&mut self, uptime: Uptime, account: AccountId) {
         let known = account == self.me.account.id()
             || self.contacts.find(account).is_some_and(|contact| contact.status.is_known());
-        if known && !self.is_reached(account) {
-            self.dialers.entry(account).or_insert_with(|| Dialer::new(uptime));
-        } else {
+        if !known {
             self.dialers.remove(&account);
+        } else if !self.is_reached(account) {
+            self.dialers.entry(account).or_insert_with(|| Dialer::new(uptime)).go_on();
+        } else if let Some(dialer) = self.dialers.get_mut(&account) {
+            dialer.rest();
         }
     }
 
@@ -501,7 +504,10 @@ impl Engine {
         }
         if let Some(session) = gone.session {
             if !self.is_linked(session.device) {
-                self.reach_anew(cx.uptime, session.account);
+                if gone.has_lasted(cx.uptime) {
+                    self.dialers.remove(&session.account);
+                }
+                self.reach(cx.uptime, session.account);
             }
             let own = session.account == self.me.account.id();
             let event = if own { Event::Account } else { Event::Contact(session.account) };

@@ -89,6 +89,9 @@ pub const LINK_REFUSALS_MAX: u32 = 100;
 pub const DIAL_MS_MIN: u64 = 500;
 /// Longest wait between two attempts to reach a contact.
 pub const DIAL_MS_MAX: u64 = 60_000;
+/// A link that ends earlier counts as one more attempt, not as a success: who hangs up at once is
+/// dialled ever more seldom.
+pub const LINK_LASTS_MS: u64 = 10_000;
 
 /// Bytes of an account proof in the self log, so that it fits an entry beside everything else.
 pub const NOTE_PROOF_BYTES_MAX: usize = 48 * 1024;

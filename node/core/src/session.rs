@@ -20,7 +20,7 @@ use rand_core::CryptoRng;
 use crate::{
     limits::{
         CERTIFICATE_AHEAD_MS_MAX, CERTIFICATE_BEHIND_MS_MAX, CERTIFICATE_MS, HELLO_MS_MIN,
-        INTRODUCTIONS_PER_LINK_MAX, KNOWN_DEVICES_MAX, NEW_REQUESTS_PER_LINK_MAX,
+        INTRODUCTIONS_PER_LINK_MAX, KNOWN_DEVICES_MAX, LINK_LASTS_MS, NEW_REQUESTS_PER_LINK_MAX,
         UNKNOWN_LINK_MS_MAX,
     },
     refusal::Refusal,
@@ -115,6 +115,11 @@ impl Link {
             outgoing: BTreeMap::new(),
             turns: VecDeque::new(),
         }
+    }
+
+    /// Whether the other end stayed long enough to be dialled at once when it is gone.
+    pub(crate) fn has_lasted(&self, uptime: Uptime) -> bool {
+        self.opened.plus_millis(LINK_LASTS_MS) <= uptime
     }
 
     /// When the link wants something by itself; never, once a session is established.

@@ -311,6 +311,8 @@ impl Engine {
         for (id, conversation) in &self.conversations {
             let log = &conversation.log;
             if log.last_seq(device) == 0 {
+                // A thief may yet begin to write there, and somebody vouch for it.
+                cuts.push((*id, None));
                 continue;
             }
             let marks = match since {
