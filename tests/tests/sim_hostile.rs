@@ -251,8 +251,9 @@ fn victim_entry(victim: &Victim, entry: Entry) -> CarriedEntry {
 fn wrong_places_and_bodies_are_refused() {
     let (mut victim, mallory) = pair();
     let entry = mallory.entry(&victim, None);
-    let deep = mallory.signed(Entry { depth: 2, ..entry.clone() }, "too deep");
-    victim.hear(1, mallory.entries(&victim, vec![deep]));
+    let parents = vec![mark(mallory.key.device(), 1, [1; 32])];
+    let own_parent = mallory.signed(Entry { parents, ..entry.clone() }, "names itself");
+    victim.hear(1, mallory.entries(&victim, vec![own_parent]));
     refused_once(&victim, "bad_place");
     let mut body = mallory.signed(entry, "one thing");
     body.body = Some([1; 40].into());

@@ -186,7 +186,11 @@ impl Conversation {
     }
 
     /// Whether others are to be asked for bodies now.
-    pub(crate) fn want_is_due(&mut self, uptime: Uptime) -> bool {
+    pub(crate) fn want_is_due(
+        &mut self,
+        uptime: Uptime,
+        store: &dyn Store,
+    ) -> Result<bool, StoreError> {
         if self.log.take_lacks_bodies() {
             self.want_pause_ms = WANT_MS_MIN;
             self.want.owe(uptime, WANT_MS_MIN);
@@ -194,10 +198,13 @@ impl Conversation {
         let is_due = self.want.is_due(uptime);
         // Whoever lacks it too may have it later; at last nobody is left to ask.
         if is_due && self.want_pause_ms < WANT_MS_MAX && self.log.missing().next().is_some() {
+            if self.want_pause_ms > WANT_MS_MIN {
+                self.log.ask_for_others(store)?;
+            }
             self.want_pause_ms = self.want_pause_ms.saturating_mul(2);
             self.want.owe(uptime, self.want_pause_ms);
         }
-        is_due
+        Ok(is_due)
     }
 
     /// Whether our other devices are to learn now what was read.

@@ -24,7 +24,6 @@ use kith_common::{
     account::Account,
     entry::Mark,
     ids::{AccountId, DeviceId, EntryId, LogId},
-    own::Own,
     time::Uptime,
 };
 
@@ -305,9 +304,13 @@ impl Engine {
                 // The first time: the number of the log is taken for good.
                 self.profile.save(cx.store)?;
             }
+            if conversation.log.take_overlooked_deletions() {
+                self.hear_about(cx, log)?;
+            }
             self.links.values_mut().for_each(|link| link.queue(log));
+            let Some(conversation) = self.conversations.get_mut(&log) else { continue };
             let read_note = conversation.read_note_is_due(cx.uptime);
-            if conversation.want_is_due(cx.uptime) {
+            if conversation.want_is_due(cx.uptime, cx.store)? {
                 self.want_of_all(cx, log)?;
             }
             let Some(conversation) = self.conversations.get_mut(&log) else { continue };
@@ -331,17 +334,6 @@ impl Engine {
         }
         // What was told to our other devices in between.
         if self.touched.is_empty() { Ok(()) } else { self.settle(cx) }
-    }
-
-    fn tell_read(&mut self, cx: &mut Context<'_>, log: LogId) -> Result<(), StoreError> {
-        let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(()) };
-        let marks = conversation.log.read_marks(cx.store)?;
-        if !marks.is_empty() && self.me.account.standings().len() > 1 {
-            conversation.log.mark_read_through(&marks, cx.store)?;
-            self.touched.insert(log);
-            self.tell(cx, &Own::Read { log, marks })?;
-        }
-        Ok(())
     }
 
     fn open_conversation(

@@ -22,7 +22,7 @@ use kith_common::{
     frontier::Frontier,
     ids::{AccountId, DeviceId, EntryId, LogId},
     keys::SigningKey,
-    limits::{FRONTIER_MARKS_MAX, PARENTS_MAX},
+    limits::{FRONTIER_MARKS_MAX, PARENTS_MAX, SEQ_MAX},
     time::{Hlc, Timestamp},
 };
 
@@ -33,6 +33,7 @@ pub(crate) use self::{
     rules::{Cut, Limit},
 };
 use self::{pending::Pending, rules::Decision, shelf::Shelf};
+use crate::limits::AUTHORS_MAX;
 use crate::store::{AuthorNumber, Body, LogNumber, Place, Position, RecordKind, Store, StoreError};
 
 /// One conversation.
@@ -65,8 +66,18 @@ pub struct Log {
     missing: BTreeSet<(AuthorNumber, u64)>,
     /// Whether there are new ones among these.
     lacks_bodies: bool,
+    overlooked: Overlooked,
     changed: bool,
     is_new: bool,
+}
+
+/// What there was no room to remember, and is looked for once there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Overlooked {
+    /// Deleted entries that have not come yet.
+    doomed: bool,
+    /// Entries that came without their bodies.
+    missing: bool,
 }
 
 /// What an entry would add to the log, whatever it says.
@@ -110,6 +121,7 @@ impl Log {
             doomed: BTreeSet::new(),
             missing: BTreeSet::new(),
             lacks_bodies: false,
+            overlooked: Overlooked::default(),
             changed: false,
             is_new: true,
         }
@@ -171,6 +183,9 @@ impl Log {
     ) -> Result<bool, StoreError> {
         let mut any = false;
         for mark in marks {
+            if self.reads.len() >= AUTHORS_MAX && !self.reads.contains_key(&mark.device) {
+                continue;
+            }
             let goal = self.reads.entry(mark.device).or_default();
             if *goal >= mark.seq {
                 continue;
@@ -331,7 +346,7 @@ impl Log {
             seq: own.map_or(0, |head| head.seq) + 1,
             prev: own.map(|head| head.position.id),
             parents: parents.into_iter().map(|(mark, _)| mark).collect(),
-            depth: depth.map_or(1, |depth| depth + 1),
+            depth: depth.map_or(1, |depth| (depth + 1).min(SEQ_MAX)),
             hlc: Hlc::at(now),
             account_head: draft.account_head,
             kind: draft.kind,

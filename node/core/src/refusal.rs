@@ -51,7 +51,7 @@ pub enum Refusal {
     /// The account of the writer is disputed.
     #[error("the writer's devices accuse each other")]
     Disputed,
-    /// A wrong depth, or a parent of the own chain.
+    /// A parent of the own chain.
     #[error("the entry's place in the graph is wrong")]
     Place,
     /// The clock is too far ahead; may come again later.

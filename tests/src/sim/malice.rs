@@ -27,8 +27,6 @@ pub enum Trick {
     BadSignature,
     /// An entry in the victim's name.
     Forged,
-    /// An entry at a wrong depth.
-    WrongDepth,
     /// A body that its entry does not name.
     WrongBody,
     /// Many entries that name what does not exist.
@@ -55,13 +53,12 @@ pub enum Trick {
 
 impl Trick {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 16] = [
         Self::Fork,
         Self::Backdated,
         Self::Future,
         Self::BadSignature,
         Self::Forged,
-        Self::WrongDepth,
         Self::WrongBody,
         Self::PendingFlood,
         Self::OtherLog,
@@ -186,7 +183,6 @@ impl World {
                 let ahead = self.nodes[victim].clock(self.now_ms).plus_millis(48 * 60 * 60 * 1000);
                 entry.hlc = Hlc::at(ahead);
             }
-            Trick::WrongDepth => entry.depth += 1 + self.below(1000),
             Trick::Forged => {
                 entry = Entry { account: self.nodes[victim].account, ..entry };
                 key = self.nodes[victim].key();

@@ -200,7 +200,10 @@ impl Engine {
             .filter(|(_, conversation)| id == self.me.account.id() || conversation.with == id)
             .map(|(log, _)| *log)
             .collect();
-        for log in logs {
+        // What is deleted is heard again when everything that comes back is there.
+        let (own, shared): (Vec<LogId>, Vec<LogId>) =
+            logs.into_iter().partition(|log| self.is_own_log(*log));
+        for log in shared.into_iter().chain(own) {
             self.refresh_limits(cx, log)?;
         }
         self.close_former(cx);

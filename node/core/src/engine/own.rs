@@ -168,6 +168,15 @@ impl Engine {
             return Ok(());
         }
         cx.store.remove_record(RecordKind::Unheard, log.as_bytes())?;
+        self.hear_about(cx, log)
+    }
+
+    /// Reads again what our devices said of a log.
+    pub(super) fn hear_about(
+        &mut self,
+        cx: &mut Context<'_>,
+        log: LogId,
+    ) -> Result<(), StoreError> {
         for own in self.own_logs() {
             let Some(own) = self.conversations.get(&own) else { continue };
             for place in own.log.places(cx.store)? {
@@ -246,6 +255,17 @@ impl Engine {
         if conversation.log.mark_read_through(marks, cx.store)? {
             self.touched.insert(log);
             cx.out.push(Output::Event(Event::Contact(conversation.with)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn tell_read(&mut self, cx: &mut Context<'_>, log: LogId) -> Result<(), StoreError> {
+        let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(()) };
+        let marks = conversation.log.read_marks(cx.store)?;
+        if !marks.is_empty() && self.me.account.standings().len() > 1 {
+            conversation.log.mark_read_through(&marks, cx.store)?;
+            self.touched.insert(log);
+            self.tell(cx, &Own::Read { log, marks })?;
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! What was deleted? Bodies that are gone for good on this account's devices; the headers stay, so
 //! that the chains still hold for everybody else (spec 07 R7).
 
+use std::collections::BTreeSet;
+
 use kith_common::{
     entry::{EntryKind, Mark},
     ids::DeviceId,
@@ -8,7 +10,7 @@ use kith_common::{
 
 use super::Log;
 use crate::{
-    limits::{DOOMED_MAX, MISSING_MAX, SYNC_ROWS},
+    limits::{AUTHORS_MAX, DOOMED_MAX, MISSING_MAX, SYNC_ROWS},
     store::{AuthorNumber, Body, EntryRow, Place, Store, StoreError},
     view,
 };
@@ -28,10 +30,10 @@ impl Log {
                         gone.extend(self.empty(row, store)?);
                     }
                 }
-                None if self.doomed.len() < DOOMED_MAX => {
-                    self.changed |= self.doomed.insert((mark.device, mark.seq));
+                None => {
+                    self.doom(mark.device, mark.seq);
+                    self.delete_aside(mark, store)?;
                 }
-                None => {}
             }
         }
         Ok(gone)
@@ -46,9 +48,10 @@ impl Log {
     ) -> Result<Vec<Place>, StoreError> {
         let mut gone = Vec::new();
         for mark in marks {
-            let slot = self.cleared.entry(mark.device).or_default();
-            self.changed |= *slot < mark.seq;
-            *slot = (*slot).max(mark.seq);
+            if !self.raise_cleared(mark.device, mark.seq) {
+                continue;
+            }
+            self.clear_aside(mark, store)?;
             let chains: Vec<(AuthorNumber, u64)> =
                 self.chains_of(mark.device).map(|(number, chain)| (number, chain.first)).collect();
             for (author, first) in chains {
@@ -56,6 +59,43 @@ impl Log {
             }
         }
         Ok(gone)
+    }
+
+    /// Returns whether there was room: of more devices than a log has chains, nothing is kept.
+    fn raise_cleared(&mut self, device: DeviceId, seq: u64) -> bool {
+        if self.cleared.len() >= AUTHORS_MAX && !self.cleared.contains_key(&device) {
+            return false;
+        }
+        let slot = self.cleared.entry(device).or_default();
+        self.changed |= *slot < seq;
+        *slot = (*slot).max(seq);
+        true
+    }
+
+    /// An entry is to be deleted when it comes. What there is no room for is heard again later.
+    fn doom(&mut self, device: DeviceId, seq: u64) {
+        let of_device = (device, 0)..=(device, u64::MAX);
+        let devices = || self.doomed.iter().map(|(device, _)| *device).collect::<BTreeSet<_>>();
+        if self.doomed.range(of_device).next().is_none() && devices().len() >= AUTHORS_MAX {
+            // More devices than a log has chains: they are made up.
+            return;
+        }
+        if self.doomed.len() < DOOMED_MAX {
+            self.changed |= self.doomed.insert((device, seq));
+        } else {
+            self.changed |= !self.overlooked.doomed;
+            self.overlooked.doomed = true;
+        }
+    }
+
+    /// Whether deletions were overlooked for want of room, and there is room again.
+    pub(crate) fn take_overlooked_deletions(&mut self) -> bool {
+        let due = self.overlooked.doomed && self.doomed.len() <= DOOMED_MAX / 2;
+        if due {
+            self.overlooked.doomed = false;
+            self.changed = true;
+        }
+        due
     }
 
     fn clear_chain(
@@ -113,17 +153,13 @@ impl Log {
 
     fn want_body(&mut self, row: EntryRow, store: &mut dyn Store) -> Result<bool, StoreError> {
         let place = row.place;
-        if self.missing.len() >= MISSING_MAX {
-            return Ok(false);
-        }
         let shown = view::open(&row)?.entry.kind.is_shown();
         if let Some(chain) = self.chain_mut(place.author)
             && chain.read < place.seq
         {
             chain.hidden = chain.hidden.saturating_sub(u64::from(shown));
         }
-        self.missing.insert((place.author, place.seq));
-        self.lacks_bodies = true;
+        self.miss(place);
         store.replace_entry(&EntryRow { body: Body::Missing, ..row })?;
         self.changed = true;
         Ok(true)
@@ -159,9 +195,7 @@ impl Log {
             let Some(end) = rows.last() else { return Ok(()) };
             from.seq = end.place.seq + 1;
             for row in rows.into_iter().filter(|row| row.body == Body::Deleted) {
-                if self.doomed.len() < DOOMED_MAX {
-                    self.doomed.insert((device, row.place.seq));
-                }
+                self.doom(device, row.place.seq);
             }
         }
     }
@@ -170,6 +204,67 @@ impl Log {
     pub(super) fn take_doomed(&mut self, device: DeviceId, seq: u64) -> bool {
         let cleared = self.cleared.get(&device).is_some_and(|through| seq <= *through);
         self.doomed.remove(&(device, seq)) || cleared
+    }
+
+    /// A body is to be asked for; what there is no room for is looked for later.
+    pub(super) fn miss(&mut self, place: Place) {
+        if self.missing.len() < MISSING_MAX {
+            self.missing.insert((place.author, place.seq));
+            self.lacks_bodies = true;
+        } else {
+            self.overlooked.missing = true;
+        }
+        self.changed = true;
+    }
+
+    /// Bodies have come: there may be room for others.
+    pub(super) fn look_for_missing(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+        self.lacks_bodies |= !self.missing.is_empty();
+        if self.overlooked.missing && self.missing.len() <= MISSING_MAX / 2 {
+            self.overlooked.missing = false;
+            self.miss_from((AuthorNumber(0), 0), store)?;
+        }
+        Ok(())
+    }
+
+    /// Nobody has these bodies: asks for others first, if there are more than can be asked for.
+    pub(crate) fn ask_for_others(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+        let Some((author, seq)) = self.missing.last().filter(|_| self.overlooked.missing) else {
+            return Ok(());
+        };
+        let next = (*author, seq + 1);
+        self.missing.clear();
+        self.overlooked.missing = false;
+        self.miss_from(next, store)?;
+        self.miss_from((AuthorNumber(0), 0), store)
+    }
+
+    /// Looks for entries without bodies from a place on, as far as there is room.
+    fn miss_from(
+        &mut self,
+        from: (AuthorNumber, u64),
+        store: &dyn Store,
+    ) -> Result<(), StoreError> {
+        let behind = self.chains().filter(|(number, _)| *number >= from.0);
+        let chains: Vec<(AuthorNumber, u64)> =
+            behind.map(|(number, chain)| (number, chain.first)).collect();
+        for (author, first) in chains {
+            let mut seq = if author == from.0 { first.max(from.1) } else { first };
+            loop {
+                let rows = store.chain(Place { log: self.number, author, seq }, SYNC_ROWS)?;
+                let Some(end) = rows.last() else { break };
+                seq = end.place.seq + 1;
+                for row in rows.iter().filter(|row| row.body == Body::Missing) {
+                    if !self.missing.contains(&(author, row.place.seq)) {
+                        self.miss(row.place);
+                    }
+                }
+                if self.overlooked.missing {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether bodies are missing that nobody was asked for.

@@ -14,7 +14,7 @@ use super::{
     rules::{Decision, Entering},
 };
 use crate::{
-    limits::{LATE_MS_MIN, MISSING_MAX},
+    limits::LATE_MS_MIN,
     refusal::Refusal,
     store::{Body, EntryRow, Place, Store, StoreError},
     view,
@@ -92,6 +92,9 @@ impl Log {
             }
         }
         self.reorder_if_needed(store, &mut received)?;
+        if !received.filled.is_empty() {
+            self.look_for_missing(store)?;
+        }
         Ok(received)
     }
 
@@ -246,10 +249,12 @@ impl Log {
         store: &mut dyn Store,
         received: &mut Received,
     ) -> Result<(), StoreError> {
+        let is_missing = self.missing.contains(&(place.author, place.seq));
         if let Body::Here(_) = body
-            && self.missing.remove(&(place.author, place.seq))
-            && let Some(row) = store.entry(place)?
+            && (is_missing || self.overlooked.missing)
+            && let Some(row) = store.entry(place)?.filter(|row| row.body == Body::Missing)
         {
+            self.missing.remove(&(place.author, place.seq));
             received.cuts.extend(SaidCut::of(&view::open(&row)?.entry, &body));
             store.replace_entry(&EntryRow { body, ..row })?;
             received.filled.push(place);
@@ -338,9 +343,8 @@ impl Log {
         let is_doomed =
             self.take_doomed(candidate.device, place.seq) && entry.kind != EntryKind::CUT;
         let body = if is_doomed { Body::Deleted } else { candidate.body };
-        if body == Body::Missing && self.missing.len() < MISSING_MAX {
-            self.missing.insert((place.author, place.seq));
-            self.lacks_bodies = true;
+        if body == Body::Missing {
+            self.miss(place);
         }
         let hidden = !entry.kind.is_shown() || body == Body::Deleted;
         let is_read = self.reads.get(&candidate.device).is_some_and(|goal| place.seq <= *goal);

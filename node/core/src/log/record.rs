@@ -9,18 +9,19 @@ use kith_common::{
     time::Timestamp,
 };
 
-use super::{Chain, Cut, Head, Limit, Log, Pending, Shelf};
+use super::{Chain, Cut, Head, Limit, Log, Overlooked, Pending, Shelf};
 use crate::{
     limits::{AUTHORS_MAX, DOOMED_MAX, MISSING_MAX},
     store::{AuthorNumber, LogNumber, Position},
 };
 
-/// Versions 1 and 2 were of accounts with one device, 3 of logs that put nothing aside.
-const VERSION: u64 = 4;
+/// Versions 1 and 2 were of accounts with one device, 3 of logs that put nothing aside, 4 of such as
+/// overlooked nothing.
+const VERSION: u64 = 5;
 
 pub(super) fn encode(log: &Log) -> Vec<u8> {
     let mut writer = Writer::new();
-    writer.map(10).uint(0).uint(VERSION);
+    writer.map(11).uint(0).uint(VERSION);
     writer.uint(1).uint(u64::from(log.number.0));
     writer.uint(2).array(log.chains.len());
     for chain in &log.chains {
@@ -71,6 +72,7 @@ pub(super) fn encode(log: &Log) -> Vec<u8> {
     for (device, seq) in &log.absent {
         writer.array(2).bytes(device.as_bytes()).uint(*seq);
     }
+    writer.uint(10).array(2).bool(log.overlooked.doomed).bool(log.overlooked.missing);
     writer.finish()
 }
 
@@ -99,6 +101,9 @@ pub(super) fn decode(id: LogId, bytes: &[u8]) -> Result<Log, DecodeError> {
                 Ok(Shelf { device, author, first, last, rubbish_since })
             })?;
             let absent = m.required(9)?.list("absent", usize::MAX, read_through)?;
+            let overlooked = m.required(10)?;
+            overlooked.tuple("what was overlooked", 2)?;
+            let overlooked = Overlooked { doomed: overlooked.bool()?, missing: overlooked.bool()? };
             let heads = chains.iter().filter(|chain| !chain.is_empty());
             Ok(Log {
                 id,
@@ -117,6 +122,7 @@ pub(super) fn decode(id: LogId, bytes: &[u8]) -> Result<Log, DecodeError> {
                 doomed: doomed.into_iter().flatten().collect(),
                 missing: missing.into_iter().collect::<BTreeSet<_>>(),
                 lacks_bodies: false,
+                overlooked,
                 changed: false,
                 is_new: false,
             })

@@ -122,12 +122,8 @@ impl Log {
             return Ok(Decision::Wait);
         };
         let below = before.into_iter().map(|(_, head)| head).chain(heads);
-        let (eff, depth) = below.fold((entry.hlc.bits(), 1), |(eff, depth), head| {
-            (eff.max(head.position.eff.saturating_add(1)), depth.max(head.depth + 1))
-        });
-        if entry.depth < depth || (absent.is_empty() && entry.depth != depth) {
-            return Ok(Decision::Refuse(Refusal::Place));
-        }
+        let eff =
+            below.fold(entry.hlc.bits(), |eff, head| eff.max(head.position.eff.saturating_add(1)));
         if entry.hlc.time() > now.plus_millis(CLOCK_AHEAD_MS_MAX) {
             return Ok(Decision::Refuse(Refusal::AheadOfClock));
         }

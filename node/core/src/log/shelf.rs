@@ -1,12 +1,18 @@
 //! What if a device is accused and may still answer? What lies beyond its cut is put aside: not
 //! shown, not named, not handed on, and there again if the device is believed (spec 03 R13).
 
-use kith_common::{envelope::Signed, ids::DeviceId, time::Timestamp};
+use kith_common::{
+    entry::{EntryKind, Mark},
+    envelope::Signed,
+    ids::DeviceId,
+    time::Timestamp,
+};
 
 use super::{Candidate, Envelope, Limit, Log, Received, candidate::authenticate, rules::Decision};
 use crate::{
     limits::{SYNC_ROWS, TRASH_MS},
-    store::{AuthorNumber, EntryRow, LogNumber, Place, Store, StoreError},
+    store::{AuthorNumber, Body, EntryRow, LogNumber, Place, Store, StoreError},
+    view,
 };
 
 /// Entries of one history, put aside. They stand in the store under a log number of their own.
@@ -168,12 +174,61 @@ impl Log {
         Ok(true)
     }
 
+    /// Deletes an entry that was put aside.
+    pub(super) fn delete_aside(
+        &mut self,
+        mark: &Mark,
+        store: &mut dyn Store,
+    ) -> Result<(), StoreError> {
+        for shelf in self.shelves_of(mark.device) {
+            if let Some(row) = store.entry(self.on_shelf(shelf, mark.seq))?
+                && row.position.id == mark.id
+            {
+                empty(row, store)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes what was put aside of a chain through a mark.
+    pub(super) fn clear_aside(
+        &mut self,
+        mark: &Mark,
+        store: &mut dyn Store,
+    ) -> Result<(), StoreError> {
+        for shelf in self.shelves_of(mark.device) {
+            let mut next = shelf.first;
+            while next <= mark.seq {
+                let rows = store.chain(self.on_shelf(shelf, next), SYNC_ROWS)?;
+                let Some(end) = rows.last() else { break };
+                next = end.place.seq + 1;
+                for row in rows.into_iter().filter(|row| row.place.seq <= mark.seq) {
+                    empty(row, store)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn shelves_of(&self, device: DeviceId) -> Vec<Shelf> {
+        self.shelves.iter().filter(|shelf| shelf.device == device).copied().collect()
+    }
+
     fn empty_shelf(&mut self, shelf: Shelf, store: &mut dyn Store) -> Result<(), StoreError> {
         store.truncate_chain(self.on_shelf(shelf, shelf.first))?;
         self.shelves.retain(|known| *known != shelf);
         self.changed = true;
         Ok(())
     }
+}
+
+fn empty(row: EntryRow, store: &mut dyn Store) -> Result<(), StoreError> {
+    if row.body == Body::Deleted || view::open(&row)?.entry.kind == EntryKind::CUT {
+        return Ok(());
+    }
+    store.replace_entry(&EntryRow { body: Body::Deleted, ..row })?;
+    store.erase();
+    Ok(())
 }
 
 fn candidate_of(row: EntryRow) -> Option<Candidate> {

@@ -4,6 +4,7 @@
 //! the same number. An entry stands behind its device's previous one and behind what is drawn
 //! leading to it.
 
+mod bounds;
 mod cuts;
 mod erasure;
 mod forks;
@@ -355,12 +356,12 @@ fn nobody_is_convicted_by_a_broken_signature() {
 /// a1 ─► a2  (depth 5)
 /// ```
 #[test]
-fn a_wrong_depth_is_refused() {
-    for depth in [0, 1, 3, 5] {
+fn a_wrong_depth_splits_nobody() {
+    for depth in [0, 1, 3, 5, SEQ_MAX] {
         let mut dag = Dag::default();
         dag.write("a1", "").write_with("a2", "", |entry| entry.depth = depth);
-        let refused = &[Refusal::Place];
-        check(&dag, &["a1 a2"], &Outcome { shown: "a1", refused, ..Outcome::default() });
+        dag.write_with("b1", "a2", |entry| entry.depth = 2);
+        check(&dag, &["a1 a2 b1"], &Outcome { shown: "a1 a2 b1", ..Outcome::default() });
     }
 }
 

@@ -322,3 +322,45 @@ fn a_later_cut_that_believes_more_needs_nobody_to_hand_it_on_again() {
     assert_eq!((holder.shown(&dag).as_str(), holder.aside()), ("a1 a2", 1));
     assert!(holder.rows().iter().all(|row| row.body.bytes().is_some()));
 }
+
+/// ```text
+/// a1 ┃ ─► a2 ─► a3 ─► a4          a2 is deleted, then everything through a3
+/// ```
+#[test]
+fn what_is_deleted_while_it_is_put_aside_is_gone_at_once() {
+    let mut dag = Dag::default();
+    dag.write("a1", "").write("a2", "").write("a3", "").write("a4", "");
+    let mark = |name: &str| dag.made[name].mark;
+    let mut holder = Holder::new();
+    holder.get(&dag, "a1 a2 a3 a4", at(HOUR_MS));
+    holder.suspect(b'a', Some(mark("a1")));
+    let whole = |holder: &Holder| {
+        let numbers = [0, 1 << 31, 3 << 30].map(|bits| LogNumber(holder.log.number().0 | bits));
+        let rows = |number| holder.store.newest(number, None, usize::MAX).unwrap();
+        let rows = numbers.into_iter().flat_map(rows);
+        rows.filter(|row| row.body.bytes().is_some()).count()
+    };
+    assert_eq!((holder.aside(), whole(&holder)), (3, 4));
+    holder.log.delete(&[mark("a2")], &mut holder.store).unwrap();
+    assert_eq!(whole(&holder), 3);
+    holder.log.clear(&[mark("a3")], &mut holder.store).unwrap();
+    assert_eq!(whole(&holder), 1, "a1 and a3 are gone too");
+    holder.trust(b'a');
+    assert_eq!(holder.shown(&dag), "a1 a2 a3 a4");
+    assert_eq!(whole(&holder), 1);
+}
+
+/// Who is believed again is absent no more: what comes of it later costs no new order.
+#[test]
+fn who_is_there_again_is_absent_no_more() {
+    let mut dag = Dag::default();
+    dag.write("a1", "").write("a2", "").write("b1", "a2").write("a3", "");
+    let mut holder = Holder::new();
+    holder.suspect(b'a', Some(dag.made["a1"].mark));
+    holder.get(&dag, "a1 a2 b1", at(HOUR_MS));
+    assert_eq!(holder.log.absent.len(), 1);
+    holder.trust(b'a');
+    holder.get(&dag, "a2 a3", at(HOUR_MS));
+    assert_eq!(holder.shown(&dag), "a1 a2 b1 a3");
+    assert!(holder.log.absent.is_empty());
+}
