@@ -2,7 +2,7 @@
 //! (spec 02 R18).
 
 use kith_common::{
-    account::{Account, Cut, Last, combine},
+    account::{Account, Cut, Last, Standing, combine},
     codec::{Reader, Writer},
     entry::Mark,
     envelope::{Signed, Verified},
@@ -97,6 +97,17 @@ impl Cuts {
         let words: Vec<_> = self.said.iter().filter_map(word).collect();
         let mark = |Last { seq, entry }| Mark { device: self.device, seq, id: entry };
         combine(&words).map(|last| last.map(mark))
+    }
+
+    /// Whether somebody who decides in the account has cut the device off, however it stands now.
+    pub(crate) fn said_by(&self, account: &Account) -> bool {
+        let decides = |signer: &[u8; 32]| {
+            let settled = |device: &DeviceId| account.standing(*device) == Some(Standing::Settled);
+            let mut devices = account.devices().filter(settled);
+            account.recovery() == signer
+                || devices.any(|device| account.authority_of(device).as_ref() == Some(signer))
+        };
+        self.said.iter().any(|cut| cut.value().account == account.id() && decides(cut.signer()))
     }
 }
 

@@ -1,7 +1,9 @@
-//! Which accounts are one person? The one in use, and those that it has absorbed (spec 02 R22).
+//! Which accounts are one person? The one in use, and those that it has absorbed (spec 02 R22, R26).
+
+use std::collections::BTreeSet;
 
 use kith_common::{
-    account::{Account, Former, Standing},
+    account::{Account, Former, Reason, Standing},
     codec::{DecodeError, Reader, Writer},
     ids::{AccountId, DeviceId},
 };
@@ -45,6 +47,9 @@ impl Absorbed {
     }
 }
 
+/// A device that stood in an absorbed account and may not come in here: until it may.
+const LEFT_OUT: Standing = Standing::Former(Former { reason: Reason::LeftOut, is_final: false });
+
 /// A person as far as devices and accounts go.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Person<'a> {
@@ -54,10 +59,38 @@ pub(crate) struct Person<'a> {
 }
 
 impl<'a> Person<'a> {
-    /// How a device stands: by the word of the account in use, else of one that it has absorbed.
+    /// How a device stands.
     pub(crate) fn standing(&self, device: DeviceId) -> Option<Standing> {
-        let before = || self.absorbed.iter().find_map(|old| old.account.standing(device));
-        self.account.standing(device).or_else(before)
+        self.word(device).map(|(standing, _)| standing)
+    }
+
+    /// How a device stands, and whose word that is: that of the account in use, else of the last one
+    /// on the way there that names it. That it stood there counts while it is invited here.
+    fn word(&self, device: DeviceId) -> Option<(Standing, &'a Account)> {
+        let account = self.account;
+        if let Some(standing) = account.standing(device) {
+            return Some((standing, account));
+        }
+        let old = self.absorbed.iter().map(|old| &old.account);
+        let words: Vec<(Standing, &Account)> =
+            old.filter_map(|old| Some((old.standing(device)?, old))).collect();
+        let names = |id: AccountId| words.iter().any(|(_, old)| old.id() == id);
+        // A seat may drop any device without its consent: where it stands goes before.
+        let last = words.iter().min_by_key(|(standing, old)| {
+            (old.moved_to().is_some_and(names), !standing.stands())
+        })?;
+        let left_out = last.0.stands() && !account.invites(device);
+        Some(if left_out { (LEFT_OUT, account) } else { *last })
+    }
+
+    /// Devices that the account in use does not name and one that it has absorbed does, with how
+    /// they stand, and whose word that is.
+    fn before(&self) -> impl Iterator<Item = (DeviceId, Standing, &'a Account)> + use<'a> {
+        let named = self.absorbed.iter().flat_map(|old| old.account.standings());
+        let named: BTreeSet<DeviceId> = named.map(|(device, _)| device).collect();
+        let person = *self;
+        let new = named.into_iter().filter(move |one| person.account.standing(*one).is_none());
+        new.filter_map(move |device| person.word(device).map(|(how, by)| (device, how, by)))
     }
 
     /// Whether a device is or was one of the person's.
@@ -80,39 +113,34 @@ impl<'a> Person<'a> {
         self.absorbed.iter().any(|old| old.account.id() == account && old.names(device))
     }
 
-    /// Devices that stand, those of an absorbed account included that have not come over yet.
+    /// Devices that stand, those of an absorbed account included that are to come over.
     pub(crate) fn devices(&self) -> impl Iterator<Item = DeviceId> + use<'a> {
-        let account = self.account;
-        let before = self.absorbed.iter().flat_map(|old| old.account.devices());
-        let before = before.filter(move |device| account.standing(*device).is_none());
-        account.devices().chain(before)
+        let before = self.before().filter(|(_, standing, _)| standing.stands());
+        self.account.devices().chain(before.map(|(device, ..)| device))
     }
 
     /// Devices that accuse each other.
     pub(crate) fn disputed(&self) -> impl Iterator<Item = DeviceId> + use<'a> {
-        let account = self.account;
-        let before = self.absorbed.iter().flat_map(|old| old.account.disputed());
-        let before = before.filter(move |device| account.standing(*device).is_none());
-        account.disputed().chain(before)
+        let before = self.before().filter(|(_, standing, _)| *standing == Standing::Disputed);
+        self.account.disputed().chain(before.map(|(device, ..)| device))
     }
 
     /// Devices that are out, with the account whose word that is.
     pub(crate) fn former(&self) -> impl Iterator<Item = (DeviceId, Former, &'a Account)> + use<'a> {
         let account = self.account;
-        let of = |account: &'a Account| {
-            account.former().map(move |(device, former)| (device, former, account))
-        };
-        let before = self.absorbed.iter().flat_map(move |old| of(&old.account));
-        let before = before.filter(move |(device, ..)| account.standing(*device).is_none());
-        of(account).chain(before)
+        let before = self.before().filter_map(|(device, standing, by)| match standing {
+            Standing::Former(former) => Some((device, former, by)),
+            Standing::Settled | Standing::Added | Standing::Disputed => None,
+        });
+        account.former().map(move |(device, former)| (device, former, account)).chain(before)
     }
 
     /// Devices that only older proofs name.
     pub(crate) fn bygone(&self) -> impl Iterator<Item = DeviceId> + use<'a> {
-        let account = self.account;
+        let person = *self;
         let before = self.absorbed.iter().flat_map(|old| old.bygone.devices());
-        let before = before.filter(move |device| account.standing(*device).is_none());
-        self.bygone.devices().chain(before)
+        let all = self.bygone.devices().chain(before);
+        all.filter(move |device| person.standing(*device).is_none())
     }
 
     /// What proves all of it.

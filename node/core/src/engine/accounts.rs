@@ -224,10 +224,17 @@ impl Engine {
         let is_final = match self.me.account.standing(me) {
             Some(Standing::Former(former)) => former.is_final,
             // The newest seat does not know this device.
-            None if self.own_bygone.has(me) => true,
+            None if self.own_bygone.has(me) && !self.is_forgotten(me) => true,
             _ => return,
         };
         cx.out.push(Output::Event(Event::CutOff { is_final }));
+    }
+
+    /// Whether a checkpoint was made before it was known that a device had come over: it is asked
+    /// again, and not out.
+    pub(super) fn is_forgotten(&self, device: DeviceId) -> bool {
+        let stood = |older: &Account| older.epoch() == self.me.account.epoch() && older.has(device);
+        self.away().contains(&device) && self.own_bygone.older().as_ref().is_some_and(stood)
     }
 
     /// Hands what proves an account to everybody on a link who is concerned by it.
