@@ -180,3 +180,112 @@ pub(crate) fn may_write<'a>(
         _ => Err(Refusal::NotEntitled),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kith_common::{
+        account::{Account, Former, Reason, Standing, Untrust, acknowledge},
+        ids::DeviceId,
+        keys::SigningKey,
+    };
+
+    use super::{Absorbed, Person, may_write};
+    use crate::{bygone::Bygone, refusal::Refusal};
+
+    fn key(number: u8) -> SigningKey {
+        SigningKey::from_seed(&[number; 32])
+    }
+
+    /// An account of the devices with these numbers; the authority key is one higher, the recovery
+    /// key two higher than the first.
+    fn begun(numbers: &[u8]) -> Account {
+        let recovery = key(numbers[0] + 2);
+        let (id, _) = Account::genesis(&recovery);
+        let ack = |number: &u8| {
+            let authority = *key(number + 1).public();
+            acknowledge(&key(*number), *recovery.public(), authority, [*number; 32], id)
+        };
+        Account::begin(&recovery, 0, numbers.iter().map(ack).collect()).unwrap()
+    }
+
+    fn id(number: u8) -> DeviceId {
+        key(number).device()
+    }
+
+    fn absorbed(accounts: &[&Account]) -> Vec<Absorbed> {
+        let one = |account: &&Account| Absorbed {
+            account: (*account).clone(),
+            bygone: Bygone::default(),
+        };
+        accounts.iter().map(one).collect()
+    }
+
+    fn standing(account: &Account, absorbed: &[Absorbed], device: u8) -> Option<Standing> {
+        let person = Person { account, bygone: &Bygone::default(), absorbed };
+        let standing = person.standing(id(device));
+        // All lists say the same.
+        let device = id(device);
+        let stands = standing.is_some_and(Standing::stands);
+        let is_out = matches!(standing, Some(Standing::Former(_)));
+        assert_eq!(person.devices().any(|one| one == device), stands);
+        assert_eq!(person.former().any(|(one, ..)| one == device), is_out);
+        assert!(!person.bygone().any(|one| one == device));
+        standing
+    }
+
+    const OUT: Standing = Standing::Former(Former { reason: Reason::LeftOut, is_final: false });
+
+    /// ```text
+    ///   old {20 30} ── moved to ──► stays {10}, which invites 30 or does not
+    /// ```
+    #[test]
+    fn who_has_not_come_over_counts_while_it_is_invited() {
+        let (old, stays) = (begun(&[20, 30]), begun(&[10, 40]));
+        let absorbs = stays.absorb(&key(11), old.id(), &[id(30)]).unwrap();
+        let stays = stays.join(&[absorbs]).unwrap();
+        let before = absorbed(&[&old]);
+        assert_eq!(standing(&stays, &before, 30), Some(Standing::Settled));
+        assert_eq!(standing(&stays, &before, 20), Some(OUT), "nobody has asked it");
+        let vote = stays.untrust(&key(41), id(30), Untrust::Stolen).unwrap();
+        let voted = stays.join(&[vote]).unwrap();
+        let stolen = Former { reason: Reason::Stolen, is_final: false };
+        assert_eq!(standing(&voted, &before, 30), Some(Standing::Former(stolen)));
+        let list = [11, 41].map(|by| stays.checkpoint(&key(by), &[id(10), id(40)]).unwrap());
+        let settled = voted.join(&list).unwrap();
+        assert_eq!(settled.standing(id(30)), None);
+        assert_eq!(standing(&settled, &before, 30), Some(OUT), "forgotten, and not asked again");
+        // It is held and not refused, for what it wrote before may be wanted.
+        let person = Person { account: &settled, bygone: &Bygone::default(), absorbed: &before };
+        assert_eq!(may_write([person], id(30), old.id()), Ok(()));
+        assert_eq!(may_write([person], id(50), old.id()), Err(Refusal::NotEntitled));
+    }
+
+    /// ```text
+    ///   old {20 30} ──► middle {10}, where 30 was voted out ──► stays {50}, which invites 30
+    /// ```
+    #[test]
+    fn on_a_chain_the_last_word_counts() {
+        let (old, middle, stays) = (begun(&[20, 30]), begun(&[10]), begun(&[50]));
+        let moved = old.move_to(&key(22), middle.id()).unwrap();
+        let old = old.join(&[moved]).unwrap();
+        let absorbs = middle.absorb(&key(11), old.id(), &[id(30)]).unwrap();
+        let middle = middle.join(&[absorbs]).unwrap();
+        let vote = middle.untrust(&key(11), id(30), Untrust::Stolen).unwrap();
+        let middle = middle.join(&[vote]).unwrap();
+        let absorbs = stays.absorb(&key(51), old.id(), &[id(30)]).unwrap();
+        let stays = stays.join(&[absorbs]).unwrap();
+        for order in [[&old, &middle], [&middle, &old]] {
+            let found = standing(&stays, &absorbed(&order), 30);
+            assert!(matches!(found, Some(Standing::Former(f)) if f.reason == Reason::Stolen));
+        }
+        // Whoever is absorbed too may drop whom it likes.
+        let liar = begun(&[60]);
+        let drops = liar.seat_absorbing(&key(62), &[id(60)], vec![], (&[], &[id(30)])).unwrap();
+        let liar = liar.join(&[drops]).unwrap();
+        let old = begun(&[20, 30]);
+        for order in [[&old, &liar], [&liar, &old]] {
+            let found = standing(&stays, &absorbed(&order), 30);
+            assert_eq!(found, Some(Standing::Settled));
+        }
+    }
+}
