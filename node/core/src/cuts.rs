@@ -160,6 +160,30 @@ mod tests {
     }
 
     #[test]
+    fn a_cut_is_remembered_while_who_said_it_decides() {
+        let key = |number| SigningKey::from_seed(&[number; 32]);
+        let begun = Account::create(&key(1), &key(2), &key(3), [0; 32]);
+        let said_by = |signer: u8, account: &Account, of: AccountId| {
+            let made = cut(signer, 0, false).value().clone();
+            let made = sign(&key(signer), Cut { account: of, ..made });
+            Cuts { said: vec![made], ..empty() }.said_by(account)
+        };
+        let id = begun.id();
+        for (signer, counts) in [(1, true), (2, false), (3, true), (4, false)] {
+            assert_eq!(said_by(signer, &begun, id), counts, "{signer}");
+            assert!(!said_by(signer, &begun, AccountId::from_bytes([9; 32])));
+        }
+        // However the device stands that was cut: it may have been invited by somebody else.
+        let other = AccountId::from_bytes([8; 32]);
+        let device = cut(3, 0, false).value().device;
+        let absorbs = begun.absorb(&key(3), other, &[device]).unwrap();
+        let inviting = begun.join(&[absorbs]).unwrap();
+        assert!(inviting.invites(device) && said_by(3, &inviting, id));
+        let retired = begun.join(&[begun.retire(&key(3), key(2).device()).unwrap()]).unwrap();
+        assert!(!said_by(3, &retired, id));
+    }
+
+    #[test]
     fn whoever_says_much_crowds_out_nobody() {
         let mut cuts = empty();
         for seq in 0..100 {

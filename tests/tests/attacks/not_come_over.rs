@@ -119,6 +119,51 @@ impl Story {
         self.world.input(self.carols, Input::Frame { link: links[0], bytes });
         self.world.run_ms(MINUTE);
     }
+
+    fn is_dropped(&mut self) {
+        for node in [self.phone, self.laptop, self.carols] {
+            let standing = self.standing(node);
+            assert!(matches!(standing, Some(Standing::Former(former)) if former.is_final));
+        }
+        self.steals_and_writes("I am Alice");
+        assert_eq!(self.shown(self.carols), ["before"]);
+    }
+
+    /// Phone and laptop settle themselves, neither hearing of the other.
+    fn settle_unseen(&mut self) {
+        let devices: Vec<DeviceId> =
+            [self.phone, self.laptop].map(|node| self.world.nodes[node].key().device()).into();
+        self.world.keep_apart(self.phone, self.laptop);
+        self.world.set_running(self.carols, false);
+        for node in [self.phone, self.laptop] {
+            let authority = self.world.nodes[node].authority();
+            self.world.command(node, Command::Settle { devices: devices.clone(), authority });
+        }
+        self.world.run_ms(MINUTE);
+        self.world.join_network();
+        self.world.set_running(self.carols, true);
+        self.world.run_ms(5 * MINUTE);
+        for node in [self.phone, self.laptop, self.carols] {
+            assert!(self.standing(node).is_none() && !self.invites(node));
+        }
+    }
+
+    /// Whether the tablet, when it starts, takes itself for cut off.
+    fn takes_itself_for_cut_off(&self) -> bool {
+        let tablet = &self.world.nodes[self.tablet];
+        let me =
+            Identity { account: self.world.people[self.old].account.clone(), device: tablet.key() };
+        let mut out = Vec::new();
+        let mut cx = Context {
+            now: tablet.clock(self.world.now_ms()),
+            uptime: Uptime::from_millis(0),
+            rng: &mut ChaCha8Rng::seed_from_u64(1),
+            store: &mut tablet.store.clone(),
+            out: &mut out,
+        };
+        Engine::open(me, "alice", &mut cx).expect("the store can be read");
+        out.iter().any(|output| matches!(output, Output::Event(Event::CutOff { .. })))
+    }
 }
 
 #[test]
@@ -285,54 +330,6 @@ fn a_second_recovery_drops_whom_the_first_one_left_waiting() {
     story.is_dropped();
 }
 
-impl Story {
-    fn is_dropped(&mut self) {
-        let story = self;
-        for node in [story.phone, story.laptop, story.carols] {
-            let standing = story.standing(node);
-            assert!(matches!(standing, Some(Standing::Former(former)) if former.is_final));
-        }
-        story.steals_and_writes("I am Alice");
-        assert_eq!(story.shown(story.carols), ["before"]);
-    }
-
-    /// Phone and laptop settle themselves, neither hearing of the other.
-    fn settle_unseen(&mut self) {
-        let devices: Vec<DeviceId> =
-            [self.phone, self.laptop].map(|node| self.world.nodes[node].key().device()).into();
-        self.world.keep_apart(self.phone, self.laptop);
-        self.world.set_running(self.carols, false);
-        for node in [self.phone, self.laptop] {
-            let authority = self.world.nodes[node].authority();
-            self.world.command(node, Command::Settle { devices: devices.clone(), authority });
-        }
-        self.world.run_ms(MINUTE);
-        self.world.join_network();
-        self.world.set_running(self.carols, true);
-        self.world.run_ms(5 * MINUTE);
-        for node in [self.phone, self.laptop, self.carols] {
-            assert!(self.standing(node).is_none() && !self.invites(node));
-        }
-    }
-
-    /// Whether the tablet, when it starts, takes itself for cut off.
-    fn takes_itself_for_cut_off(&self) -> bool {
-        let tablet = &self.world.nodes[self.tablet];
-        let me =
-            Identity { account: self.world.people[self.old].account.clone(), device: tablet.key() };
-        let mut out = Vec::new();
-        let mut cx = Context {
-            now: tablet.clock(self.world.now_ms()),
-            uptime: Uptime::from_millis(0),
-            rng: &mut ChaCha8Rng::seed_from_u64(1),
-            store: &mut tablet.store.clone(),
-            out: &mut out,
-        };
-        Engine::open(me, "alice", &mut cx).expect("the store can be read");
-        out.iter().any(|output| matches!(output, Output::Event(Event::CutOff { .. })))
-    }
-}
-
 /// It is there, and a checkpoint was made without it: it is asked again, and erases nothing.
 #[test]
 fn who_came_over_and_is_forgotten_is_asked_again() {
@@ -351,6 +348,23 @@ fn who_came_over_and_is_forgotten_is_asked_again() {
     for node in [story.phone, story.laptop, story.carols, story.tablet] {
         assert_eq!(story.standing(node), Some(Standing::Added));
     }
+}
+
+/// Nobody invites it, so a vote alone would say nothing.
+#[test]
+fn who_is_left_waiting_can_be_voted_out() {
+    let mut story = begin("who_is_left_waiting_can_be_voted_out");
+    story.settle_unseen();
+    story.untrust(story.phone);
+    for node in [story.phone, story.laptop, story.carols] {
+        assert!(matches!(story.standing(node), Some(Standing::Former(_))));
+    }
+    story.settle(&[story.laptop, story.phone]);
+    for node in [story.phone, story.laptop, story.carols] {
+        assert!(story.standing(node).is_none() && !story.invites(node));
+    }
+    story.steals_and_writes("I am Alice");
+    assert_eq!(story.shown(story.carols), ["before"]);
 }
 
 #[test]
