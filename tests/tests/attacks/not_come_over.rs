@@ -395,3 +395,47 @@ fn a_base_that_nobody_saw_coming_invites_it_by_the_next_decision() {
     story.world.run_ms(MINUTE);
     assert_eq!(story.shown(story.carols), ["before", "here I am"]);
 }
+
+/// The same of a device that was only added, in an account that never merged.
+#[test]
+fn what_was_cut_of_an_added_device_does_not_come_back() {
+    let mut world = World::new(8, "what_was_cut_of_an_added_device_does_not_come_back");
+    world.entries_go = true;
+    let (alice, bob) = (world.person("alice", 2), world.person("bob", 1));
+    world.run_ms(10);
+    world.tell_own_places(alice);
+    world.befriend(alice, bob);
+    world.run_ms(2 * MINUTE);
+    let [phone, tablet] = world.people[alice].nodes[..] else { panic!("two devices") };
+    let bobs = world.people[bob].nodes[0];
+    let added = world.link_device(phone).expect("a new device");
+    world.run_ms(2 * MINUTE);
+    let account = |world: &World| world.nodes[phone].engine().identity().account.clone();
+    let device = world.nodes[added].key().device();
+    assert_eq!(account(&world).standing(device), Some(Standing::Added));
+    let stolen_at = world.nodes[phone].clock(world.now_ms());
+    world.run_ms(MINUTE);
+    Thief::new(&mut world, added);
+    world.say(added, bob, "I am Alice");
+    world.run_ms(MINUTE);
+    world.set_running(added, false);
+    let shown = |world: &World, node: usize| {
+        let with = if node == bobs { alice } else { bob };
+        world.history(node, world.account(with), 100).len()
+    };
+    assert_eq!(shown(&world, bobs), 1);
+    let authority = world.nodes[phone].authority();
+    let (why, since) = (Untrust::Stolen, Some(stolen_at));
+    world.command(phone, Command::Untrust { device, why, since, authority });
+    world.run_ms(MINUTE);
+    assert_eq!(shown(&world, bobs), 0);
+    for node in [phone, tablet] {
+        let authority = world.nodes[node].authority();
+        world.command(node, Command::Settle { devices: vec![], authority });
+        world.run_ms(MINUTE);
+    }
+    assert_eq!(account(&world).standing(device), None, "forgotten");
+    for node in [bobs, phone, tablet] {
+        assert_eq!(shown(&world, node), 0, "{}", world.nodes[node].name);
+    }
+}

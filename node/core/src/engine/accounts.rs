@@ -293,8 +293,11 @@ impl Engine {
                 devices
                     .push((device, cut.map(|last| log::Cut { last, is_final: former.is_final })));
             }
-            let bygone = person.bygone().filter(|device| *device != me);
-            devices.extend(bygone.map(|device| (device, None)));
+            for device in person.bygone().filter(|device| *device != me) {
+                // Who was cut may be forgotten since: that is never for good.
+                let cut = Cuts::load(cx.store, log, device)?.counting(person.account);
+                devices.push((device, cut.map(|last| log::Cut { last, is_final: false })));
+            }
         }
         let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(()) };
         let mut trimmed = false;
