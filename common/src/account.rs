@@ -66,7 +66,7 @@ use self::{
     chain::{Decision, LastBase, Signature, follow, quorum},
     pool::{HeldSeat, Pool},
     proof::{Kept, head, keep},
-    standing::{Invitation, Sayings, decide},
+    standing::{Invitation, Sayings, decide, welcome},
 };
 
 /// Why an account proof was refused.
@@ -137,6 +137,8 @@ pub struct Account {
     moved: Option<AccountId>,
     pending_moves: Vec<PendingMove>,
     absorbed: BTreeSet<AccountId>,
+    /// Devices of absorbed accounts that may come in and are not there.
+    invited: BTreeSet<DeviceId>,
     proof: Vec<Box<[u8]>>,
     head: EntryId,
 }
@@ -208,6 +210,7 @@ impl Account {
             moved: None,
             pending_moves: Vec::new(),
             absorbed: absorbed.into_iter().take(ABSORBED_ACCOUNTS_MAX).collect(),
+            invited: BTreeSet::new(),
             head: head(&proof),
             proof,
         }
@@ -231,6 +234,7 @@ impl Account {
             standings.extend(decide(&Sayings {
                 settled: &base.settled.keys().copied().collect(),
                 added: &invitations,
+                invited: &kept.invited,
                 retired: &kept.retired,
                 votes: &kept.votes,
             }));
@@ -252,6 +256,7 @@ impl Account {
             seat: Some(seat.id),
             base: base.fork.is_empty().then_some(base.id),
             added: authorities(&invitations, &standings),
+            invited: welcome(&kept.invited, &standings),
             standings,
             pending,
             last_word,
@@ -365,6 +370,17 @@ impl Account {
     /// Whether they have moved here is for [`merged`] to say.
     pub fn absorbed(&self) -> impl ExactSizeIterator<Item = AccountId> {
         self.absorbed.iter().copied()
+    }
+
+    /// Whether a device of an absorbed account that is not there may come in: a settled device that
+    /// stands names it on the last base, and nothing is held against it (R24).
+    pub fn invites(&self, device: DeviceId) -> bool {
+        self.invited.contains(&device)
+    }
+
+    /// The devices that may come in and are not there, ascending.
+    pub fn invited(&self) -> impl ExactSizeIterator<Item = DeviceId> {
+        self.invited.iter().copied()
     }
 
     /// Whether this account goes on for another one.

@@ -28,6 +28,8 @@ mod link_after;
 mod merge_known;
 #[path = "attacks/merge_restart.rs"]
 mod merge_restart;
+#[path = "attacks/not_come_over.rs"]
+mod not_come_over;
 #[path = "attacks/old_self_log.rs"]
 mod old_self_log;
 #[path = "attacks/taken_back.rs"]

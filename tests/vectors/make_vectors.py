@@ -311,7 +311,15 @@ def stand(device, how, final=None):
 
 
 def proven(
-    name, proof, standings, taken=None, base=ALICE_SEAT.id, epoch=0, moved_to=None, absorbed=()
+    name,
+    proof,
+    standings,
+    taken=None,
+    base=ALICE_SEAT.id,
+    epoch=0,
+    moved_to=None,
+    absorbed=(),
+    invited=(),
 ):
     """A proof, and by hand: how each device stands and which envelopes count."""
     case = {
@@ -326,6 +334,8 @@ def proven(
         case["moved_to"] = moved_to
     if absorbed:
         case["absorbed"] = sorted(absorbed)
+    if invited:
+        case["invited"] = sorted(KEYS[device].public for device in invited)
     return case if base is None else case | {"base": base}
 
 
@@ -534,15 +544,21 @@ def absorbing_accounts():
 
     added = [phone_stands, stand(LAPTOP, "added")]
     yield absorbing("absorbed", [alone], [phone_stands])
-    yield absorbing("named, not yet there", [taking], [phone_stands])
-    yield absorbing("taken in", [laptop, taking], added)
+    two, one = {"invited": [LAPTOP, TABLET]}, {"invited": [TABLET]}
+    yield absorbing("named, not yet there", [taking], [phone_stands], **two)
+    yield absorbing("taken in", [laptop, taking], added, **one)
     both = [*added, stand(TABLET, "added")]
     yield absorbing("two taken in", [taking, laptop, tablet], both)
     yield absorbing("not named", [alone, laptop], [phone_stands], [alone])
     elsewhere = ack(LAPTOP, "alice.recovery", ALICE).envelope
-    yield absorbing("acknowledged to another", [taking, elsewhere], [phone_stands], [taking])
+    yield absorbing("acknowledged to another", [taking, elsewhere], [phone_stands], [taking], **two)
     broken = flipped(laptop, len(laptop) - 1)
-    yield absorbing("a broken acknowledgement", [taking, broken], [phone_stands], [taking])
+    yield absorbing("a broken acknowledgement", [taking, broken], [phone_stands], [taking], **two)
+    vote = untrust(ALICE, phone, LAPTOP, ALICE_SEAT.id, 2).envelope
+    voted = [phone_stands, stand(LAPTOP, "stolen", True)]
+    yield absorbing("voted out before it is there", [taking, vote], voted, **one)
+    yield absorbing("voted out, and acknowledged", [vote, laptop, taking], voted, **one)
+    yield absorbing("voted about and not named", [alone, vote], [phone_stands])
     pair = listed(PHONE, LAPTOP)
     settling = checkpoint(ALICE, phone, ALICE_SEAT.id, pair).envelope
     yield absorbing(

@@ -86,18 +86,26 @@ pub(super) fn worth_keeping<'b>(seat: &HeldSeat, base: &'b LastBase) -> Vec<&'b 
     };
     let unnamed = |one: &&Absorption| !seat.absorbed.contains(&one.from);
     firsts(&base.absorptions).filter(counts).filter(unnamed).for_each(&mut keep);
-    let mut offers: BTreeMap<(DeviceId, DeviceId), &Absorption> = BTreeMap::new();
-    let now = base.absorptions.iter().filter(|one| one.step == base.step).filter(counts);
-    for one in now.filter(|_| base.fork.is_empty()) {
-        for device in one.devices.iter().filter(|device| base.may_come_in(device)) {
-            let place = offers.entry((one.by, *device)).or_insert(one);
-            if one.shortest_first() < place.shortest_first() {
-                *place = one;
-            }
+    let mut shortest: BTreeMap<(DeviceId, DeviceId), &Absorption> = BTreeMap::new();
+    for (device, one) in offers(base) {
+        let place = shortest.entry((one.by, device)).or_insert(one);
+        if one.shortest_first() < place.shortest_first() {
+            *place = one;
         }
     }
-    offers.into_values().for_each(&mut keep);
+    shortest.into_values().for_each(&mut keep);
     kept.into_values().collect()
+}
+
+/// Each device that may come in on the last base, with each absorbs that says so and counts; none
+/// if there is a fork.
+pub(super) fn offers(base: &LastBase) -> impl Iterator<Item = (DeviceId, &Absorption)> {
+    let now = base.absorptions.iter().filter(|one| one.step == base.step);
+    let counting = now.filter(|one| base.fork.is_empty() && base.names.contains(&one.from));
+    counting.flat_map(|one| {
+        let devices = one.devices.iter().filter(|device| base.may_come_in(device));
+        devices.map(move |device| (*device, one))
+    })
 }
 
 /// Whether an addition stands on nothing, or on an absorbs that counts.

@@ -1,6 +1,6 @@
 //! How does a device say something about its account? Operations on the base of an [`Account`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
@@ -138,7 +138,7 @@ impl Account {
     /// Votes against a device.
     ///
     /// # Errors
-    /// If this device does not decide, or the other is not in the account.
+    /// If this device does not decide, or the other is neither in the account nor invited.
     pub fn untrust(
         &self,
         authority: &SigningKey,
@@ -146,7 +146,8 @@ impl Account {
         why: Untrust,
     ) -> Result<Box<[u8]>, OperationError> {
         let (base, by) = self.decider(authority)?;
-        if device == by || self.standing(device).is_none() {
+        let known = self.standing(device).is_some() || self.invites(device);
+        if device == by || !known {
             return Err(OperationError::Unknown(device));
         }
         let vote = DeviceUntrust { account: self.id(), base, device, why };
@@ -258,7 +259,8 @@ impl Account {
     }
 
     /// Replaces everything by these devices: known ones by their old acknowledgements, new ones by
-    /// new ones. All others that are known are dropped. What was absorbed stays so.
+    /// new ones. All others that are known are dropped; who is invited and kept can be invited
+    /// again. What was absorbed stays so.
     ///
     /// # Errors
     /// If the key is another account's, or one of the devices never acknowledged this account.
@@ -269,11 +271,12 @@ impl Account {
         new: Vec<Verified<DeviceAck>>,
     ) -> Result<Box<[u8]>, OperationError> {
         let absorbed: Vec<AccountId> = self.absorbed().collect();
-        self.seat_absorbing(recovery, keep, new, &absorbed)
+        self.seat_absorbing(recovery, keep, new, (&absorbed, &[]))
     }
 
     /// As [`seat`](Self::seat), going on for these accounts and no others: a thief may have named
-    /// some, and a holder may remember more than the proof does.
+    /// some, and a holder may remember more than the proof does. Those of their devices that are
+    /// `gone` are dropped, though this account does not know them.
     ///
     /// # Errors
     /// As [`seat`](Self::seat), or if there are more than [`ABSORBED_ACCOUNTS_MAX`], one of them
@@ -283,17 +286,19 @@ impl Account {
         recovery: &SigningKey,
         keep: &[DeviceId],
         new: Vec<Verified<DeviceAck>>,
-        absorbed: &[AccountId],
+        (absorbed, gone): (&[AccountId], &[DeviceId]),
     ) -> Result<Box<[u8]>, OperationError> {
         let mut known = self.acknowledgements();
         let mut acks = new;
-        for device in keep {
+        for device in keep.iter().filter(|device| !self.invites(**device)) {
             acks.push(known.remove(device).ok_or(OperationError::Unknown(*device))?);
         }
         let named =
             |device: &DeviceId| acks.iter().any(|ack| DeviceKeys::of(ack).device == *device);
-        let mut dropped: Vec<DeviceId> =
-            self.standings.keys().filter(|device| !named(device)).copied().collect();
+        let invited = self.invited.iter().filter(|device| !keep.contains(device));
+        let known = self.standings.keys().chain(invited).chain(gone);
+        let dropped: BTreeSet<DeviceId> = known.filter(|device| !named(device)).copied().collect();
+        let mut dropped: Vec<DeviceId> = dropped.into_iter().collect();
         // If there are too many, those that were out before are forgotten first.
         dropped.sort_by_key(|device| matches!(self.standing(*device), Some(Standing::Former(_))));
         dropped.truncate(DROPPED_DEVICES_MAX);
@@ -315,7 +320,7 @@ impl Account {
         chosen: bool,
     ) -> Result<Verified<Cut>, OperationError> {
         let cut = sign(key, Cut { account: self.id(), log, device, last, chosen });
-        if !matches!(self.standing(device), Some(Standing::Former(_))) {
+        if !self.is_out(device) {
             return Err(OperationError::NotFormer(device));
         }
         self.weigh(&cut).map(|_| cut).ok_or(OperationError::NotSettled)
@@ -324,8 +329,7 @@ impl Account {
     /// Whose word a cut is, if it counts (R18).
     pub fn weigh(&self, cut: &Verified<Cut>) -> Option<CutWord> {
         let Cut { account, device, chosen, .. } = *cut.value();
-        let former = matches!(self.standing(device), Some(Standing::Former(_)));
-        if account != self.id() || !former {
+        if account != self.id() || !self.is_out(device) {
             return None;
         }
         if cut.signer() == self.recovery() {
@@ -334,6 +338,14 @@ impl Account {
         let by = device_of(&self.settled, cut.signer())?;
         let word = if chosen { CutWord::Chosen } else { CutWord::Taken };
         (self.standing(by) == Some(Standing::Settled)).then_some(word)
+    }
+
+    /// Whether a device is former, or not named: it may have been, and forgotten (R14).
+    fn is_out(&self, device: DeviceId) -> bool {
+        match self.standing(device) {
+            None => !self.invites(device),
+            Some(standing) => matches!(standing, Standing::Former(_)),
+        }
     }
 
     /// Whether a cut counts.

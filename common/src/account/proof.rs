@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    absorbing::worth_keeping,
+    absorbing::{offers, worth_keeping},
     chain::{LastBase, Signature},
     merging::MovedTo,
     operation::DeviceUntrust,
@@ -23,6 +23,8 @@ pub(super) struct Kept {
     pub(super) votes: Vec<Vote>,
     pub(super) waiting: Vec<Signature>,
     pub(super) absorbed: BTreeSet<AccountId>,
+    /// Devices that may come in by an absorbs on the last base, with those who say so.
+    pub(super) invited: BTreeMap<DeviceId, BTreeSet<DeviceId>>,
     pub(super) proof: Vec<Box<[u8]>>,
 }
 
@@ -54,6 +56,7 @@ pub(super) fn keep(
         votes: Vec::new(),
         waiting: Vec::new(),
         absorbed: &seat.absorbed | &(&base.held & &base.names),
+        invited: BTreeMap::new(),
         proof: Vec::new(),
     };
     let mut room = Room {
@@ -86,6 +89,9 @@ pub(super) fn keep(
         }
     }
     kept.votes.sort_unstable();
+    for (device, one) in offers(base).filter(|(_, one)| room.taken.contains_key(&one.id)) {
+        kept.invited.entry(device).or_default().insert(one.by);
+    }
     kept.proof = [pool.genesis.clone(), seat.bytes.clone()].into();
     kept.proof.extend(room.taken.into_values());
     kept

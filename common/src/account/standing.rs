@@ -73,6 +73,8 @@ pub(super) struct Sayings<'a> {
     pub(super) settled: &'a BTreeSet<DeviceId>,
     /// Devices that were added, with who took them in.
     pub(super) added: &'a BTreeMap<DeviceId, Vec<Invitation>>,
+    /// Devices that an absorbs names, with who signed it; they may be added or not.
+    pub(super) invited: &'a BTreeMap<DeviceId, BTreeSet<DeviceId>>,
     pub(super) retired: &'a BTreeSet<DeviceId>,
     pub(super) votes: &'a [Vote],
 }
@@ -92,7 +94,24 @@ pub(super) fn decide(said: &Sayings<'_>) -> BTreeMap<DeviceId, Standing> {
         let standing = standing.unwrap_or_else(|| said.brought_in(*device, invitations, &decided));
         decided.insert(*device, standing);
     }
+    // Who is not there yet can be voted out, and is nothing else.
+    for device in said.invited.keys().filter(|device| !said.added.contains_key(device)) {
+        let standing = said.decided_by_itself_or_quorum(*device);
+        decided.extend(standing.or_else(|| said.accused(*device)).map(|how| (*device, how)));
+    }
     decided
+}
+
+/// Devices that are not there and may come in: whoever invites one stands, and nothing is held
+/// against it (R24).
+pub(super) fn welcome(
+    invited: &BTreeMap<DeviceId, BTreeSet<DeviceId>>,
+    decided: &BTreeMap<DeviceId, Standing>,
+) -> BTreeSet<DeviceId> {
+    let stands = |by: &DeviceId| decided.get(by).is_some_and(|standing| standing.stands());
+    let new = invited.iter().filter(|(device, _)| !decided.contains_key(device));
+    let sound = new.filter(|(_, inviters)| inviters.iter().any(stands));
+    sound.map(|(device, _)| *device).collect()
 }
 
 impl Sayings<'_> {

@@ -94,6 +94,7 @@ fn a_thief_pushes_no_absorbed_account_out() {
     let fakes_in =
         |account: &Account| account.standings().filter(|(_, how)| *how == Standing::Added).count();
     assert!((1..=8).contains(&fakes_in(&flooded)), "as many as by device-add");
+    assert_eq!(fakes_in(&flooded) + flooded.invited().len(), ABSORBED_ACCOUNTS_MAX);
     assert_eq!(with(&flooded, &flood), flooded);
     assert_eq!(&Account::fold(flooded.proof()).unwrap(), &flooded);
 
@@ -195,6 +196,28 @@ fn additions_leave_room_however_large_they_are() {
     let moved = with(&account, &honest);
     assert_eq!(moved.moved_to(), Some(other('Q')));
     assert_eq!(&Account::fold(moved.proof()).unwrap(), &moved);
+}
+
+/// ```text
+///   five devices invite eight each, in envelopes as large as they may be
+/// ```
+#[test]
+fn an_absorbs_that_does_not_fit_invites_nobody() {
+    let by = ['a', 'b', 'c', 't', 'u'];
+    let seat = Operation::seat(0, &by, &[]);
+    let base = Base { seat: seat.id(), lists: Vec::new() };
+    let numbered = by.into_iter().zip((0..).step_by(8)).flat_map(|(by, n)| {
+        let base = base.id();
+        (n..n + 8_u8).map(move |n| {
+            let devices = vec![DeviceId::from_bytes([n; 32])];
+            let absorbs = Absorbs { account: account(), base, from: other('P'), devices };
+            swollen(authority(by), absorbs, 750)
+        })
+    });
+    let account = with(&folded(&[seat]), &numbered.collect::<Vec<_>>());
+    let invited = account.invited().len();
+    assert!((20..40).contains(&invited), "{invited} fit");
+    assert_eq!(&Account::fold(account.proof()).unwrap(), &account);
 }
 
 #[test]

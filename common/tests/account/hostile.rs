@@ -251,6 +251,10 @@ fn cuts_count_by_who_signs_them() {
     assert_eq!(word(authority('a'), id('x'), false), Some(CutWord::Taken));
     assert_eq!(word(authority('t'), id('x'), true), None, "it does not stand");
     assert_eq!(word(authority('a'), id('b'), true), None, "not former");
+    assert_eq!(word(authority('a'), id('z'), true), Some(CutWord::Chosen), "forgotten, perhaps");
+    let invited = folded(&history("R0{ab} a*P(x)"));
+    let of_invited = invited.cut(authority('a'), log, id('x'), last, true).unwrap_err();
+    assert_eq!(of_invited, OperationError::NotFormer(id('x')));
     assert_eq!(word(device('a'), id('t'), true), None, "the signing key");
     let made = account.cut(authority('a'), log, id('t'), last, true).unwrap();
     assert!(account.accepts_cut(&made));

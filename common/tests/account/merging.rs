@@ -1,7 +1,7 @@
 //! How do two accounts become one? Pictures, and how a device says it.
 
 use kith_common::{
-    account::{Account, OperationError, PendingMove, Standing, acknowledge},
+    account::{Account, OperationError, PendingMove, Standing, Untrust, acknowledge},
     ids::{AccountId, DeviceId},
     keys::SigningKey,
 };
@@ -87,20 +87,20 @@ fn the_recovery_key_has_the_last_word_on_its_seat() {
 fn who_is_named_and_acknowledges_is_added() {
     check(&[
         ("R0{ab} a*P", "a b *P"),
-        ("R0{ab} a*P(xy)", "a b *P"),
-        ("R0{ab} a*P(xy) x@a", "a b +x *P"),
+        ("R0{ab} a*P(xy)", "a b @x @y *P"),
+        ("R0{ab} a*P(xy) x@a", "a b +x @y *P"),
         ("R0{ab} x@a a*P(xy) y@a", "a b +x +y *P"),
-        ("R0{ab} a*P(x) a*P(xy) y@a", "a b +y *P"),
+        ("R0{ab} a*P(x) a*P(xy) y@a", "a b @x +y *P"),
         ("R0{ab} a*P(x) b*Q(y) x@a y@b", "a b +x +y *P *Q"),
         // One side only, another inviter, another device, nobody who decides.
         ("R0{ab} x@a", "a b"),
-        ("R0{ab} a*P(x) x@b", "a b *P"),
-        ("R0{ab} a*P(y) x@a", "a b *P"),
+        ("R0{ab} a*P(x) x@b", "a b @x *P"),
+        ("R0{ab} a*P(y) x@a", "a b @y *P"),
         ("R0{ab} a+c c*P(x) x@c", "a b +c"),
         ("R0{ab} z*P(x) x@z", "a b"),
         // Who is settled, or was.
         ("R0{ab|x} a*P(xb) x@a b@a", "a b !x *P"),
-        ("R0{ab} a*P(x) x@a(b)", "a b *P"),
+        ("R0{ab} a*P(x) x@a(b)", "a b @x *P"),
         // On an older base it names the account and takes nobody in.
         ("R0{a} a+b a:{ab} a*P(x) x@a", "a b *P"),
         ("R0{ab} ab:{a} b*P", "a !b *P"),
@@ -126,9 +126,60 @@ fn who_was_taken_in_is_added_like_any_other() {
         ("R0{a} a*P(x) x@a a:{ax}", "a x *P"),
         ("R0{a} a*P(xy) x@a y@a a:{axy} >{axy} xy→a", "!a x y *P"),
         ("R0{ab} a*P(x) x@a a:{abx}", "a b +x *P"),
-        ("R0{ab} a*P(x) a:{abx} b:{abx}", "a b *P"),
+        ("R0{ab} a*P(x) a:{abx} b:{abx}", "a b @x *P"),
         ("R0{a} a*P(x) x@a a:{ax} -x", "a !x *P"),
         ("R0{a} a*P(x) x@a a:{ax} a:{a}", "?a ?x *P"),
+    ]);
+}
+
+/// ```text
+///   a absorbs P with x ── x is in other hands before it has acknowledged
+/// ```
+#[test]
+fn who_is_named_and_not_there_can_be_voted_out() {
+    check(&[
+        ("R0{abc} a*P(x) b→x", "a b c -x *P"),
+        ("R0{abc} a*P(x) ab⇒x", "a b c !x *P"),
+        ("R0{abc} b→x", "a b c"),
+        ("R0{abc} a*P(x) a→x", "a b c -x *P"),
+        // By devices that decide alone.
+        ("R0{ab} a+y a*P(x) y→x z→x", "a b +y @x *P"),
+        // The vote holds when it comes over, whatever comes first.
+        ("R0{abc} a*P(x) b→x x@a", "a b c -x *P"),
+        ("R0{abc} a*P(x) ab→x x@a", "a b c !x *P"),
+        ("R0{abc} x@a b→x c*P(x) x@c a*P(x)", "a b c -x *P"),
+        ("R0{abc} a*P(x) x@a b→x", "a b c -x *P"),
+        // Who is invited has no vote, and answers nobody.
+        ("R0{abc} a*P(x) b→x x→b", "a b c -x *P"),
+        ("R0{abc} a*P(x) b→x c→b b→c", "a ?b ?c ?x *P"),
+        ("R0{abc} a*P(x) b→x ac→b", "a !b c @x *P"),
+        // On the last base only; another one may be voted about again.
+        ("R0{ab} a*P(x) a→x ab:{ab}", "a b *P"),
+        ("R0{ab} a*P(x) a→x ab:{ab} >{ab} a*P(x)", "a b @x *P"),
+        ("R0{ab} a*P(x) ab:{ab} >{ab} b*P(x) a→x x@b", "a b -x *P"),
+        ("R0{ab} a*P(x) ab:{ab} >{ab} a→x", "a b *P"),
+        // A seat invites nobody; who was voted out is dropped, and never comes in again.
+        ("R0{ab} a*P(x) R1{ab;P}", "a b *P"),
+        ("R0{ab} a*P(x) R1{ab|x;P} a*P(x) x@a", "a b !x *P"),
+    ]);
+}
+
+/// ```text
+///   t absorbs P with x ── t is out: nobody who stands invites x
+/// ```
+#[test]
+fn who_is_out_invites_nobody() {
+    check(&[
+        ("R0{abt} t*P(x)", "a b t @x *P"),
+        ("R0{abt} t*P(x) a→t", "a b -t *P"),
+        ("R0{abt} t*P(x) a→t t→a", "?a b ?t *P"),
+        ("R0{abt} t*P(x) -t", "a b !t *P"),
+        ("R0{abt} t*P(x) a→t b*P(x)", "a b -t @x *P"),
+        ("R0{abt} t*P(x) ab→t b→x", "a b !t -x *P"),
+        ("R0{ab} a*P(x) a~Q b~Q", "a b @x *P ~Q"),
+        // A fork: nobody decides.
+        ("R0{ab} a*P(x) ab~Q ab~P", "?a ?b *P"),
+        ("R1{a} R1{b} a*P(x)", "?a ?b"),
     ]);
 }
 
@@ -184,8 +235,21 @@ fn helpers_make_what_counts() {
     let ab = ab.join(&[absorbs, ack('x')]).unwrap();
     assert_eq!(ab.absorbed().collect::<Vec<_>>(), [from]);
     assert_eq!(ab.standing(id('x')), Some(Standing::Added));
+    assert!(ab.invites(id('y')) && !ab.invites(id('x')));
+    let voted = ab.untrust(authority('b'), id('y'), Untrust::Stolen).unwrap();
+    let voted = ab.join(&[voted, ack('y')]).unwrap();
+    assert!(matches!(voted.standing(id('y')), Some(Standing::Former(_))));
+    let kept = |keep: &[DeviceId], gone: &[DeviceId]| {
+        let seat = ab.seat_absorbing(recovery(), keep, vec![], (&[from], gone)).unwrap();
+        let seated = ab.join(&[seat]).unwrap();
+        let out = |one: char| matches!(seated.standing(id(one)), Some(Standing::Former(_)));
+        (out('x'), out('y'), out('z'))
+    };
+    assert_eq!(kept(&[id('a'), id('y')], &[]), (true, false, false), "y is neither in nor out");
+    assert_eq!(kept(&[id('a'), id('x')], &[id('z')]), (false, true, true));
     let ab = ab.join(&[ack('y')]).unwrap();
     assert_eq!(ab.standing(id('y')), Some(Standing::Added), "the absorbs waits for it");
+    assert_eq!(ab.invited().len(), 0);
     let list = [id('a'), id('b'), id('x')];
     let signed = ['a', 'b'].map(|by| ab.checkpoint(authority(by), &list).unwrap());
     let ab = ab.join(&signed).unwrap();
@@ -196,7 +260,7 @@ fn helpers_make_what_counts() {
     let again = ab.join(&[seat]).unwrap();
     assert_eq!(again.absorbed().collect::<Vec<_>>(), [from], "a recovery undoes no merge");
     assert_eq!(again.standing(id('x')), Some(Standing::Settled));
-    let seat = ab.seat_absorbing(recovery(), &[id('a')], vec![], &[other('S')]).unwrap();
+    let seat = ab.seat_absorbing(recovery(), &[id('a')], vec![], (&[other('S')], &[])).unwrap();
     assert_eq!(ab.join(&[seat]).unwrap().absorbed().collect::<Vec<_>>(), [other('S')]);
 }
 
@@ -237,11 +301,12 @@ fn helpers_refuse_what_would_not_count() {
     let nine: Vec<DeviceId> = ('c'..='k').map(id).collect();
     assert_eq!(absorbs(&nine), OperationError::List);
     let many: Vec<AccountId> = ('A'..='P').map(other).collect();
-    let full = ab.seat_absorbing(recovery(), &[id('a')], vec![], &many).unwrap();
+    let full = ab.seat_absorbing(recovery(), &[id('a')], vec![], (&many, &[])).unwrap();
     let full = ab.join(&[full]).unwrap();
     assert_eq!(full.absorb(authority('a'), q, &[]), Err(OperationError::Absorbed(16)));
     assert!(full.absorb(authority('a'), p, &[id('y')]).is_ok());
-    let seat = |absorbed: &[AccountId]| ab.seat_absorbing(recovery(), &[id('a')], vec![], absorbed);
+    let seat =
+        |absorbed: &[AccountId]| ab.seat_absorbing(recovery(), &[id('a')], vec![], (absorbed, &[]));
     assert_eq!(seat(&[account()]), Err(OperationError::Itself));
     assert_eq!(seat(&[p, p]), Err(OperationError::List));
     assert_eq!(seat(&('A'..='Q').map(other).collect::<Vec<_>>()), Err(OperationError::List));

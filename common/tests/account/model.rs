@@ -55,7 +55,8 @@ impl Model<'_> {
             let named = first.devices.iter().chain(second.devices);
             all.extend(named.map(|device| (*device, Standing::Disputed)));
             let absorbed = first.absorbed.iter().chain(second.absorbed).copied().collect();
-            return Outcome { standings: all, absorbed, moved: None };
+            let invited = BTreeSet::new();
+            return Outcome { standings: all, invited, absorbed, moved: None };
         }
         self.behind_seat(&seats[0])
     }
@@ -73,12 +74,13 @@ impl Model<'_> {
         let seat = Base { seat: said.id, lists: Vec::new() };
         let mut bases: Vec<(Base, Vec<char>)> = vec![(seat.clone(), said.devices.to_vec())];
         let mut gone: BTreeSet<char> = said.dropped.iter().copied().collect();
-        let (standings, by_quorum) = loop {
+        let nobody = BTreeSet::new();
+        let ((standings, invited), by_quorum) = loop {
             let (base, settled) = bases.last().unwrap().clone();
             // R8, R22
             let decisions = self.decisions(&base, &settled);
             if decisions.len() > 1 {
-                break (Self::frozen(&base, &settled, &gone, &decisions), None);
+                break ((Self::frozen(&base, &settled, &gone, &decisions), nobody), None);
             }
             let known = |device: &char| {
                 settled.contains(device)
@@ -98,7 +100,7 @@ impl Model<'_> {
         };
         let mut absorbed: BTreeSet<char> = said.absorbed.iter().copied().collect();
         absorbed.extend(bases.iter().flat_map(|(base, settled)| self.absorbed_on(base, settled)));
-        Outcome { standings, absorbed, moved: self.last_word(&seat).or(by_quorum) }
+        Outcome { standings, invited, absorbed, moved: self.last_word(&seat).or(by_quorum) }
     }
 
     /// R8: everybody who takes part in the first two decisions.
@@ -221,7 +223,7 @@ impl Model<'_> {
         &self,
         bases: &[(Base, Vec<char>)],
         gone: &BTreeSet<char>,
-    ) -> BTreeMap<char, Standing> {
+    ) -> (BTreeMap<char, Standing>, BTreeSet<char>) {
         let (base, settled) = bases.last().unwrap();
         let additions = self.additions_that_count(base, settled, gone);
         let added: BTreeSet<char> = additions.iter().map(|(_, device, _)| *device).collect();
@@ -266,7 +268,32 @@ impl Model<'_> {
             };
             all.insert(device, standing);
         }
-        all
+        // R24: who is named and not there stands in nothing but what is held against it.
+        let mut invited = BTreeSet::new();
+        for (by, device) in self.named(base, settled) {
+            if settled.contains(&device) || gone.contains(&device) || added.contains(&device) {
+                continue;
+            }
+            let quorum = by_quorum(device).then(|| out(reason(device), true));
+            if let Some(standing) = quorum.or_else(|| accused(device)) {
+                all.insert(device, standing);
+            } else if all[&by] == Standing::Settled {
+                invited.insert(device);
+            }
+        }
+        (all, invited)
+    }
+
+    /// R24: whom a settled device names in an absorbs on a base, and which one.
+    fn named(&self, base: &Base, settled: &[char]) -> BTreeSet<(char, char)> {
+        let said = self.history.iter().filter(|o| o.base.as_ref() == Some(base));
+        let named = said.flat_map(|operation| match &operation.said {
+            Said::Absorb { by, devices, .. } if settled.contains(by) => {
+                devices.iter().map(|device| (*by, *device)).collect()
+            }
+            _ => Vec::new(),
+        });
+        named.collect()
     }
 
     /// R7: it belonged on the base it names, and has belonged ever since.

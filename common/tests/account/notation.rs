@@ -17,7 +17,7 @@
 //! | `>{ab}`, `<` | what follows builds on the base that this list makes, on the one before |
 //!
 //! Standings: `a` settled, `+x` added, `?t` disputed, `-t` out until it answers, `!t` out for good;
-//! `*P` absorbed, `~Q` moved to.
+//! `@x` invited, `*P` absorbed, `~Q` moved to.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -328,32 +328,41 @@ pub(crate) fn folded(history: &[Operation]) -> Account {
     Account::fold(&proof(history)).expect("a seat that holds")
 }
 
+fn names() -> BTreeMap<DeviceId, char> {
+    ('a'..='z').map(|letter| (id(letter), letter)).collect()
+}
+
 /// The standings of an account, by letters.
 pub(crate) fn standings(account: &Account) -> BTreeMap<char, Standing> {
-    let names: BTreeMap<DeviceId, char> = ('a'..='z').map(|letter| (id(letter), letter)).collect();
+    let names = names();
     account.standings().map(|(device, standing)| (names[&device], standing)).collect()
 }
 
-/// How an account comes out: how every device stands, what it has absorbed, where it has moved.
+/// How an account comes out: how every device stands, who may come in, what it has absorbed, where
+/// it has moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) standings: BTreeMap<char, Standing>,
+    pub(crate) invited: BTreeSet<char>,
     pub(crate) absorbed: BTreeSet<char>,
     pub(crate) moved: Option<char>,
 }
 
 pub(crate) fn outcome(account: &Account) -> Outcome {
-    let names: BTreeMap<AccountId, char> = ('A'..='Z').map(|one| (other(one), one)).collect();
+    let accounts: BTreeMap<AccountId, char> = ('A'..='Z').map(|one| (other(one), one)).collect();
+    let letters = names();
     Outcome {
         standings: standings(account),
-        absorbed: account.absorbed().map(|one| names[&one]).collect(),
-        moved: account.moved_to().map(|to| names[&to]),
+        invited: account.invited().map(|device| letters[&device]).collect(),
+        absorbed: account.absorbed().map(|one| accounts[&one]).collect(),
+        moved: account.moved_to().map(|to| accounts[&to]),
     }
 }
 
 impl Outcome {
     pub(crate) fn shown(&self) -> BTreeSet<String> {
         let mut all = shown(&self.standings);
+        all.extend(self.invited.iter().map(|device| format!("@{device}")));
         all.extend(self.absorbed.iter().map(|one| format!("*{one}")));
         all.extend(self.moved.iter().map(|to| format!("~{to}")));
         all

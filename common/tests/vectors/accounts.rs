@@ -47,6 +47,8 @@ fn accounts_fold_to_the_same_standings() {
         assert_eq!(account.moved_to(), case.moved_to.as_ref().map(account_id), "{}", case.name);
         let absorbed: Vec<AccountId> = case.absorbed.iter().map(account_id).collect();
         assert_eq!(account.absorbed().collect::<Vec<_>>(), absorbed, "{}", case.name);
+        let invited: Vec<Hex> = account.invited().map(|one| Hex(one.as_bytes().to_vec())).collect();
+        assert_eq!(invited, case.invited, "{}", case.name);
     }
 }
 

@@ -327,6 +327,8 @@ pub(crate) struct Proven {
     pub(crate) moved_to: Option<Hex>,
     #[serde(default)]
     pub(crate) absorbed: Vec<Hex>,
+    #[serde(default)]
+    pub(crate) invited: Vec<Hex>,
     pub(crate) standings: Vec<StandingCase>,
     pub(crate) head: Hex,
 }

@@ -37,6 +37,11 @@ impl Bygone {
         &self.proof
     }
 
+    /// The account as it was when it named them; `None` if there are none.
+    pub(crate) fn older(&self) -> Option<Account> {
+        Account::fold(&self.proof).ok()
+    }
+
     /// Whether a device is one of them.
     pub fn has(&self, device: DeviceId) -> bool {
         self.devices.contains(&device)

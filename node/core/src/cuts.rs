@@ -2,7 +2,7 @@
 //! (spec 02 R18).
 
 use kith_common::{
-    account::{Account, Cut, Last, combine},
+    account::{Account, Cut, Last, Standing, combine},
     codec::{Reader, Writer},
     entry::Mark,
     envelope::{Signed, Verified},
@@ -98,6 +98,17 @@ impl Cuts {
         let mark = |Last { seq, entry }| Mark { device: self.device, seq, id: entry };
         combine(&words).map(|last| last.map(mark))
     }
+
+    /// Whether somebody who decides in the account has cut the device off, however it stands now.
+    pub(crate) fn said_by(&self, account: &Account) -> bool {
+        let decides = |signer: &[u8; 32]| {
+            let settled = |device: &DeviceId| account.standing(*device) == Some(Standing::Settled);
+            let mut devices = account.devices().filter(settled);
+            account.recovery() == signer
+                || devices.any(|device| account.authority_of(device).as_ref() == Some(signer))
+        };
+        self.said.iter().any(|cut| cut.value().account == account.id() && decides(cut.signer()))
+    }
 }
 
 /// Whether somebody may have a word in the account, now or once a doubt is resolved.
@@ -146,6 +157,30 @@ mod tests {
     fn empty() -> Cuts {
         let (log, device) = (LogId::from_bytes([3; 32]), DeviceId::from_bytes([2; 32]));
         Cuts { log, device, said: Vec::new() }
+    }
+
+    #[test]
+    fn a_cut_is_remembered_while_who_said_it_decides() {
+        let key = |number| SigningKey::from_seed(&[number; 32]);
+        let begun = Account::create(&key(1), &key(2), &key(3), [0; 32]);
+        let said_by = |signer: u8, account: &Account, of: AccountId| {
+            let made = cut(signer, 0, false).value().clone();
+            let made = sign(&key(signer), Cut { account: of, ..made });
+            Cuts { said: vec![made], ..empty() }.said_by(account)
+        };
+        let id = begun.id();
+        for (signer, counts) in [(1, true), (2, false), (3, true), (4, false)] {
+            assert_eq!(said_by(signer, &begun, id), counts, "{signer}");
+            assert!(!said_by(signer, &begun, AccountId::from_bytes([9; 32])));
+        }
+        // However the device stands that was cut: it may have been invited by somebody else.
+        let other = AccountId::from_bytes([8; 32]);
+        let device = cut(3, 0, false).value().device;
+        let absorbs = begun.absorb(&key(3), other, &[device]).unwrap();
+        let inviting = begun.join(&[absorbs]).unwrap();
+        assert!(inviting.invites(device) && said_by(3, &inviting, id));
+        let retired = begun.join(&[begun.retire(&key(3), key(2).device()).unwrap()]).unwrap();
+        assert!(!said_by(3, &retired, id));
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! Which accounts are one person? The one in use, and those that it has absorbed (spec 02 R22).
+//! Which accounts are one person? The one in use, and those that it has absorbed (spec 02 R22, R26).
+
+use std::collections::BTreeSet;
 
 use kith_common::{
-    account::{Account, Former, Standing},
+    account::{Account, Former, Reason, Standing},
     codec::{DecodeError, Reader, Writer},
     ids::{AccountId, DeviceId},
 };
@@ -45,6 +47,9 @@ impl Absorbed {
     }
 }
 
+/// A device that stood in an absorbed account and may not come in here: until it may.
+const LEFT_OUT: Standing = Standing::Former(Former { reason: Reason::LeftOut, is_final: false });
+
 /// A person as far as devices and accounts go.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Person<'a> {
@@ -54,10 +59,38 @@ pub(crate) struct Person<'a> {
 }
 
 impl<'a> Person<'a> {
-    /// How a device stands: by the word of the account in use, else of one that it has absorbed.
+    /// How a device stands.
     pub(crate) fn standing(&self, device: DeviceId) -> Option<Standing> {
-        let before = || self.absorbed.iter().find_map(|old| old.account.standing(device));
-        self.account.standing(device).or_else(before)
+        self.word(device).map(|(standing, _)| standing)
+    }
+
+    /// How a device stands, and whose word that is: that of the account in use, else of the last one
+    /// on the way there that names it. That it stood there counts while it is invited here.
+    fn word(&self, device: DeviceId) -> Option<(Standing, &'a Account)> {
+        let account = self.account;
+        if let Some(standing) = account.standing(device) {
+            return Some((standing, account));
+        }
+        let old = self.absorbed.iter().map(|old| &old.account);
+        let words: Vec<(Standing, &Account)> =
+            old.filter_map(|old| Some((old.standing(device)?, old))).collect();
+        let names = |id: AccountId| words.iter().any(|(_, old)| old.id() == id);
+        // A seat may drop any device without its consent: where it stands goes before.
+        let last = words.iter().min_by_key(|(standing, old)| {
+            (old.moved_to().is_some_and(names), !standing.stands())
+        })?;
+        let left_out = last.0.stands() && !account.invites(device);
+        Some(if left_out { (LEFT_OUT, account) } else { *last })
+    }
+
+    /// Devices that the account in use does not name and one that it has absorbed does, with how
+    /// they stand, and whose word that is.
+    fn before(&self) -> impl Iterator<Item = (DeviceId, Standing, &'a Account)> + use<'a> {
+        let named = self.absorbed.iter().flat_map(|old| old.account.standings());
+        let named: BTreeSet<DeviceId> = named.map(|(device, _)| device).collect();
+        let person = *self;
+        let new = named.into_iter().filter(move |one| person.account.standing(*one).is_none());
+        new.filter_map(move |device| person.word(device).map(|(how, by)| (device, how, by)))
     }
 
     /// Whether a device is or was one of the person's.
@@ -80,39 +113,34 @@ impl<'a> Person<'a> {
         self.absorbed.iter().any(|old| old.account.id() == account && old.names(device))
     }
 
-    /// Devices that stand, those of an absorbed account included that have not come over yet.
+    /// Devices that stand, those of an absorbed account included that are to come over.
     pub(crate) fn devices(&self) -> impl Iterator<Item = DeviceId> + use<'a> {
-        let account = self.account;
-        let before = self.absorbed.iter().flat_map(|old| old.account.devices());
-        let before = before.filter(move |device| account.standing(*device).is_none());
-        account.devices().chain(before)
+        let before = self.before().filter(|(_, standing, _)| standing.stands());
+        self.account.devices().chain(before.map(|(device, ..)| device))
     }
 
     /// Devices that accuse each other.
     pub(crate) fn disputed(&self) -> impl Iterator<Item = DeviceId> + use<'a> {
-        let account = self.account;
-        let before = self.absorbed.iter().flat_map(|old| old.account.disputed());
-        let before = before.filter(move |device| account.standing(*device).is_none());
-        account.disputed().chain(before)
+        let before = self.before().filter(|(_, standing, _)| *standing == Standing::Disputed);
+        self.account.disputed().chain(before.map(|(device, ..)| device))
     }
 
     /// Devices that are out, with the account whose word that is.
     pub(crate) fn former(&self) -> impl Iterator<Item = (DeviceId, Former, &'a Account)> + use<'a> {
         let account = self.account;
-        let of = |account: &'a Account| {
-            account.former().map(move |(device, former)| (device, former, account))
-        };
-        let before = self.absorbed.iter().flat_map(move |old| of(&old.account));
-        let before = before.filter(move |(device, ..)| account.standing(*device).is_none());
-        of(account).chain(before)
+        let before = self.before().filter_map(|(device, standing, by)| match standing {
+            Standing::Former(former) => Some((device, former, by)),
+            Standing::Settled | Standing::Added | Standing::Disputed => None,
+        });
+        account.former().map(move |(device, former)| (device, former, account)).chain(before)
     }
 
     /// Devices that only older proofs name.
     pub(crate) fn bygone(&self) -> impl Iterator<Item = DeviceId> + use<'a> {
-        let account = self.account;
+        let person = *self;
         let before = self.absorbed.iter().flat_map(|old| old.bygone.devices());
-        let before = before.filter(move |device| account.standing(*device).is_none());
-        self.bygone.devices().chain(before)
+        let all = self.bygone.devices().chain(before);
+        all.filter(move |device| person.standing(*device).is_none())
     }
 
     /// What proves all of it.
@@ -150,5 +178,114 @@ pub(crate) fn may_write<'a>(
         }
         Some(person) if person.speaks_as(device, account) => Ok(()),
         _ => Err(Refusal::NotEntitled),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kith_common::{
+        account::{Account, Former, Reason, Standing, Untrust, acknowledge},
+        ids::DeviceId,
+        keys::SigningKey,
+    };
+
+    use super::{Absorbed, Person, may_write};
+    use crate::{bygone::Bygone, refusal::Refusal};
+
+    fn key(number: u8) -> SigningKey {
+        SigningKey::from_seed(&[number; 32])
+    }
+
+    /// An account of the devices with these numbers; the authority key is one higher, the recovery
+    /// key two higher than the first.
+    fn begun(numbers: &[u8]) -> Account {
+        let recovery = key(numbers[0] + 2);
+        let (id, _) = Account::genesis(&recovery);
+        let ack = |number: &u8| {
+            let authority = *key(number + 1).public();
+            acknowledge(&key(*number), *recovery.public(), authority, [*number; 32], id)
+        };
+        Account::begin(&recovery, 0, numbers.iter().map(ack).collect()).unwrap()
+    }
+
+    fn id(number: u8) -> DeviceId {
+        key(number).device()
+    }
+
+    fn absorbed(accounts: &[&Account]) -> Vec<Absorbed> {
+        let one = |account: &&Account| Absorbed {
+            account: (*account).clone(),
+            bygone: Bygone::default(),
+        };
+        accounts.iter().map(one).collect()
+    }
+
+    fn standing(account: &Account, absorbed: &[Absorbed], device: u8) -> Option<Standing> {
+        let person = Person { account, bygone: &Bygone::default(), absorbed };
+        let standing = person.standing(id(device));
+        // All lists say the same.
+        let device = id(device);
+        let stands = standing.is_some_and(Standing::stands);
+        let is_out = matches!(standing, Some(Standing::Former(_)));
+        assert_eq!(person.devices().any(|one| one == device), stands);
+        assert_eq!(person.former().any(|(one, ..)| one == device), is_out);
+        assert!(!person.bygone().any(|one| one == device));
+        standing
+    }
+
+    const OUT: Standing = Standing::Former(Former { reason: Reason::LeftOut, is_final: false });
+
+    /// ```text
+    ///   old {20 30} ── moved to ──► stays {10}, which invites 30 or does not
+    /// ```
+    #[test]
+    fn who_has_not_come_over_counts_while_it_is_invited() {
+        let (old, stays) = (begun(&[20, 30]), begun(&[10, 40]));
+        let absorbs = stays.absorb(&key(11), old.id(), &[id(30)]).unwrap();
+        let stays = stays.join(&[absorbs]).unwrap();
+        let before = absorbed(&[&old]);
+        assert_eq!(standing(&stays, &before, 30), Some(Standing::Settled));
+        assert_eq!(standing(&stays, &before, 20), Some(OUT), "nobody has asked it");
+        let vote = stays.untrust(&key(41), id(30), Untrust::Stolen).unwrap();
+        let voted = stays.join(&[vote]).unwrap();
+        let stolen = Former { reason: Reason::Stolen, is_final: false };
+        assert_eq!(standing(&voted, &before, 30), Some(Standing::Former(stolen)));
+        let list = [11, 41].map(|by| stays.checkpoint(&key(by), &[id(10), id(40)]).unwrap());
+        let settled = voted.join(&list).unwrap();
+        assert_eq!(settled.standing(id(30)), None);
+        assert_eq!(standing(&settled, &before, 30), Some(OUT), "forgotten, and not asked again");
+        // It is held and not refused, for what it wrote before may be wanted.
+        let person = Person { account: &settled, bygone: &Bygone::default(), absorbed: &before };
+        assert_eq!(may_write([person], id(30), old.id()), Ok(()));
+        assert_eq!(may_write([person], id(50), old.id()), Err(Refusal::NotEntitled));
+    }
+
+    /// ```text
+    ///   old {20 30} ──► middle {10}, where 30 was voted out ──► stays {50}, which invites 30
+    /// ```
+    #[test]
+    fn on_a_chain_the_last_word_counts() {
+        let (old, middle, stays) = (begun(&[20, 30]), begun(&[10]), begun(&[50]));
+        let moved = old.move_to(&key(22), middle.id()).unwrap();
+        let old = old.join(&[moved]).unwrap();
+        let absorbs = middle.absorb(&key(11), old.id(), &[id(30)]).unwrap();
+        let middle = middle.join(&[absorbs]).unwrap();
+        let vote = middle.untrust(&key(11), id(30), Untrust::Stolen).unwrap();
+        let middle = middle.join(&[vote]).unwrap();
+        let absorbs = stays.absorb(&key(51), old.id(), &[id(30)]).unwrap();
+        let stays = stays.join(&[absorbs]).unwrap();
+        for order in [[&old, &middle], [&middle, &old]] {
+            let found = standing(&stays, &absorbed(&order), 30);
+            assert!(matches!(found, Some(Standing::Former(f)) if f.reason == Reason::Stolen));
+        }
+        // Whoever is absorbed too may drop whom it likes.
+        let liar = begun(&[60]);
+        let drops = liar.seat_absorbing(&key(62), &[id(60)], vec![], (&[], &[id(30)])).unwrap();
+        let liar = liar.join(&[drops]).unwrap();
+        let old = begun(&[20, 30]);
+        for order in [[&old, &liar], [&liar, &old]] {
+            let found = standing(&stays, &absorbed(&order), 30);
+            assert_eq!(found, Some(Standing::Settled));
+        }
     }
 }

@@ -51,8 +51,9 @@ pub struct DeviceView {
     pub device: DeviceId,
     /// What the person calls it.
     pub name: Option<String>,
-    /// How it stands in the account.
-    pub standing: Standing,
+    /// How it stands in the account; `None`: it is one of an absorbed account that has not come over
+    /// yet.
+    pub standing: Option<Standing>,
     /// Whether it is the one that is asked.
     pub is_this: bool,
     /// Whether there is a session with it.

@@ -184,7 +184,7 @@ pub(crate) fn kept(
         return Err(CommandError::ThisDevice.into());
     }
     let stays = |view: &&DeviceView| {
-        let out = matches!(view.standing, kith_common::account::Standing::Former(_));
+        let out = matches!(view.standing, Some(kith_common::account::Standing::Former(_)));
         view.is_this || !(untrust_others || out || gone.contains(&view.device))
     };
     Ok(views.iter().filter(stays).map(|view| view.device).collect())
@@ -207,8 +207,9 @@ fn pick(views: &[DeviceView], wanted: &str) -> Result<DeviceId, ApiError> {
     let by_name =
         |view: &&DeviceView| view.name.as_deref().is_some_and(|name| fold_name(name) == folded);
     let by_id = |view: &&DeviceView| is_id && hex(view.device.as_bytes()).starts_with(&folded);
-    let out =
-        |view: &DeviceView| matches!(view.standing, kith_common::account::Standing::Former(_));
+    let out = |view: &DeviceView| {
+        matches!(view.standing, Some(kith_common::account::Standing::Former(_)))
+    };
     let mut found: Vec<&DeviceView> = views.iter().filter(|v| by_name(v) || by_id(v)).collect();
     // A name may have gone from a former device to the one that replaced it.
     if found.iter().any(|view| !out(view)) {

@@ -201,7 +201,6 @@ fn the_old_self_log_is_never_deleted() {
 
 /// The tablet was off when the accounts merged, and is stolen.
 #[test]
-#[ignore = "reported: a device of an absorbed account that has not come over is in no list"]
 fn a_device_that_has_not_come_over_can_be_cut_off() {
     let mut story = begin("a_device_that_has_not_come_over_can_be_cut_off", false);
     let (phone, tablet, laptop) = story.nodes();

@@ -227,10 +227,17 @@ impl Engine {
         let is_final = match self.me.account.standing(me) {
             Some(Standing::Former(former)) => former.is_final,
             // The newest seat does not know this device.
-            None if self.own_bygone.has(me) => true,
+            None if self.own_bygone.has(me) && !self.is_forgotten(me) => true,
             _ => return,
         };
         cx.out.push(Output::Event(Event::CutOff { is_final }));
+    }
+
+    /// Whether a checkpoint was made before it was known that a device had come over: it is asked
+    /// again, and not out.
+    pub(super) fn is_forgotten(&self, device: DeviceId) -> bool {
+        let stood = |older: &Account| older.epoch() == self.me.account.epoch() && older.has(device);
+        self.away().contains(&device) && self.own_bygone.older().as_ref().is_some_and(stood)
     }
 
     /// Hands what proves an account to everybody on a link who is concerned by it.
@@ -289,8 +296,11 @@ impl Engine {
                 devices
                     .push((device, cut.map(|last| log::Cut { last, is_final: former.is_final })));
             }
-            let bygone = person.bygone().filter(|device| *device != me);
-            devices.extend(bygone.map(|device| (device, None)));
+            for device in person.bygone().filter(|device| *device != me) {
+                // Who was cut may be forgotten since: that is never for good.
+                let cut = Cuts::load(cx.store, log, device)?.counting(person.account);
+                devices.push((device, cut.map(|last| log::Cut { last, is_final: false })));
+            }
         }
         let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(()) };
         let mut trimmed = false;

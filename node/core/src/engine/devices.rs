@@ -134,7 +134,7 @@ impl Engine {
         if let Some(other) = brings {
             self.relatives.insert(other.id(), other);
         }
-        account = self.absorb_rest(account, authority);
+        account = self.absorb_rest(cx.store, account, authority)?;
         if let Some(host) = &mut self.linking {
             host.welcome(device);
         }
@@ -178,7 +178,7 @@ impl Engine {
             Ok(operation) => with(&self.me.account, &[operation]),
             Err(error) => return Ok(Err(error.into())),
         };
-        let account = self.absorb_rest(account, authority);
+        let account = self.absorb_rest(cx.store, account, authority)?;
         self.learn(cx, &account)?;
         Ok(Ok(Answer::Done))
     }
@@ -206,7 +206,7 @@ impl Engine {
             Ok(name) => name,
             Err(error) => return Ok(Err(error.into())),
         };
-        if self.me.account.standing(device).is_none() {
+        if self.own_person().standing(device).is_none() {
             return Ok(Err(CommandError::UnknownDevice));
         }
         let position = self.tell(cx, &Own::DeviceName { device, name: name.clone() })?;
@@ -230,14 +230,19 @@ impl Engine {
         if device == self.me.device.device() {
             return Ok(Err(CommandError::ThisDevice));
         }
-        if self.me.account.standing(device).is_none() {
-            return Ok(Err(CommandError::UnknownDevice));
+        let mut account = self.me.account.clone();
+        if account.standing(device).is_none() {
+            // Who has not come over must be invited to be voted out.
+            account = self.absorb_rest(cx.store, account, authority)?;
+            if !account.invites(device) {
+                return Ok(Err(CommandError::UnknownDevice));
+            }
         }
-        let operation = match self.me.account.untrust(authority, device, why) {
+        let operation = match account.untrust(authority, device, why) {
             Ok(operation) => operation,
             Err(error) => return Ok(Err(error.into())),
         };
-        let account = self.absorb_rest(with(&self.me.account, &[operation]), authority);
+        let account = self.absorb_rest(cx.store, with(&account, &[operation]), authority)?;
         let was_out =
             |device| matches!(self.me.account.standing(device), Some(Standing::Former(_)));
         let out = account.former().map(|(device, _)| device);
@@ -256,10 +261,16 @@ impl Engine {
         let own = self.me.device.device();
         let mut keep: Vec<DeviceId> = keep.iter().copied().filter(|d| *d != own).collect();
         keep.push(own);
+        // Who is to come over stays so if kept, and is out for good if not.
+        let (away, gone): (BTreeSet<DeviceId>, BTreeSet<DeviceId>) =
+            self.away().into_iter().partition(|device| keep.contains(device));
+        keep.retain(|device| !away.contains(device) || self.me.account.invites(*device));
+        let gone: Vec<DeviceId> = gone.into_iter().collect();
         let remembered = self.own_absorbed.iter().map(|absorbed| absorbed.account.id());
         let absorbed: BTreeSet<AccountId> = remembered.collect();
         let absorbed: Vec<AccountId> = absorbed.into_iter().take(ABSORBED_ACCOUNTS_MAX).collect();
-        let seat = self.me.account.seat_absorbing(recovery, &keep, Vec::new(), &absorbed);
+        let words = (&absorbed[..], &gone[..]);
+        let seat = self.me.account.seat_absorbing(recovery, &keep, Vec::new(), words);
         let seat = match seat {
             Ok(seat) => seat,
             Err(error) => return Ok(Err(error.into())),
@@ -311,7 +322,8 @@ impl Engine {
         for (id, conversation) in &self.conversations {
             let log = &conversation.log;
             if log.last_seq(device) == 0 {
-                // A thief may yet begin to write there, and somebody vouch for it.
+                // A thief may yet begin to write there, and somebody vouch for it; and the self log
+                // remembers who is not to be invited again.
                 cuts.push((*id, None));
                 continue;
             }

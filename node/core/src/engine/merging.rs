@@ -7,6 +7,8 @@
 //!        A's devices acknowledge B, and use it; A's logs stay where they are
 //! ```
 
+use std::collections::BTreeSet;
+
 use kith_common::{
     account::{Absorbs, Account, Seat, acknowledge, ends_up, merged},
     envelope::Signed,
@@ -22,8 +24,9 @@ use super::{
 use crate::{
     bygone::Bygone,
     contacts::{Contact, Status},
+    cuts::Cuts,
     person::Absorbed,
-    store::StoreError,
+    store::{Store, StoreError},
 };
 
 impl Engine {
@@ -331,21 +334,73 @@ impl Engine {
     }
 
     /// Takes the devices of other accounts in that are to come over and have not yet: what was said
-    /// of them on an earlier base is void.
-    pub(super) fn absorb_rest(&self, account: Account, authority: &SigningKey) -> Account {
+    /// of them on an earlier base is void. Who was cut off is not asked again.
+    pub(super) fn absorb_rest(
+        &self,
+        store: &dyn Store,
+        mut account: Account,
+        authority: &SigningKey,
+    ) -> Result<Account, StoreError> {
         let before = self.own_absorbed.iter().map(|absorbed| &absorbed.account);
-        let ending: Vec<&Account> = before.chain(self.relatives.values()).collect();
-        ending.into_iter().fold(account, |account, ended| {
-            let new = |device: &DeviceId| account.standing(*device).is_none();
-            let devices: Vec<DeviceId> =
-                ended.devices().filter(new).take(ABSORBED_DEVICES_MAX).collect();
+        for ended in before.chain(self.relatives.values()) {
+            let mut new = Vec::new();
+            for device in ended.devices().filter(|one| account.standing(*one).is_none()) {
+                if !account.invites(device) && !self.was_cut_off(store, ended, device)? {
+                    new.push(device);
+                }
+            }
             let is_ours = self.own_person().is(ended.id());
-            let is_said = vouches(&account, ended.id());
             // Said again if whoever said it is out.
-            let is_due = (is_said && !devices.is_empty()) || (is_ours && !is_said);
-            let absorbs = is_due.then(|| account.absorb(authority, ended.id(), &devices).ok());
-            absorbs.flatten().map_or_else(|| account.clone(), |absorbs| with(&account, &[absorbs]))
-        })
+            let is_said = vouches(&account, ended.id());
+            if !is_said && !is_ours {
+                continue;
+            }
+            let mut said: Vec<&[DeviceId]> = new.chunks(ABSORBED_DEVICES_MAX).collect();
+            if said.is_empty() && !is_said {
+                said.push(&[]);
+            }
+            for devices in said {
+                if let Ok(absorbs) = account.absorb(authority, ended.id(), devices) {
+                    account = with(&account, &[absorbs]);
+                }
+            }
+        }
+        Ok(account)
+    }
+
+    /// Whether the account in use, or one on the way there, has put a device of an account that
+    /// ends out. A checkpoint forgets who was never settled; the cut in the self log stays.
+    fn was_cut_off(
+        &self,
+        store: &dyn Store,
+        ended: &Account,
+        device: DeviceId,
+    ) -> Result<bool, StoreError> {
+        let mut asked = vec![&self.me.account];
+        let mut at = ended;
+        while let Some(next) = self.family().find(|one| at.moved_to() == Some(one.id())) {
+            if asked.iter().any(|known| known.id() == next.id()) {
+                break;
+            }
+            asked.push(next);
+            at = next;
+        }
+        for account in asked {
+            let out = account.standing(device).is_some_and(|standing| !standing.stands());
+            let log = LogId::own(account.id());
+            if out || Cuts::load(store, log, device)?.said_by(account) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Devices of absorbed accounts that the one in use does not name, and that are to come over.
+    pub(super) fn away(&self) -> BTreeSet<DeviceId> {
+        let account = &self.me.account;
+        let stood = self.own_absorbed.iter().flat_map(|old| old.account.devices());
+        let is_away = |one: &DeviceId| account.standing(*one).is_none();
+        stood.filter(is_away).collect()
     }
 }
 

@@ -103,19 +103,23 @@ impl Engine {
         let me = self.me.device.device();
         let online: BTreeSet<DeviceId> =
             self.links.values().filter_map(|link| Some(link.session?.device)).collect();
-        let mut devices: Vec<DeviceView> = self
-            .me
-            .account
-            .standings()
-            .map(|(device, standing)| DeviceView {
-                device,
-                name: self.profile.device_name(device).map(str::to_owned),
-                standing,
-                is_this: device == me,
-                online: device == me || online.contains(&device),
-            })
-            .collect();
-        devices.sort_by_key(|view| (!view.standing.stands(), view.name.clone(), view.device));
+        let view = |(device, standing)| DeviceView {
+            device,
+            name: self.profile.device_name(device).map(str::to_owned),
+            standing,
+            is_this: device == me,
+            online: device == me || online.contains(&device),
+        };
+        let named = self.me.account.standings().map(|(device, how)| (device, Some(how)));
+        let is_out = |device| {
+            let was_named = self.own_bygone.has(device) && !self.me.account.invites(device);
+            was_named && !self.is_forgotten(device)
+        };
+        let out = |device| self.own_person().standing(device).filter(|_| is_out(device));
+        let away = self.away().into_iter().map(|device| (device, out(device)));
+        let mut devices: Vec<DeviceView> = named.chain(away).map(view).collect();
+        let is_out = |view: &DeviceView| view.standing.is_some_and(|standing| !standing.stands());
+        devices.sort_by_key(|view| (is_out(view), view.name.clone(), view.device));
         devices
     }
 

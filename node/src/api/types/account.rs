@@ -52,7 +52,8 @@ pub struct Device {
     pub device: String,
     /// What the person calls it.
     pub name: Option<String>,
-    /// `settled` (it decides), `added` (it belongs), `disputed` (it is frozen) or `former`.
+    /// `settled` (it decides), `added` (it belongs), `invited` (it is to come over from an absorbed
+    /// account and has not yet), `disputed` (it is frozen) or `former`.
     pub standing: &'static str,
     /// Why a former device is out: `removed`, `stolen`, `retired`, `left_out` or `with_inviter`.
     pub reason: Option<&'static str>,
@@ -187,17 +188,18 @@ pub struct Draft {
 /// A device as shown.
 pub fn device(view: &DeviceView) -> Device {
     let former = match view.standing {
-        Standing::Former(former) => Some(former),
+        Some(Standing::Former(former)) => Some(former),
         _ => None,
     };
     Device {
         device: hex(view.device.as_bytes()),
         name: view.name.clone(),
         standing: match view.standing {
-            Standing::Settled => "settled",
-            Standing::Added => "added",
-            Standing::Disputed => "disputed",
-            Standing::Former(_) => "former",
+            Some(Standing::Settled) => "settled",
+            Some(Standing::Added) => "added",
+            None => "invited",
+            Some(Standing::Disputed) => "disputed",
+            Some(Standing::Former(_)) => "former",
         },
         reason: former.map(reason),
         is_final: former.is_some_and(|former| former.is_final),

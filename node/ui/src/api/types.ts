@@ -42,7 +42,7 @@ export type Contact = {
   greeting: string | null;
 };
 
-export type Standing = "settled" | "added" | "disputed" | "former";
+export type Standing = "settled" | "added" | "invited" | "disputed" | "former";
 export type FormerReason = "removed" | "stolen" | "retired" | "left_out" | "with_inviter";
 
 export type Device = {

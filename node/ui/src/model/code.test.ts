@@ -52,7 +52,10 @@ test("a device that came in by another way does not end the code", () => {
   const unsure = told(told(newCode("x", null, 0), guest), null);
   expect(ending(unsure, after, 1)).toBeNull();
   const out = account([phone, { ...tablet, standing: "former" }]);
-  expect(ending(told(told(made, guest), null), out, 1)).toBeNull();
+  const invited = account([phone, { ...tablet, standing: "invited" }]);
+  for (const own of [out, invited]) {
+    expect(ending(told(told(made, guest), null), own, 1)).toBeNull();
+  }
 });
 
 test("a device that shows a number after all proves that the code serves", () => {

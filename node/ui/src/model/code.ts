@@ -53,7 +53,8 @@ export type End =
 /** Why a code serves no more; null while it does, as far as is known. */
 export function ending({ ends, known, heard, heardAt }: Code, own: Account | null, now: number): End | null {
   if (heard === "closed" && heardAt + AGAIN_MS <= now) return { kind: "closed" };
-  const fresh = own?.devices.find((one) => one.standing !== "former" && known?.includes(one.device) === false);
+  const there = own?.devices.filter((one) => one.standing !== "former" && one.standing !== "invited");
+  const fresh = there?.find((one) => known?.includes(one.device) === false);
   if (heard === "gone" && fresh !== undefined) return { kind: "used", device: fresh.device };
   return ends <= now ? { kind: "time" } : null;
 }

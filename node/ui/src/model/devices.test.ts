@@ -20,6 +20,7 @@ const ids = (...devices: { device: string }[]) => devices.map((one) => one.devic
 test("every standing has its words", () => {
   expect(standingWords(phone)).toBe("Trusted, may decide");
   expect(standingWords(tablet)).toBe("Waits for your other devices to agree");
+  expect(standingWords(device("x", { standing: "invited" }))).toMatch(/not come over yet/);
   expect(standingWords(device("x", { standing: "disputed" }))).toMatch(/frozen/);
   const former = (change: object) => standingWords(device("x", { standing: "former", ...change }));
   expect(former({ reason: "removed", is_final: true })).toBe("Removed");

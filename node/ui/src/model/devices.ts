@@ -18,6 +18,8 @@ export function standingWords({ standing, reason, is_final }: Device): string {
       return "Trusted, may decide";
     case "added":
       return "Waits for your other devices to agree";
+    case "invited":
+      return "Comes from an account that became part of this one; has not come over yet";
     case "disputed":
       return "Disputed: frozen until it is decided who is right";
     case "former": {
