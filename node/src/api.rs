@@ -32,7 +32,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use self::{
-    account::kept as kept_devices,
+    account::{kept as kept_devices, left_out as left_out_accounts, named as absorbed_accounts},
     auth::{launch_address, secret},
     contacts::qr_code,
 };

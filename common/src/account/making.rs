@@ -1,6 +1,6 @@
 //! How does a device say something about its account? Operations on the base of an [`Account`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
@@ -285,6 +285,23 @@ impl Account {
         new: Vec<Verified<DeviceAck>>,
         absorbed: &[AccountId],
     ) -> Result<Box<[u8]>, OperationError> {
+        self.seat_without(recovery, keep, new, absorbed, &[])
+    }
+
+    /// As [`seat_absorbing`](Self::seat_absorbing), and drops these devices too, whether they are
+    /// known or not: those of accounts that are left out, which ends that they are one with this
+    /// one (R26).
+    ///
+    /// # Errors
+    /// As [`seat_absorbing`](Self::seat_absorbing).
+    pub fn seat_without(
+        &self,
+        recovery: &SigningKey,
+        keep: &[DeviceId],
+        new: Vec<Verified<DeviceAck>>,
+        absorbed: &[AccountId],
+        without: &[DeviceId],
+    ) -> Result<Box<[u8]>, OperationError> {
         let mut known = self.acknowledgements();
         let mut acks = new;
         for device in keep {
@@ -292,10 +309,12 @@ impl Account {
         }
         let named =
             |device: &DeviceId| acks.iter().any(|ack| DeviceKeys::of(ack).device == *device);
-        let mut dropped: Vec<DeviceId> =
-            self.standings.keys().filter(|device| !named(device)).copied().collect();
+        let dropped = self.standings.keys().chain(without).filter(|device| !named(device));
+        let dropped: BTreeSet<DeviceId> = dropped.copied().collect();
+        let mut dropped: Vec<DeviceId> = dropped.into_iter().collect();
         // If there are too many, those that were out before are forgotten first.
-        dropped.sort_by_key(|device| matches!(self.standing(*device), Some(Standing::Former(_))));
+        let was_out = |device| matches!(self.standing(device), Some(Standing::Former(_)));
+        dropped.sort_by_key(|device| !without.contains(device) && was_out(*device));
         dropped.truncate(DROPPED_DEVICES_MAX);
         dropped.sort_unstable();
         let epoch = self.epoch.checked_add(1).ok_or(OperationError::Epoch)?;

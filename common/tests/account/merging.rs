@@ -1,7 +1,7 @@
 //! How do two accounts become one? Pictures, and how a device says it.
 
 use kith_common::{
-    account::{Account, OperationError, PendingMove, Standing, acknowledge},
+    account::{Account, OperationError, PendingMove, Standing, Untrust, acknowledge},
     ids::{AccountId, DeviceId},
     keys::SigningKey,
 };
@@ -198,6 +198,26 @@ fn helpers_make_what_counts() {
     assert_eq!(again.standing(id('x')), Some(Standing::Settled));
     let seat = ab.seat_absorbing(recovery(), &[id('a')], vec![], &[other('S')]).unwrap();
     assert_eq!(ab.join(&[seat]).unwrap().absorbed().collect::<Vec<_>>(), [other('S')]);
+}
+
+#[test]
+fn a_seat_leaves_an_account_out() {
+    let (from, thief) = (other('P'), folded(&history("R0{x}")));
+    let ab = folded(&history("R0{ab|z}"));
+    let absorbs = ab.absorb(authority('a'), from, &[]).unwrap();
+    let ab = ab.join(&[absorbs]).unwrap();
+    assert!(ab.vouches_for(from) && !ab.leaves_out(&thief));
+    let again = ab.seat_absorbing(recovery(), &[id('a')], vec![], &[from]).unwrap();
+    let again = ab.join(&[again]).unwrap();
+    assert!(again.vouches_for(from), "the recovery key says it");
+    let left = ab.seat_without(recovery(), &[id('a')], vec![], &[], &[id('x')]).unwrap();
+    let left = ab.join(&[left]).unwrap();
+    assert!(!left.vouches_for(from) && left.leaves_out(&thief));
+    assert!(matches!(left.standing(id('x')), Some(Standing::Former(_))), "it never comes in");
+    let after = left.join(&[left.seat(recovery(), &[id('a')], vec![]).unwrap()]).unwrap();
+    assert!(after.leaves_out(&thief), "the next seat says so too");
+    let out = ab.join(&[ab.untrust(authority('b'), id('a'), Untrust::Stolen).unwrap()]).unwrap();
+    assert!(out.has_absorbed(from) && !out.vouches_for(from), "who was cut off speaks for nobody");
 }
 
 #[test]

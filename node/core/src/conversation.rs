@@ -15,7 +15,7 @@ use crate::{
     delivery::Receipt,
     limits::{FRONTIER_MS_MIN, READ_NOTE_MS_MIN, RELAY_MS_MIN, WANT_MS_MAX, WANT_MS_MIN},
     log::Log,
-    store::{LogNumber, RecordKind, Store, StoreError},
+    store::{LogNumber, Place, RecordKind, Store, StoreError},
 };
 
 /// The direct log with one contact, or the self log, which is with ourselves.
@@ -90,6 +90,24 @@ impl Conversation {
             want: Due::default(),
             want_pause_ms: WANT_MS_MIN,
         })
+    }
+
+    /// Removes the log from the store, with all that is kept of it.
+    pub(crate) fn discard(self, store: &mut dyn Store) -> Result<(), StoreError> {
+        let id = self.log.id();
+        for (author, chain) in self.log.chains() {
+            store.truncate_chain(Place { log: self.log.number(), author, seq: chain.first })?;
+        }
+        for kind in [RecordKind::Frontier, RecordKind::Cut] {
+            for (key, _) in store.records(kind)? {
+                if key.starts_with(id.as_bytes()) {
+                    store.remove_record(kind, &key)?;
+                }
+            }
+        }
+        store.remove_record(RecordKind::Log, id.as_bytes())?;
+        store.erase();
+        Ok(())
     }
 
     pub(crate) fn receipt(&self, device: DeviceId) -> Option<&Receipt> {

@@ -56,8 +56,25 @@ pub(crate) struct Person<'a> {
 impl<'a> Person<'a> {
     /// How a device stands: by the word of the account in use, else of one that it has absorbed.
     pub(crate) fn standing(&self, device: DeviceId) -> Option<Standing> {
-        let before = || self.absorbed.iter().find_map(|old| old.account.standing(device));
+        let before = || self.said().into_iter().find_map(|old| old.account.standing(device));
         self.account.standing(device).or_else(before)
+    }
+
+    /// Accounts of which the one in use, or another one that it names, says that it goes on for
+    /// them. Of one that is only remembered no device stands (spec 02 R26).
+    fn said(&self) -> Vec<&'a Absorbed> {
+        let mut said: Vec<&'a Absorbed> = Vec::new();
+        loop {
+            let is_new = |id| !said.iter().any(|known| known.account.id() == id);
+            let names = |id| {
+                self.account.has_absorbed(id) || said.iter().any(|by| by.account.has_absorbed(id))
+            };
+            let mut ids = self.absorbed.iter().map(|old| (old.account.id(), old));
+            match ids.find(|(id, _)| is_new(*id) && names(*id)) {
+                Some((_, next)) => said.push(next),
+                None => return said,
+            }
+        }
     }
 
     /// Whether a device is or was one of the person's.
@@ -83,7 +100,7 @@ impl<'a> Person<'a> {
     /// Devices that stand, those of an absorbed account included that have not come over yet.
     pub(crate) fn devices(&self) -> impl Iterator<Item = DeviceId> + use<'a> {
         let account = self.account;
-        let before = self.absorbed.iter().flat_map(|old| old.account.devices());
+        let before = self.said().into_iter().flat_map(|old| old.account.devices());
         let before = before.filter(move |device| account.standing(*device).is_none());
         account.devices().chain(before)
     }
@@ -91,7 +108,7 @@ impl<'a> Person<'a> {
     /// Devices that accuse each other.
     pub(crate) fn disputed(&self) -> impl Iterator<Item = DeviceId> + use<'a> {
         let account = self.account;
-        let before = self.absorbed.iter().flat_map(|old| old.account.disputed());
+        let before = self.said().into_iter().flat_map(|old| old.account.disputed());
         let before = before.filter(move |device| account.standing(*device).is_none());
         account.disputed().chain(before)
     }
@@ -111,6 +128,12 @@ impl<'a> Person<'a> {
     pub(crate) fn bygone(&self) -> impl Iterator<Item = DeviceId> + use<'a> {
         let account = self.account;
         let before = self.absorbed.iter().flat_map(|old| old.bygone.devices());
+        let said = self.said();
+        let unsaid = self
+            .absorbed
+            .iter()
+            .filter(move |old| !said.iter().any(|known| known.account.id() == old.account.id()));
+        let before = before.chain(unsaid.flat_map(|old| old.account.devices()));
         let before = before.filter(move |device| account.standing(*device).is_none());
         self.bygone.devices().chain(before)
     }

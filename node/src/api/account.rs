@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
-use kith_common::{account::Untrust, ids::DeviceId, share::SharedId, time::Timestamp};
+use kith_common::{
+    account::{Account as Known, Untrust},
+    ids::{AccountId, DeviceId},
+    share::SharedId,
+    time::Timestamp,
+};
 use kith_core::{
-    engine::{Answer, Command, CommandError},
+    engine::{Answer, Command, CommandError, Engine},
     names::fold_name,
     view::DeviceView,
 };
@@ -47,7 +52,7 @@ async fn account(state: &ApiState) -> Result<Account, ApiError> {
                 frozen: known.base().is_none(),
                 proposals: types::account::proposals(known),
                 merging: types::account::merging(known),
-                absorbed: engine.absorbed().map(|account| SharedId::of(account).encode()).collect(),
+                absorbed: named(engine).into_iter().map(|(_, shared)| shared).collect(),
                 recovery_confirmed,
             }
         })
@@ -168,8 +173,39 @@ pub(super) async fn recover(
     let recovery = home::recovery_key(&Zeroizing::new(wanted.words))?;
     let views = state.node.ask(|engine, _| engine.devices()).await?;
     let keep = kept(&views, &wanted.untrust, wanted.untrust_others)?;
+    let accounts = state.node.ask(|engine, _| named(engine)).await?;
+    let without = left_out(&accounts, &wanted.without)?;
     let since = wanted.since.map(Timestamp::from_millis);
-    changed(&state, Command::Recover { recovery, keep, since }).await
+    changed(&state, Command::Recover { recovery, keep, without, since }).await
+}
+
+/// The accounts that this one has absorbed, with their shared strings.
+pub(crate) fn named(engine: &Engine) -> Vec<(AccountId, String)> {
+    let named = |account: &Known| (account.id(), SharedId::of(account).encode());
+    engine.absorbed().map(named).collect()
+}
+
+/// The absorbed accounts that a person leaves out, each by its shared string or the beginning of it.
+pub(crate) fn left_out(
+    absorbed: &[(AccountId, String)],
+    without: &[String],
+) -> Result<Vec<AccountId>, ApiError> {
+    let pick = |wanted: &String| {
+        let wanted = wanted.trim().to_lowercase();
+        let is_one =
+            |(_, shared): &&(AccountId, String)| !wanted.is_empty() && shared.starts_with(&wanted);
+        let found: Vec<AccountId> = absorbed.iter().filter(is_one).map(|(id, _)| *id).collect();
+        match found.as_slice() {
+            [id] => Ok(*id),
+            [] => Err(CommandError::UnknownAbsorbed.into()),
+            _ => Err(ApiError::new(
+                StatusCode::CONFLICT,
+                "ambiguous_account",
+                "more than one account is meant: write more of it, see `kith account show`",
+            )),
+        }
+    };
+    without.iter().map(pick).collect()
 }
 
 /// The devices that stay beside this one.

@@ -172,6 +172,7 @@ impl Engine {
         if id == self.me.account.id() {
             self.me.account = joined;
             self.own_bygone = bygone;
+            self.leave_out(cx)?;
             self.save_own_account(cx)?;
         } else if let Some(contact) = self.contacts.find_any(id).cloned() {
             if !self.contacts.has_room_for(&joined) {
@@ -179,6 +180,7 @@ impl Engine {
                 return Ok(false);
             }
             let mut contact = Contact { account: joined, bygone, ..contact };
+            contact.absorbed.retain(|old| !contact.account.leaves_out(&old.account));
             self.take_hints(&mut contact);
             self.contacts.keep(cx.store, contact)?;
         }

@@ -54,7 +54,9 @@ impl Engine {
             }
             Command::MergeInto { account, key } => self.merge_into(cx, &account, &key),
             Command::AgreeToMerge { authority } => self.agree_to_move(cx, &authority),
-            Command::Recover { recovery, keep, since } => self.recover(cx, &recovery, &keep, since),
+            Command::Recover { recovery, keep, without, since } => {
+                self.recover(cx, &recovery, (&keep, &without), since)
+            }
             Command::Delete { with, entries } => self.delete(cx, with, &entries),
             Command::Clear { with, before, authority } => self.clear(cx, with, before, &authority),
         }

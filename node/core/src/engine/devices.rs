@@ -8,7 +8,7 @@ use kith_common::{
     frame::Frame,
     ids::{AccountId, DeviceId, LogId},
     keys::SigningKey,
-    limits::{ABSORBED_ACCOUNTS_MAX, ADDRESSES_MAX},
+    limits::{ABSORBED_ACCOUNTS_MAX, ADDRESSES_MAX, DROPPED_DEVICES_MAX},
     own::{Own, Setting},
     time::Timestamp,
 };
@@ -16,7 +16,10 @@ use kith_common::{
 use super::{
     Answer, CommandError, Context, Engine, Event, LinkId, Output, accounts::with, commands::Outcome,
 };
-use crate::{cuts::Cuts, linking::Host, names::chosen_name, refusal::Refusal, store::StoreError};
+use crate::{
+    cuts::Cuts, linking::Host, names::chosen_name, person::Absorbed, refusal::Refusal,
+    store::StoreError,
+};
 
 const CUT_OFF: &str = "this device was cut off from the account";
 
@@ -250,16 +253,31 @@ impl Engine {
         &mut self,
         cx: &mut Context<'_>,
         recovery: &SigningKey,
-        keep: &[DeviceId],
+        (keep, without): (&[DeviceId], &[AccountId]),
         since: Option<Timestamp>,
     ) -> Outcome {
         let own = self.me.device.device();
-        let mut keep: Vec<DeviceId> = keep.iter().copied().filter(|d| *d != own).collect();
+        let (out, stay): (Vec<&Absorbed>, Vec<&Absorbed>) =
+            self.own_absorbed.iter().partition(|old| without.contains(&old.account.id()));
+        if without.iter().any(|account| !out.iter().any(|old| old.account.id() == *account)) {
+            return Ok(Err(CommandError::UnknownAbsorbed));
+        }
+        if out.iter().any(|old| old.account.standing(own).is_some()) {
+            return Ok(Err(CommandError::CameFromThere));
+        }
+        // Half of the room is for devices of our own that go.
+        let room = DROPPED_DEVICES_MAX / 2 / out.len().max(1);
+        let gone = out.iter().flat_map(|old| old.account.devices().take(room));
+        // Devices that only an older proof names are out, whatever the seat names again.
+        let gone: Vec<DeviceId> = gone.chain(self.own_bygone.devices()).collect();
+        let stays = |device: &DeviceId| {
+            *device != own && !out.iter().any(|old| old.account.standing(*device).is_some())
+        };
+        let mut keep: Vec<DeviceId> = keep.iter().copied().filter(stays).collect();
         keep.push(own);
-        let remembered = self.own_absorbed.iter().map(|absorbed| absorbed.account.id());
-        let absorbed: BTreeSet<AccountId> = remembered.collect();
+        let absorbed: BTreeSet<AccountId> = stay.iter().map(|old| old.account.id()).collect();
         let absorbed: Vec<AccountId> = absorbed.into_iter().take(ABSORBED_ACCOUNTS_MAX).collect();
-        let seat = self.me.account.seat_absorbing(recovery, &keep, Vec::new(), &absorbed);
+        let seat = self.me.account.seat_without(recovery, &keep, Vec::new(), &absorbed, &gone);
         let seat = match seat {
             Ok(seat) => seat,
             Err(error) => return Ok(Err(error.into())),
@@ -293,6 +311,9 @@ impl Engine {
             }
         }
         self.learn(cx, account)?;
+        // A log may have gone with the account that was left out.
+        let open = |(log, _): &(LogId, Vec<u8>)| self.conversations.contains_key(log);
+        let cuts: Vec<(LogId, Vec<u8>)> = cuts.into_iter().filter(open).collect();
         for (log, cut) in cuts {
             self.refresh_limits(cx, log)?;
             self.write_entry(cx, log, EntryKind::CUT, |salt| [&salt[..], &cut].concat())?;

@@ -161,6 +161,8 @@ pub enum Command {
         recovery: SigningKey,
         /// Which devices stay beside this one.
         keep: Vec<DeviceId>,
+        /// Accounts that ours has absorbed and that are ours no more.
+        without: Vec<AccountId>,
         /// From when on the others are not believed; `None`: from now on.
         since: Option<Timestamp>,
     },
@@ -285,6 +287,15 @@ pub enum CommandError {
     /// The other account has not taken this one in.
     #[error("the other account has not taken this one in: confirm there first")]
     NotAbsorbed,
+    /// An account that is to be left out and was never absorbed.
+    #[error("that account is not one with yours: see `kith account show`")]
+    UnknownAbsorbed,
+    /// An account that is to be left out is the one that this device came from.
+    #[error(
+        "this device came from that account: leave it out on a device that did not, or on a new \
+         computer"
+    )]
+    CameFromThere,
     /// There is nothing to agree to.
     #[error("no device of yours has begun to merge this account: `kith account merge` begins")]
     NoMerge,

@@ -145,6 +145,10 @@ pub struct Recover {
     /// Whether all go but this one.
     #[serde(default)]
     pub untrust_others: bool,
+    /// Accounts that this one has absorbed and that are not the person's, as shared strings or the
+    /// beginnings of them: they and their devices go.
+    #[serde(default)]
+    pub without: Vec<String>,
     /// From when on what they wrote is not believed, in milliseconds since 1970; from now on if
     /// not given.
     #[serde(default)]

@@ -126,5 +126,5 @@ export const untrustDevice = (device: string, untrust: Untrust) =>
 export const settleDevices = (devices: string[], passphrase: string) =>
   ask<Account>("POST", "/api/account/settle", { devices, passphrase });
 
-export type Recover = { words: string; untrust: string[]; since?: number };
+export type Recover = { words: string; untrust: string[]; without?: string[]; since?: number };
 export const recoverAccount = (recover: Recover) => ask<Account>("POST", "/api/account/recover", recover);
