@@ -375,9 +375,7 @@ impl Engine {
     /// Says to the other end of a link which accounts are ours: it may know us under another one.
     pub(super) fn say_absorbed(&self, cx: &mut Context<'_>, link: LinkId) {
         if !self.own_absorbed.is_empty() {
-            let proofs = self.proofs_of(self.me.account.id());
-            let bytes = kith_common::frame::Frame::Accounts { proofs }.encode();
-            cx.out.push(Output::Send { link, bytes });
+            self.send_proofs(cx, link, self.me.account.id());
         }
     }
 
