@@ -219,3 +219,18 @@ fn the_words_leave_an_account_out() {
     let id = mine.says(&bob, "alone again");
     until("Bob has it", PATIENCE, || bob.api().has("Alice", &id).then_some(()));
 }
+
+#[test]
+fn wrong_words_are_refused_before_anything_is_sent() {
+    let (phone, laptop) = (Person::start("Alice"), Person::start("Al"));
+    let code = laptop.kith(&["device", "link"]).json()["code"].as_str().unwrap().to_owned();
+    let merge = ["account", "merge", &code, "--words"];
+    let refused = phone.kith_reading(&merge, &words(&laptop)).refusal(REFUSED);
+    assert!(refused.contains("not the recovery words of this account"), "{refused}");
+    assert!(refused.contains("--words"), "what to do: {refused}");
+    let refused = phone.kith_reading(&merge, "").refusal(REFUSED);
+    assert!(refused.contains("0 words were given"), "{refused}");
+    // The code still serves, and nobody has asked.
+    assert_eq!(laptop.kith(&["device", "pending"]).json(), json!([]));
+    assert_eq!(account(&laptop)["devices"].as_array().unwrap().len(), 1);
+}
