@@ -46,7 +46,8 @@ async function altered(page, path, change) {
 const closeElsewhere = (page) =>
   page.evaluate(async () => {
     const { csrf } = await (await fetch("/api/session")).json();
-    await fetch("/api/account/link", { method: "DELETE", headers: { "x-csrf": csrf } });
+    const { id } = await (await fetch("/api/account/link")).json();
+    await fetch(`/api/account/link/${id}`, { method: "DELETE", headers: { "x-csrf": csrf } });
   });
 
 before(async () => {

@@ -22,11 +22,13 @@ use super::{
     keys,
     types::{
         self, Done, Guest, Rename,
-        account::{Account, Confirm, Device, LinkCode, Recover, Settle, Untrust as Wanted, Why},
+        account::{
+            Account, Confirm, Device, LinkCode, Recover, Settle, ShownCode, Untrust as Wanted, Why,
+        },
         hex,
     },
 };
-use crate::home;
+use crate::{driver::wall_clock, home};
 
 /// Characters of a device id that name it.
 const PREFIX_CHARS_MIN: usize = 6;
@@ -75,15 +77,36 @@ pub(super) async fn set_name(
 #[utoipa::path(post, path = "/api/account/link", responses((status = 200, body = LinkCode)))]
 pub(super) async fn link(State(state): State<Arc<ApiState>>) -> Result<Json<LinkCode>, ApiError> {
     match state.node.command(Command::LinkDevice).await?? {
-        Answer::LinkCode(code) => Ok(Json(LinkCode { code })),
+        Answer::LinkCode { code, id, left_ms } => {
+            Ok(Json(LinkCode { code, id: hex(&id.0), seconds_left: left_ms / 1000 }))
+        }
         _ => Err(ApiError::bad_request("refused", "there is no code: try again")),
     }
 }
 
-/// Makes the code void.
-#[utoipa::path(delete, path = "/api/account/link", responses((status = 200, body = Done)))]
-pub(super) async fn close_link(State(state): State<Arc<ApiState>>) -> Result<Json<Done>, ApiError> {
-    state.node.command(Command::CloseLinking).await??;
+/// Which code serves now, and for how long. Its text is shown once, to who made it.
+#[utoipa::path(get, path = "/api/account/link", responses((status = 200, body = ShownCode)))]
+pub(super) async fn shown_link(
+    State(state): State<Arc<ApiState>>,
+) -> Result<Json<ShownCode>, ApiError> {
+    let code = state.node.ask(|engine, _| engine.link_code()).await?;
+    let now = wall_clock().millis();
+    let left_ms = code.map_or(0, |code| code.ends_at.millis().saturating_sub(now));
+    let id = code.map(|code| hex(&code.id.0));
+    Ok(Json(ShownCode { id, seconds_left: left_ms / 1000 }))
+}
+
+/// Makes a code void; any other one is left alone, so that a late word ends nobody else's.
+#[utoipa::path(delete, path = "/api/account/link/{id}", params(("id" = String, Path)),
+    responses((status = 200, body = Done)))]
+pub(super) async fn close_link(
+    State(state): State<Arc<ApiState>>,
+    Path(id): Path,
+) -> Result<Json<Done>, ApiError> {
+    let shown = state.node.ask(|engine, _| engine.link_code().map(|code| code.id)).await?;
+    if let Some(code) = shown.filter(|code| hex(&code.0) == id.to_lowercase()) {
+        state.node.command(Command::CloseLinking(Some(code))).await??;
+    }
     Ok(Json(Done {}))
 }
 

@@ -66,5 +66,4 @@ fn a_friend_stays_a_friend_when_the_new_account_had_asked() {
         victim.node.engine().contact(new.account()).map(|c| c.status),
         Some(Status::Contact)
     );
-    let _ = Command::CloseLinking;
 }

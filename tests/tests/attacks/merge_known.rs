@@ -81,5 +81,4 @@ fn what_was_left_half_done_can_be_done_again() {
     assert!(again, "nobody can finish it");
     world.run_ms(5 * MINUTE);
     assert_eq!(world.nodes[phone].engine().identity().account.id(), world.account(new));
-    let _ = Command::CloseLinking;
 }

@@ -36,8 +36,11 @@ impl Engine {
             },
             Command::KeepDraft { to, text } => self.keep_draft(cx, to, &text),
             Command::LinkDevice => self.link_device(cx),
-            Command::CloseLinking => {
-                self.close_linking(cx);
+            Command::CloseLinking(id) => {
+                let shown = self.linking.as_ref().map(|host| host.view().id);
+                if id.is_none() || id == shown {
+                    self.close_linking(cx);
+                }
                 Ok(Ok(Answer::Done))
             }
             Command::LookForOwn(addresses) => {

@@ -17,8 +17,8 @@ use super::{
     Answer, CommandError, Context, Engine, Event, LinkId, Output, accounts::with, commands::Outcome,
 };
 use crate::{
-    cuts::Cuts, linking::Host, names::chosen_name, person::Absorbed, refusal::Refusal,
-    store::StoreError,
+    cuts::Cuts, limits::LINK_CODE_MS, linking::Host, names::chosen_name, person::Absorbed,
+    refusal::Refusal, store::StoreError,
 };
 
 const CUT_OFF: &str = "this device was cut off from the account";
@@ -54,10 +54,13 @@ impl Engine {
         if !self.belongs() {
             return Ok(Err(CommandError::NotStanding(CUT_OFF)));
         }
-        let host = Host::new(cx.uptime, cx.rng);
+        let host = Host::new((cx.now, cx.uptime), cx.rng);
         let code = host.code(&self.addresses).encode();
+        let id = host.view().id;
         self.linking = Some(host);
-        Ok(Ok(Answer::LinkCode(code)))
+        // Whoever shows the code before learns that it is void.
+        cx.out.push(Output::Event(Event::Linking));
+        Ok(Ok(Answer::LinkCode { code, id, left_ms: LINK_CODE_MS }))
     }
 
     pub(super) fn close_linking(&mut self, cx: &mut Context<'_>) {

@@ -11,6 +11,7 @@ use rand_core::CryptoRng;
 use thiserror::Error;
 
 use crate::{
+    linking::CodeId,
     names::NameError,
     store::{AuthorNumber, LogNumber, Place, Store},
 };
@@ -124,8 +125,8 @@ pub enum Command {
     },
     /// Show a code with which a new device can join.
     LinkDevice,
-    /// Stop showing it.
-    CloseLinking,
+    /// Stop showing it, if it is this one; `None`: whichever it is.
+    CloseLinking(Option<CodeId>),
     /// Look for our other devices at these addresses: this device has just joined.
     LookForOwn(Vec<String>),
     /// Take in the device that shows this check number.
@@ -206,7 +207,14 @@ pub enum Answer {
     /// The message is written.
     Sent(EntryId),
     /// The code for a new device.
-    LinkCode(String),
+    LinkCode {
+        /// What to show.
+        code: String,
+        /// Which it is.
+        id: CodeId,
+        /// How long it serves.
+        left_ms: u64,
+    },
     /// So many messages are deleted.
     Deleted(usize),
     /// It is decided once more devices have agreed.

@@ -83,6 +83,19 @@ pub struct Proposal {
 pub struct LinkCode {
     /// One line; as secret as the account for ten minutes.
     pub code: String,
+    /// Names the code, and is no secret.
+    pub id: String,
+    /// How long it serves, in seconds.
+    pub seconds_left: u64,
+}
+
+/// The code that serves now.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ShownCode {
+    /// Which; `null` if there is none.
+    pub id: Option<String>,
+    /// How long it serves, in seconds; 0 if there is none.
+    pub seconds_left: u64,
 }
 
 /// Which device is taken in.
