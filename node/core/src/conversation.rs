@@ -15,7 +15,7 @@ use crate::{
     delivery::Receipt,
     limits::{FRONTIER_MS_MIN, READ_NOTE_MS_MIN, RELAY_MS_MIN, WANT_MS_MAX, WANT_MS_MIN},
     log::Log,
-    store::{LogNumber, Place, RecordKind, Store, StoreError},
+    store::{LogNumber, RecordKind, Store, StoreError},
 };
 
 /// The direct log with one contact, or the self log, which is with ourselves.
@@ -95,9 +95,6 @@ impl Conversation {
     /// Removes the log from the store, with all that is kept of it.
     pub(crate) fn discard(self, store: &mut dyn Store) -> Result<(), StoreError> {
         let id = self.log.id();
-        for (author, chain) in self.log.chains() {
-            store.truncate_chain(Place { log: self.log.number(), author, seq: chain.first })?;
-        }
         for kind in [RecordKind::Frontier, RecordKind::Cut] {
             for (key, _) in store.records(kind)? {
                 if key.starts_with(id.as_bytes()) {
@@ -106,8 +103,7 @@ impl Conversation {
             }
         }
         store.remove_record(RecordKind::Log, id.as_bytes())?;
-        store.erase();
-        Ok(())
+        self.log.discard(store)
     }
 
     pub(crate) fn receipt(&self, device: DeviceId) -> Option<&Receipt> {

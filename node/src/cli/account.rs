@@ -49,7 +49,8 @@ pub(super) enum AccountCommand {
     /// that you name go.
     Recover(RecoverArguments),
     /// Make one account out of two: this device's account ends, the one of the code stays. Both
-    /// devices show a number; compare and confirm on the other one. Nothing undoes it.
+    /// devices show a number; compare and confirm on the other one. What the two accounts wrote to
+    /// each other is deleted. Nothing undoes it.
     Merge(MergeArguments),
     /// Answer those who cut this device off by one voice, and start again: until a majority or the
     /// recovery words decide, both sides are frozen.

@@ -4,7 +4,7 @@ use kith_common::{
     envelope::{Signed, sign},
     frame::Frame,
 };
-use kith_core::{contacts::Status, engine::Command};
+use kith_core::contacts::Status;
 use kith_tests::sim::puppet::{Puppet, Victim, frames, victim_transport};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 

@@ -1,6 +1,5 @@
 //! Two accounts of one person that know each other as contacts, one of them on two devices.
 use kith_common::keys::SigningKey;
-use kith_core::engine::Command;
 use kith_tests::sim::World;
 
 const MINUTE: u64 = 60_000;

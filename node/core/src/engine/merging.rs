@@ -315,13 +315,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Two accounts of ours may have known each other.
+    /// Two accounts of ours may have known each other: what they wrote to each other goes, for no
+    /// conversation is with oneself.
     fn forget_ourselves(&mut self, cx: &mut Context<'_>, id: AccountId) -> Result<(), StoreError> {
         let Some(contact) = self.contacts.find_any(id) else { return Ok(()) };
         let shared = SharedId::of(&contact.account);
-        for log in self.logs_with(id) {
-            self.conversations.remove(&log);
-            self.links.values_mut().for_each(|link| drop(link.outgoing.remove(&log)));
+        let with = self.conversations.iter().filter(|(_, conversation)| conversation.with == id);
+        let logs: Vec<LogId> = with.map(|(log, _)| *log).collect();
+        for log in logs {
+            self.discard_log(cx, log)?;
         }
         self.dialers.remove(&id);
         self.contacts.forget(cx.store, id)?;
