@@ -1,10 +1,5 @@
 //! Who gets what proves somebody's accounts, and does all of it arrive?
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test stops at the first thing that is wrong"
-)]
+#![expect(clippy::expect_used, reason = "a test stops at the first thing that is wrong")]
 
 use std::collections::BTreeSet;
 
