@@ -90,6 +90,18 @@ test("a code that comes when nobody waits for it is closed", async () => {
   expect(current().code).toBeNull();
 });
 
+test("an answer from before the code was made says nothing of it", async () => {
+  vi.mocked(api.pendingDevices).mockResolvedValue([]);
+  let late: (shown: { id: null; seconds_left: number }) => void = () => {};
+  vi.mocked(api.shownCode).mockReturnValue(new Promise((resolve) => (late = resolve)));
+  vi.mocked(api.linkDevice).mockResolvedValue(made("one"));
+  const before = loadGuest();
+  await makeCode();
+  late({ id: null, seconds_left: 0 });
+  await before;
+  expect(heard()).toBe("nothing");
+});
+
 test("a code that was used elsewhere is left to its device; any other one is closed", async () => {
   vi.mocked(api.linkDevice).mockResolvedValue(made("one"));
   vi.mocked(api.closeLink).mockResolvedValue({});

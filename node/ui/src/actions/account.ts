@@ -10,6 +10,9 @@ import { current, update } from "../model/store";
 /** Numbers the questions: an answer that a later one has overtaken is old. */
 let asked = 0;
 
+/** Numbers what is done with codes: one that comes when nobody waits for it any more is closed. */
+let making = 0;
+
 /** Whoever missed the event that told of the cut learns it here. */
 function show(own: Account): void {
   const out = cut(own);
@@ -31,22 +34,22 @@ async function take(question: Promise<Account>): Promise<void> {
 export const loadAccount = () => take(api.account());
 
 export async function loadGuest(): Promise<void> {
+  const turn = making;
   const [[guest = null], { id }] = await Promise.all([api.pendingDevices(), api.shownCode()]);
-  guestChanged(guest, id);
+  // An answer from before a code was made says nothing of it; the event does.
+  if (turn === making) guestChanged(guest, id);
 }
 
 /** Which device wants to join now, and which code serves. */
 export const guestChanged = (guest: Guest | null, code: string | null) =>
   update((state) => ({ ...state, guest, code: state.code && afterWord(state.code, guest, code) }));
 
-/** Numbers the codes that are made: one that comes when nobody waits for it any more is closed. */
-let making = 0;
-
 /** Makes a code for one new device. */
 export async function makeCode(): Promise<void> {
   const turn = ++making;
   const made = await api.linkDevice();
   if (turn !== making) return close(made.id);
+  making++;
   update((state) => ({ ...state, guest: null, code: newCode(made, state.own, Date.now()) }));
 }
 

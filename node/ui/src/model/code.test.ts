@@ -34,6 +34,10 @@ test("that nobody wants to join ends nothing", () => {
   expect(told(made, null)).toBe(made);
 });
 
+test("a word from before the code was made is taken back by the next one", () => {
+  expect(told(told(made, null, "before"), null)).toEqual(made);
+});
+
 test("a device that goes away leaves the code to the next one", () => {
   const gone = told(told(made, guest), null);
   expect(gone.heard).toBe("gone");

@@ -32,7 +32,9 @@ export const newCode = ({ code, id, seconds_left }: Made, own: Account | null, n
 export function afterWord(code: Code, guest: Guest | null, serves: string | null): Code {
   if (serves !== code.id) return { ...code, heard: "closed" };
   if (guest !== null) return { ...code, heard: "guest", met: true };
-  return code.heard === "guest" ? { ...code, heard: "gone" } : code;
+  // A word from before this code was made may have come late, and ended it too early.
+  const heard = code.met ? "gone" : "nothing";
+  return code.heard === heard ? code : { ...code, heard };
 }
 
 export type End =
