@@ -32,7 +32,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use self::{
-    account::kept as kept_devices,
+    account::{kept as kept_devices, left_out as left_out_accounts, named as absorbed_accounts},
     auth::{launch_address, secret},
     contacts::qr_code,
 };
@@ -167,7 +167,8 @@ pub fn router(state: Arc<ApiState>) -> Router {
         .routes(routes!(messages::keep_draft))
         .routes(routes!(account::show))
         .routes(routes!(account::set_name))
-        .routes(routes!(account::link, account::close_link))
+        .routes(routes!(account::link, account::shown_link))
+        .routes(routes!(account::close_link))
         .routes(routes!(account::pending))
         .routes(routes!(account::confirm))
         .routes(routes!(account::devices))

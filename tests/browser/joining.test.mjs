@@ -46,7 +46,8 @@ async function altered(page, path, change) {
 const closeElsewhere = (page) =>
   page.evaluate(async () => {
     const { csrf } = await (await fetch("/api/session")).json();
-    await fetch("/api/account/link", { method: "DELETE", headers: { "x-csrf": csrf } });
+    const { id } = await (await fetch("/api/account/link")).json();
+    await fetch(`/api/account/link/${id}`, { method: "DELETE", headers: { "x-csrf": csrf } });
   });
 
 before(async () => {
@@ -67,6 +68,8 @@ describe("joining", { concurrency: false }, () => {
     await closeElsewhere(alice.page);
     await dialogOf(alice).getByText("It was closed somewhere else").waitFor();
     assert.equal(await dialogOf(alice).locator(".qr").count(), 0);
+    // The focus follows when the page has been painted.
+    await alice.page.waitForFunction(() => /This code has ended/.test(document.activeElement.textContent));
     assert.match(await focused(alice.page), /This code has ended/);
     await assertAccessible(alice.page, "a code that has ended");
     await pictures(alice.page, "code-closed");

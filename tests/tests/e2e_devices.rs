@@ -316,7 +316,7 @@ fn answers_about_devices_have_the_shapes_that_programs_rely_on() {
     let drawn = alice.kith(&["device", "link", "--qr"]);
     assert!(drawn.err.contains('█'), "the code is drawn beside the answer");
     let code = drawn.json();
-    assert_eq!(fields(&code), ["code"]);
+    assert_eq!(fields(&code), ["code", "id", "seconds_left"]);
     assert!(code["code"].as_str().unwrap().starts_with("kith-device:"));
     assert_eq!(alice.kith(&["device", "pending"]).json(), json!([]));
     let joining = alice.begins("tablet");
@@ -326,7 +326,10 @@ fn answers_about_devices_have_the_shapes_that_programs_rely_on() {
     });
     assert_eq!(check, joining.check);
     let pending = alice.kith(&["device", "pending"]).json();
-    assert_eq!(pending, json!([{ "check": check, "name": "tablet", "brings": null }]));
+    let shown = alice.api().get("/api/account/link").value();
+    let expected =
+        json!([{ "check": check, "name": "tablet", "brings": null, "code": shown["id"] }]);
+    assert_eq!(pending, expected);
     let tablet = joining.confirmed_by(&alice);
     assert_eq!(fields(&tablet.init), ["account", "device"]);
     events.wait("the account has changed", |event| (event["type"] == "account").then_some(()));
@@ -364,4 +367,32 @@ fn answers_about_devices_have_the_shapes_that_programs_rely_on() {
     }
     let own = alice.kith(&["device", "untrust", alice.device(), "--stolen"]).refusal(REFUSED);
     assert!(own.contains("the device you are using"), "{own}");
+}
+
+#[test]
+fn a_late_word_about_a_code_ends_no_other_one() {
+    let alice = Person::start("Alice");
+    let (api, events) = (alice.api(), alice.api().events());
+    let shown = || api.get("/api/account/link").value();
+    assert_eq!(shown(), json!({ "id": null, "seconds_left": 0 }));
+    let make = || api.post("/api/account/link", &json!({})).value();
+    let (first, second) = (make(), make());
+    assert_ne!(first["id"], second["id"]);
+    assert_eq!((&first["seconds_left"], &second["seconds_left"]), (&json!(600), &json!(600)));
+    let told = |code: &Value| {
+        events.wait("the code that serves", |event| {
+            (event["type"] == "linking" && event["code"] == *code).then_some(())
+        });
+    };
+    told(&second["id"]);
+    let close = |code: &Value| {
+        let path = format!("/api/account/link/{}", code["id"].as_str().unwrap());
+        api.delete(&path).value();
+    };
+    close(&first);
+    assert_eq!(shown()["id"], second["id"]);
+    assert!((1..=600).contains(&shown()["seconds_left"].as_u64().unwrap()));
+    close(&second);
+    told(&Value::Null);
+    assert_eq!(shown()["id"], Value::Null);
 }

@@ -137,3 +137,100 @@ fn an_account_of_two_devices_merges_by_both_or_by_the_words() {
         shows(device, "Bob", &["hello"]);
     }
 }
+
+/// Every device is gone, and Carol knew the old account only: the words of the one that stays bring
+/// both back.
+fn back_with_what_was_absorbed(with_own_link: bool) {
+    let (old, new, carol) = (Person::start("Alice"), Person::start("Al"), Person::start("Carol"));
+    old.befriends(&carol);
+    carol.says(&old, "to the old account");
+    shows(&old, "Carol", &["to the old account"]);
+    assert_eq!(old.begins_merging_into(&new, "").confirmed_by(&new)["merged"], true);
+    shows(&new, "Carol", &["to the old account"]);
+    until("Carol knows the account that stays", PATIENCE, || {
+        (carol.contact(&new)["devices"].as_array()?.len() == 2).then_some(())
+    });
+    let (own_link, words, absorbed) = (new.link(), words(&new), json!([old.init["account"]]));
+    let mut back = new.without_home();
+    drop((old, new));
+    let link = carol.link();
+    let mut arguments = vec!["--no-passphrase", "account", "recover", "--link", &link];
+    if with_own_link {
+        arguments.extend(["--link", &own_link]);
+    }
+    back.init = back.kith_reading(&arguments, &words).json();
+    back.up();
+    shows(&back, "Carol", &["to the old account"]);
+    assert_eq!(account(&back)["absorbed"], absorbed);
+    back.says(&carol, "back again");
+    let all = ["to the old account", "back again"];
+    until("Carol has it", PATIENCE, || (texts(&carol, "Alice") == all).then_some(()));
+    // The next device that comes learns it too: it is said again.
+    let tablet = back.gets("tablet");
+    shows(&tablet, "Carol", &all);
+    assert_eq!(account(&tablet)["absorbed"], absorbed);
+}
+
+#[test]
+fn the_words_alone_bring_back_what_was_absorbed() {
+    back_with_what_was_absorbed(false);
+}
+
+#[test]
+fn the_words_and_an_old_link_bring_back_what_was_absorbed() {
+    back_with_what_was_absorbed(true);
+}
+
+#[test]
+fn the_words_leave_an_account_out() {
+    let (other, mut mine) = (Person::start("Mallory"), Person::start("Alice"));
+    let (bob, carol) = (Person::start("Bob"), Person::start("Carol"));
+    mine.befriends(&bob);
+    other.befriends(&carol);
+    assert_eq!(other.begins_merging_into(&mine, "").confirmed_by(&mine)["merged"], true);
+    shows(&mine, "Carol", &[]);
+    until("Bob sees both devices", PATIENCE, || {
+        (bob.contact(&mine)["devices"].as_array()?.len() == 2).then_some(())
+    });
+    let theirs = other.init["account"].as_str().unwrap();
+    let arguments = ["account", "recover", "--without", &theirs[..12]];
+    let from_there = other.kith_reading(&arguments, &words(&mine)).refusal(REFUSED);
+    assert!(from_there.contains("came from that account"), "{from_there}");
+    let unknown = ["account", "recover", "--without", mine.init["account"].as_str().unwrap()];
+    let unknown = mine.kith_reading(&unknown, &words(&mine)).refusal(REFUSED);
+    assert!(unknown.contains("kith account show"), "{unknown}");
+    assert_eq!(account(&mine)["absorbed"], json!([theirs]), "nothing has changed so far");
+    let after = mine.kith_reading(&arguments, &words(&mine)).json();
+    assert_eq!(after["absorbed"], json!([]));
+    let standing =
+        |device: &Value| device["standing"] == "settled" || device["standing"] == "added";
+    let stand = after["devices"].as_array().unwrap().iter().filter(|device| standing(device));
+    assert_eq!(stand.count(), 1);
+    // What only the other account knew is gone, and stays so.
+    mine.down();
+    mine.up();
+    assert_eq!(account(&mine)["absorbed"], json!([]));
+    let contacts = mine.kith(&["contact", "list"]).json();
+    let names: Vec<&Value> = contacts.as_array().unwrap().iter().map(|c| &c["name"]).collect();
+    assert_eq!(names, ["Bob"]);
+    until("Bob sees one device", PATIENCE, || {
+        (bob.contact(&mine)["devices"] == json!([mine.device()])).then_some(())
+    });
+    let id = mine.says(&bob, "alone again");
+    until("Bob has it", PATIENCE, || bob.api().has("Alice", &id).then_some(()));
+}
+
+#[test]
+fn wrong_words_are_refused_before_anything_is_sent() {
+    let (phone, laptop) = (Person::start("Alice"), Person::start("Al"));
+    let code = laptop.kith(&["device", "link"]).json()["code"].as_str().unwrap().to_owned();
+    let merge = ["account", "merge", &code, "--words"];
+    let refused = phone.kith_reading(&merge, &words(&laptop)).refusal(REFUSED);
+    assert!(refused.contains("not the recovery words of this account"), "{refused}");
+    assert!(refused.contains("--words"), "what to do: {refused}");
+    let refused = phone.kith_reading(&merge, "").refusal(REFUSED);
+    assert!(refused.contains("0 words were given"), "{refused}");
+    // The code still serves, and nobody has asked.
+    assert_eq!(laptop.kith(&["device", "pending"]).json(), json!([]));
+    assert_eq!(account(&laptop)["devices"].as_array().unwrap().len(), 1);
+}

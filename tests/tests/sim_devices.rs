@@ -342,7 +342,9 @@ fn of_two_devices_neither_wins_and_the_recovery_key_decides() {
     };
     assert_eq!(validity(&story), Validity::Compromised, "contacts are warned");
     let recovery = story.world.people[alice].recovery();
-    story.world.command(laptop, Command::Recover { recovery, keep: vec![], since: None });
+    story
+        .world
+        .command(laptop, Command::Recover { recovery, keep: vec![], without: vec![], since: None });
     story.world.run_ms(5 * MINUTE_MS);
     assert_eq!(*story.last_answer(laptop), Ok(Answer::Done));
     for node in [bobs, story.node(bob, 1), laptop, phone] {

@@ -252,7 +252,7 @@ fn wrong_places_and_bodies_are_refused() {
     let (mut victim, mallory) = pair();
     let entry = mallory.entry(&victim, None);
     let parents = vec![mark(mallory.key.device(), 1, [1; 32])];
-    let own_parent = mallory.signed(Entry { parents, ..entry.clone() }, "names itself");
+    let own_parent = mallory.signed(Entry { parents, ..entry }, "names itself");
     victim.hear(1, mallory.entries(&victim, vec![own_parent]));
     refused_once(&victim, "bad_place");
     let mut body = mallory.signed(entry, "one thing");

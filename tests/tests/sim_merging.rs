@@ -9,11 +9,12 @@ use std::collections::BTreeSet;
 
 use kith_common::{
     account::{Standing, Untrust},
-    ids::{AccountId, DeviceId},
+    ids::{AccountId, DeviceId, LogId},
 };
 use kith_core::{
     contacts::{Status, Validity},
     engine::{Answer, Command},
+    store::{RecordKind, Store},
 };
 use kith_tests::sim::{World, network::Weather, seeds};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -289,6 +290,9 @@ fn two_accounts_that_knew_each_other_are_no_contacts_of_themselves() {
     let (phone, laptop) = (world.people[old].nodes[0], world.people[new].nodes[0]);
     world.say(phone, new, "note to self");
     world.run_ms(MINUTE_MS);
+    world.command(laptop, Command::KeepDraft { to: world.account(old), text: "and".to_owned() });
+    world.run_ms(MINUTE_MS);
+    assert!([phone, laptop].iter().all(|node| world.nodes[*node].bodies() == 1));
     let key = world.nodes[phone].authority();
     assert!(world.merge(phone, laptop, Some(key)), "a single device decides alone");
     world.run_ms(3 * MINUTE_MS);
@@ -297,7 +301,22 @@ fn two_accounts_that_knew_each_other_are_no_contacts_of_themselves() {
         assert_eq!(engine.identity().account.id(), world.account(new));
         assert!(engine.contacts().is_empty(), "{:?}", engine.contacts());
         assert_eq!(engine.identity().account.devices().len(), 2);
+        // What they wrote to each other can nobody read any more: nothing of it is left.
+        assert_eq!(world.nodes[node].bodies(), 0, "{}", world.nodes[node].name);
+        let log = LogId::direct(world.account(old), world.account(new));
+        for kind in [RecordKind::Log, RecordKind::Frontier, RecordKind::Draft, RecordKind::Cut] {
+            let records = world.nodes[node].store.records(kind).expect("memory can be read");
+            let left = records.iter().filter(|(key, _)| key.starts_with(log.as_bytes()));
+            assert_eq!(left.count(), 0, "{kind:?} of {}", world.nodes[node].name);
+        }
     }
+    // Nor does it come back.
+    for node in [phone, laptop] {
+        world.set_running(node, false);
+        world.set_running(node, true);
+    }
+    world.run_ms(MINUTE_MS);
+    assert!([phone, laptop].iter().all(|node| world.nodes[*node].bodies() == 0));
 }
 
 /// Anybody may write, go away, come back, crash; some day the accounts merge. In the end everybody

@@ -271,12 +271,11 @@ impl Account {
         new: Vec<Verified<DeviceAck>>,
     ) -> Result<Box<[u8]>, OperationError> {
         let absorbed: Vec<AccountId> = self.absorbed().collect();
-        self.seat_absorbing(recovery, keep, new, (&absorbed, &[]))
+        self.seat_absorbing(recovery, keep, new, &absorbed)
     }
 
     /// As [`seat`](Self::seat), going on for these accounts and no others: a thief may have named
-    /// some, and a holder may remember more than the proof does. Those of their devices that are
-    /// `gone` are dropped, though this account does not know them.
+    /// some, and a holder may remember more than the proof does.
     ///
     /// # Errors
     /// As [`seat`](Self::seat), or if there are more than [`ABSORBED_ACCOUNTS_MAX`], one of them
@@ -286,7 +285,24 @@ impl Account {
         recovery: &SigningKey,
         keep: &[DeviceId],
         new: Vec<Verified<DeviceAck>>,
-        (absorbed, gone): (&[AccountId], &[DeviceId]),
+        absorbed: &[AccountId],
+    ) -> Result<Box<[u8]>, OperationError> {
+        self.seat_without(recovery, keep, new, absorbed, &[])
+    }
+
+    /// As [`seat_absorbing`](Self::seat_absorbing), and drops these devices too, whether they are
+    /// known or not: such as were to come over and shall not, and those of accounts that are left
+    /// out, which ends that they are one with this one (R26).
+    ///
+    /// # Errors
+    /// As [`seat_absorbing`](Self::seat_absorbing).
+    pub fn seat_without(
+        &self,
+        recovery: &SigningKey,
+        keep: &[DeviceId],
+        new: Vec<Verified<DeviceAck>>,
+        absorbed: &[AccountId],
+        without: &[DeviceId],
     ) -> Result<Box<[u8]>, OperationError> {
         let mut known = self.acknowledgements();
         let mut acks = new;
@@ -296,11 +312,12 @@ impl Account {
         let named =
             |device: &DeviceId| acks.iter().any(|ack| DeviceKeys::of(ack).device == *device);
         let invited = self.invited.iter().filter(|device| !keep.contains(device));
-        let known = self.standings.keys().chain(invited).chain(gone);
+        let known = self.standings.keys().chain(invited).chain(without);
         let dropped: BTreeSet<DeviceId> = known.filter(|device| !named(device)).copied().collect();
         let mut dropped: Vec<DeviceId> = dropped.into_iter().collect();
         // If there are too many, those that were out before are forgotten first.
-        dropped.sort_by_key(|device| matches!(self.standing(*device), Some(Standing::Former(_))));
+        let was_out = |device| matches!(self.standing(device), Some(Standing::Former(_)));
+        dropped.sort_by_key(|device| !without.contains(device) && was_out(*device));
         dropped.truncate(DROPPED_DEVICES_MAX);
         dropped.sort_unstable();
         let epoch = self.epoch.checked_add(1).ok_or(OperationError::Epoch)?;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Account;
+use super::{Account, operation::Seat};
 use crate::{
     codec::{DecodeError, Reader, Writer},
-    envelope::Payload,
+    envelope::{Payload, Signed},
     ids::{AccountId, BaseId, DeviceId},
     limits::{ABSORBED_DEVICES_MAX, ABSORBS_ENVELOPE_BYTES_MAX, OPERATION_ENVELOPE_BYTES_MAX},
 };
@@ -98,6 +98,33 @@ impl Payload for Absorbs {
 /// No account merges with itself.
 fn another(account: AccountId, other: AccountId, what: &'static str) -> Result<(), DecodeError> {
     if account == other { Err(DecodeError::Value(what)) } else { Ok(()) }
+}
+
+impl Account {
+    /// Whether somebody who speaks for this account says that it goes on for another one: the
+    /// recovery key, or a device that stands. Who was cut off takes no account in (R26).
+    pub fn vouches_for(&self, ended: AccountId) -> bool {
+        let stands = |signer: &[u8; 32]| {
+            self.devices().any(|device| self.authority_of(device).as_ref() == Some(signer))
+        };
+        self.proof().iter().any(|bytes| {
+            if let Ok(absorbs) = Signed::<Absorbs>::decode(bytes) {
+                absorbs.claim().from == ended && stands(absorbs.signer())
+            } else {
+                let seat = Signed::<Seat>::decode(bytes);
+                seat.is_ok_and(|seat| seat.claim().absorbed.contains(&ended))
+            }
+        })
+    }
+
+    /// Whether the recovery key has ended it that this account goes on for another one: the newest
+    /// seat does not name it, and drops a device of it (R26).
+    pub fn leaves_out(&self, other: &Self) -> bool {
+        let seats = self.proof().iter().filter_map(|bytes| Signed::<Seat>::decode(bytes).ok());
+        let dropped: Vec<DeviceId> = seats.flat_map(|seat| seat.claim().dropped.clone()).collect();
+        let drops = dropped.iter().any(|device| other.standing(*device).is_some());
+        drops && !self.has_absorbed(other.id())
+    }
 }
 
 /// Whether the first account is now another name of the second (R25): it has moved there, and the

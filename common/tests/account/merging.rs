@@ -240,7 +240,7 @@ fn helpers_make_what_counts() {
     let voted = ab.join(&[voted, ack('y')]).unwrap();
     assert!(matches!(voted.standing(id('y')), Some(Standing::Former(_))));
     let kept = |keep: &[DeviceId], gone: &[DeviceId]| {
-        let seat = ab.seat_absorbing(recovery(), keep, vec![], (&[from], gone)).unwrap();
+        let seat = ab.seat_without(recovery(), keep, vec![], &[from], gone).unwrap();
         let seated = ab.join(&[seat]).unwrap();
         let out = |one: char| matches!(seated.standing(id(one)), Some(Standing::Former(_)));
         (out('x'), out('y'), out('z'))
@@ -260,8 +260,28 @@ fn helpers_make_what_counts() {
     let again = ab.join(&[seat]).unwrap();
     assert_eq!(again.absorbed().collect::<Vec<_>>(), [from], "a recovery undoes no merge");
     assert_eq!(again.standing(id('x')), Some(Standing::Settled));
-    let seat = ab.seat_absorbing(recovery(), &[id('a')], vec![], (&[other('S')], &[])).unwrap();
+    let seat = ab.seat_absorbing(recovery(), &[id('a')], vec![], &[other('S')]).unwrap();
     assert_eq!(ab.join(&[seat]).unwrap().absorbed().collect::<Vec<_>>(), [other('S')]);
+}
+
+#[test]
+fn a_seat_leaves_an_account_out() {
+    let (from, thief) = (other('P'), folded(&history("R0{x}")));
+    let ab = folded(&history("R0{ab|z}"));
+    let absorbs = ab.absorb(authority('a'), from, &[]).unwrap();
+    let ab = ab.join(&[absorbs]).unwrap();
+    assert!(ab.vouches_for(from) && !ab.leaves_out(&thief));
+    let again = ab.seat_absorbing(recovery(), &[id('a')], vec![], &[from]).unwrap();
+    let again = ab.join(&[again]).unwrap();
+    assert!(again.vouches_for(from), "the recovery key says it");
+    let left = ab.seat_without(recovery(), &[id('a')], vec![], &[], &[id('x')]).unwrap();
+    let left = ab.join(&[left]).unwrap();
+    assert!(!left.vouches_for(from) && left.leaves_out(&thief));
+    assert!(matches!(left.standing(id('x')), Some(Standing::Former(_))), "it never comes in");
+    let after = left.join(&[left.seat(recovery(), &[id('a')], vec![]).unwrap()]).unwrap();
+    assert!(after.leaves_out(&thief), "the next seat says so too");
+    let out = ab.join(&[ab.untrust(authority('b'), id('a'), Untrust::Stolen).unwrap()]).unwrap();
+    assert!(out.has_absorbed(from) && !out.vouches_for(from), "who was cut off speaks for nobody");
 }
 
 #[test]
@@ -301,12 +321,11 @@ fn helpers_refuse_what_would_not_count() {
     let nine: Vec<DeviceId> = ('c'..='k').map(id).collect();
     assert_eq!(absorbs(&nine), OperationError::List);
     let many: Vec<AccountId> = ('A'..='P').map(other).collect();
-    let full = ab.seat_absorbing(recovery(), &[id('a')], vec![], (&many, &[])).unwrap();
+    let full = ab.seat_absorbing(recovery(), &[id('a')], vec![], &many).unwrap();
     let full = ab.join(&[full]).unwrap();
     assert_eq!(full.absorb(authority('a'), q, &[]), Err(OperationError::Absorbed(16)));
     assert!(full.absorb(authority('a'), p, &[id('y')]).is_ok());
-    let seat =
-        |absorbed: &[AccountId]| ab.seat_absorbing(recovery(), &[id('a')], vec![], (absorbed, &[]));
+    let seat = |absorbed: &[AccountId]| ab.seat_absorbing(recovery(), &[id('a')], vec![], absorbed);
     assert_eq!(seat(&[account()]), Err(OperationError::Itself));
     assert_eq!(seat(&[p, p]), Err(OperationError::List));
     assert_eq!(seat(&('A'..='Q').map(other).collect::<Vec<_>>()), Err(OperationError::List));

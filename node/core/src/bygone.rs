@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use kith_common::{
     account::Account,
     codec::{DecodeError, Reader, Writer},
-    ids::DeviceId,
+    ids::{AccountId, DeviceId},
 };
 
 /// Devices of an account that its newest seat has forgotten.
@@ -16,6 +16,9 @@ use kith_common::{
 pub struct Bygone {
     proof: Vec<Box<[u8]>>,
     devices: BTreeSet<DeviceId>,
+    /// Accounts for which the account went on then, if the newest seat knows none of those devices
+    /// that stood.
+    absorbed: BTreeSet<AccountId>,
 }
 
 impl Bygone {
@@ -29,6 +32,11 @@ impl Bygone {
         }
         self.proof = older.proof().to_vec();
         self.devices = named;
+        // Who knows some of them may have left the accounts out.
+        let knows_none = older.epoch() < newest.epoch()
+            && older.devices().all(|device| newest.standing(device).is_none());
+        let vouched = older.absorbed().filter(|account| older.vouches_for(*account));
+        self.absorbed = vouched.filter(|_| knows_none).collect();
         true
     }
 
@@ -40,6 +48,12 @@ impl Bygone {
     /// The account as it was when it named them; `None` if there are none.
     pub(crate) fn older(&self) -> Option<Account> {
         Account::fold(&self.proof).ok()
+    }
+
+    /// Whether the account went on for another one then, of which its newest seat could not know
+    /// (spec 02 R26).
+    pub(crate) fn vouches_for(&self, account: AccountId) -> bool {
+        self.absorbed.contains(&account)
     }
 
     /// Whether a device is one of them.

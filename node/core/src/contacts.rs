@@ -373,6 +373,7 @@ impl Contacts {
         self.devices.retain(|_, account| *account != id);
         self.devices.extend(contact.account.devices().map(|device| (device, id)));
         let absorbed = contact.absorbed.iter().map(|absorbed| (absorbed.account.id(), id));
+        self.aliases.retain(|_, current| *current != id);
         self.aliases.extend(absorbed);
         self.people.insert(id, contact);
     }

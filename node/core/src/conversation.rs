@@ -92,6 +92,20 @@ impl Conversation {
         })
     }
 
+    /// Removes the log from the store, with all that is kept of it.
+    pub(crate) fn discard(self, store: &mut dyn Store) -> Result<(), StoreError> {
+        let id = self.log.id();
+        for kind in [RecordKind::Frontier, RecordKind::Cut] {
+            for (key, _) in store.records(kind)? {
+                if key.starts_with(id.as_bytes()) {
+                    store.remove_record(kind, &key)?;
+                }
+            }
+        }
+        store.remove_record(RecordKind::Log, id.as_bytes())?;
+        self.log.discard(store)
+    }
+
     pub(crate) fn receipt(&self, device: DeviceId) -> Option<&Receipt> {
         self.receipts.get(&device)
     }

@@ -10,7 +10,7 @@ use kith_common::{
     linking::{
         JoinRequest, LinkAccept, LinkCode, LinkOffer, TOKEN_BYTES, check_number, commitment,
     },
-    time::Uptime,
+    time::{Timestamp, Uptime},
 };
 use rand_core::CryptoRng;
 
@@ -19,12 +19,26 @@ use crate::{
     limits::{LINK_CODE_MS, LINK_TRIES_MAX},
 };
 
+/// Names a code for as long as it serves; says nothing of what is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeId(pub [u8; 8]);
+
+/// A code that serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeView {
+    /// Which.
+    pub id: CodeId,
+    /// When it ends.
+    pub ends_at: Timestamp,
+}
+
 /// The old device's end: a code that is shown, and at most one device that answers it.
 #[derive(Debug)]
 pub(crate) struct Host {
     key: SigningKey,
     token: [u8; TOKEN_BYTES],
     ends: Uptime,
+    ends_at: Timestamp,
     tries: u32,
     guest: Option<Guest>,
     /// The device that was taken in: it may have missed that.
@@ -55,15 +69,24 @@ pub(crate) struct Accepted {
 }
 
 impl Host {
-    pub(crate) fn new(uptime: Uptime, rng: &mut dyn CryptoRng) -> Self {
+    pub(crate) fn new((now, uptime): (Timestamp, Uptime), rng: &mut dyn CryptoRng) -> Self {
         let mut token = [0; TOKEN_BYTES];
         rng.fill_bytes(&mut token);
         let ends = uptime.plus_millis(LINK_CODE_MS);
-        Self { key: SigningKey::random(rng), token, ends, tries: 0, guest: None, welcomed: None }
+        let ends_at = Timestamp::from_millis(now.millis().saturating_add(LINK_CODE_MS));
+        let key = SigningKey::random(rng);
+        Self { key, token, ends, ends_at, tries: 0, guest: None, welcomed: None }
     }
 
     pub(crate) fn code(&self, addresses: &[String]) -> LinkCode {
         LinkCode { key: self.key.device(), token: self.token, addresses: addresses.to_vec() }
+    }
+
+    pub(crate) fn view(&self) -> CodeView {
+        let hash = crypto::hash(b"kith/link-code/1", self.key.device().as_bytes());
+        let mut id = [0; 8];
+        id.copy_from_slice(hash.split_at(8).0);
+        CodeView { id: CodeId(id), ends_at: self.ends_at }
     }
 
     pub(crate) const fn ends(&self) -> Uptime {
@@ -359,7 +382,7 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let [recovery, device, authority] = [(); 3].map(|()| SigningKey::random(&mut rng));
         let account = Account::create(&recovery, &device, &authority, [0; 32]);
-        let host = Host::new(Uptime::from_millis(0), &mut rng);
+        let host = Host::new((Timestamp::from_millis(0), Uptime::from_millis(0)), &mut rng);
         Old { account, device, authority, host, rng }
     }
 
@@ -451,7 +474,7 @@ mod tests {
     fn nothing_of_one_conversation_serves_in_another() {
         let (mut one, mut other) = (old(), old());
         other.rng = ChaCha8Rng::seed_from_u64(2);
-        other.host = Host::new(Uptime::from_millis(0), &mut other.rng);
+        other.host = Host::new((Timestamp::from_millis(0), Uptime::from_millis(0)), &mut other.rng);
         let new = joiner(&mut one);
         assert!(other.join(&new).is_none(), "sealed to another code");
         let mut new = joiner(&mut one);
@@ -483,13 +506,13 @@ mod tests {
         assert!(old.join(&new).is_none());
         assert!(old.host.is_over(Uptime::from_millis(0)));
         assert!(
-            Host::new(Uptime::from_millis(0), &mut old.rng)
+            Host::new((Timestamp::from_millis(0), Uptime::from_millis(0)), &mut old.rng)
                 .is_over(Uptime::from_millis(LINK_CODE_MS))
         );
         let mut code = old.code();
         code.token = [0; TOKEN_BYTES];
         let guessed = Joiner::new(code, "x", &mut old.rng);
-        old.host = Host::new(Uptime::from_millis(0), &mut old.rng);
+        old.host = Host::new((Timestamp::from_millis(0), Uptime::from_millis(0)), &mut old.rng);
         assert!(old.join(&guessed).is_none());
     }
 }

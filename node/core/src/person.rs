@@ -280,7 +280,7 @@ mod tests {
         }
         // Whoever is absorbed too may drop whom it likes.
         let liar = begun(&[60]);
-        let drops = liar.seat_absorbing(&key(62), &[id(60)], vec![], (&[], &[id(30)])).unwrap();
+        let drops = liar.seat_without(&key(62), &[id(60)], vec![], &[], &[id(30)]).unwrap();
         let liar = liar.join(&[drops]).unwrap();
         let old = begun(&[20, 30]);
         for order in [[&old, &liar], [&liar, &old]] {

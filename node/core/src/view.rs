@@ -11,6 +11,7 @@ use kith_common::{
 use crate::{
     contacts::{Status, Validity},
     delivery::DeliveryState,
+    linking::CodeId,
     store::{Body, EntryRow, StoreError},
     warnings::Warning,
 };
@@ -63,6 +64,8 @@ pub struct DeviceView {
 /// A device that wants to join, as shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuestView {
+    /// The code that it has read.
+    pub code: CodeId,
     /// What it calls itself.
     pub name: String,
     /// The number that it shows too; `None` until it has answered.

@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
-use kith_common::{account::Untrust, ids::DeviceId, share::SharedId, time::Timestamp};
+use kith_common::{
+    account::{Account as Known, Untrust},
+    ids::{AccountId, DeviceId},
+    share::SharedId,
+    time::Timestamp,
+};
 use kith_core::{
-    engine::{Answer, Command, CommandError},
+    engine::{Answer, Command, CommandError, Engine},
     names::fold_name,
     view::DeviceView,
 };
@@ -17,11 +22,13 @@ use super::{
     keys,
     types::{
         self, Done, Guest, Rename,
-        account::{Account, Confirm, Device, LinkCode, Recover, Settle, Untrust as Wanted, Why},
+        account::{
+            Account, Confirm, Device, LinkCode, Recover, Settle, ShownCode, Untrust as Wanted, Why,
+        },
         hex,
     },
 };
-use crate::home;
+use crate::{driver::wall_clock, home};
 
 /// Characters of a device id that name it.
 const PREFIX_CHARS_MIN: usize = 6;
@@ -47,7 +54,7 @@ async fn account(state: &ApiState) -> Result<Account, ApiError> {
                 frozen: known.base().is_none(),
                 proposals: types::account::proposals(known),
                 merging: types::account::merging(known),
-                absorbed: engine.absorbed().map(|account| SharedId::of(account).encode()).collect(),
+                absorbed: named(engine).into_iter().map(|(_, shared)| shared).collect(),
                 recovery_confirmed,
             }
         })
@@ -70,15 +77,36 @@ pub(super) async fn set_name(
 #[utoipa::path(post, path = "/api/account/link", responses((status = 200, body = LinkCode)))]
 pub(super) async fn link(State(state): State<Arc<ApiState>>) -> Result<Json<LinkCode>, ApiError> {
     match state.node.command(Command::LinkDevice).await?? {
-        Answer::LinkCode(code) => Ok(Json(LinkCode { code })),
+        Answer::LinkCode { code, id, left_ms } => {
+            Ok(Json(LinkCode { code, id: hex(&id.0), seconds_left: left_ms / 1000 }))
+        }
         _ => Err(ApiError::bad_request("refused", "there is no code: try again")),
     }
 }
 
-/// Makes the code void.
-#[utoipa::path(delete, path = "/api/account/link", responses((status = 200, body = Done)))]
-pub(super) async fn close_link(State(state): State<Arc<ApiState>>) -> Result<Json<Done>, ApiError> {
-    state.node.command(Command::CloseLinking).await??;
+/// Which code serves now, and for how long. Its text is shown once, to who made it.
+#[utoipa::path(get, path = "/api/account/link", responses((status = 200, body = ShownCode)))]
+pub(super) async fn shown_link(
+    State(state): State<Arc<ApiState>>,
+) -> Result<Json<ShownCode>, ApiError> {
+    let code = state.node.ask(|engine, _| engine.link_code()).await?;
+    let now = wall_clock().millis();
+    let left_ms = code.map_or(0, |code| code.ends_at.millis().saturating_sub(now));
+    let id = code.map(|code| hex(&code.id.0));
+    Ok(Json(ShownCode { id, seconds_left: left_ms / 1000 }))
+}
+
+/// Makes a code void; any other one is left alone, so that a late word ends nobody else's.
+#[utoipa::path(delete, path = "/api/account/link/{id}", params(("id" = String, Path)),
+    responses((status = 200, body = Done)))]
+pub(super) async fn close_link(
+    State(state): State<Arc<ApiState>>,
+    Path(id): Path,
+) -> Result<Json<Done>, ApiError> {
+    let shown = state.node.ask(|engine, _| engine.link_code().map(|code| code.id)).await?;
+    if let Some(code) = shown.filter(|code| hex(&code.0) == id.to_lowercase()) {
+        state.node.command(Command::CloseLinking(Some(code))).await??;
+    }
     Ok(Json(Done {}))
 }
 
@@ -168,8 +196,39 @@ pub(super) async fn recover(
     let recovery = home::recovery_key(&Zeroizing::new(wanted.words))?;
     let views = state.node.ask(|engine, _| engine.devices()).await?;
     let keep = kept(&views, &wanted.untrust, wanted.untrust_others)?;
+    let accounts = state.node.ask(|engine, _| named(engine)).await?;
+    let without = left_out(&accounts, &wanted.without)?;
     let since = wanted.since.map(Timestamp::from_millis);
-    changed(&state, Command::Recover { recovery, keep, since }).await
+    changed(&state, Command::Recover { recovery, keep, without, since }).await
+}
+
+/// The accounts that this one has absorbed, with their shared strings.
+pub(crate) fn named(engine: &Engine) -> Vec<(AccountId, String)> {
+    let named = |account: &Known| (account.id(), SharedId::of(account).encode());
+    engine.absorbed().map(named).collect()
+}
+
+/// The absorbed accounts that a person leaves out, each by its shared string or the beginning of it.
+pub(crate) fn left_out(
+    absorbed: &[(AccountId, String)],
+    without: &[String],
+) -> Result<Vec<AccountId>, ApiError> {
+    let pick = |wanted: &String| {
+        let wanted = wanted.trim().to_lowercase();
+        let is_one =
+            |(_, shared): &&(AccountId, String)| !wanted.is_empty() && shared.starts_with(&wanted);
+        let found: Vec<AccountId> = absorbed.iter().filter(is_one).map(|(id, _)| *id).collect();
+        match found.as_slice() {
+            [id] => Ok(*id),
+            [] => Err(CommandError::UnknownAbsorbed.into()),
+            _ => Err(ApiError::new(
+                StatusCode::CONFLICT,
+                "ambiguous_account",
+                "more than one account is meant: write more of it, see `kith account show`",
+            )),
+        }
+    };
+    without.iter().map(pick).collect()
 }
 
 /// The devices that stay beside this one.

@@ -64,7 +64,9 @@ async fn happening(
         }
         Ok(Notice::Account) => Some(Happening::Account {}),
         Ok(Notice::Linking(guest)) => {
-            Some(Happening::Linking { guest: guest.and_then(types::guest) })
+            let code = node.ask(|engine, _| engine.link_code()).await.ok()?;
+            let code = code.map(|code| hex(&code.id.0));
+            Some(Happening::Linking { guest: guest.and_then(types::guest), code })
         }
         Ok(Notice::Rewritten(with)) => {
             Some(Happening::Rewritten { contact: shared(&node, with).await? })

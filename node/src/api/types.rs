@@ -320,6 +320,8 @@ pub enum Happening {
     Linking {
         /// The device, once it shows its number.
         guest: Option<Guest>,
+        /// The code that serves now; every other one is void.
+        code: Option<String>,
     },
     /// Messages of a conversation were deleted or took other places: read it again.
     Rewritten {
@@ -344,6 +346,8 @@ pub struct Guest {
     pub name: String,
     /// The account that it brings along, if that is to merge into this one.
     pub brings: Option<Brought>,
+    /// The id of the code that it has read.
+    pub code: String,
 }
 
 /// An account that is to merge into this one.
@@ -381,7 +385,8 @@ pub fn entry_id(text: &str) -> Option<EntryId> {
 /// A device that wants to join, once it shows its number.
 pub fn guest(view: GuestView) -> Option<Guest> {
     let brings = view.brings.map(|(account, devices)| Brought { account, devices });
-    view.check.map(|check| Guest { check, name: view.name, brings })
+    let code = hex(&view.code.0);
+    view.check.map(|check| Guest { check, name: view.name, brings, code })
 }
 
 /// A contact without its newest message.

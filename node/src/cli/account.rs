@@ -1,6 +1,7 @@
 //! What can a person do with their account?
 
 use std::{
+    collections::BTreeSet,
     io::{IsTerminal, Read},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -10,8 +11,10 @@ use kith_common::{
     account::{Account, DeviceAck, DeviceAdd, Seat, acknowledge},
     crypto::PasswordCost,
     envelope::{Signed, Verified},
+    ids::AccountId,
     keys::SigningKey,
-    share::ContactCard,
+    limits::ABSORBED_ACCOUNTS_MAX,
+    share::{ContactCard, SharedId},
     time::Timestamp,
 };
 use kith_core::{engine::Command as Wish, names::chosen_name};
@@ -46,7 +49,8 @@ pub(super) enum AccountCommand {
     /// that you name go.
     Recover(RecoverArguments),
     /// Make one account out of two: this device's account ends, the one of the code stays. Both
-    /// devices show a number; compare and confirm on the other one. Nothing undoes it.
+    /// devices show a number; compare and confirm on the other one. What the two accounts wrote to
+    /// each other is deleted. Nothing undoes it.
     Merge(MergeArguments),
     /// Answer those who cut this device off by one voice, and start again: until a majority or the
     /// recovery words decide, both sides are frozen.
@@ -64,6 +68,10 @@ pub(super) struct RecoverArguments {
     /// All devices but this one go.
     #[arg(long)]
     untrust_others: bool,
+    /// Account that this one is one with and that is not yours, as `kith account show` has it, or
+    /// the beginning of that: it goes, with its devices; may be given more than once.
+    #[arg(long, value_name = "ACCOUNT")]
+    without: Vec<String>,
     /// Believe nothing that came from them since then: 2026-07-31T14:30:00Z, 14:30 or 2h.
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     since: Option<u64>,
@@ -128,11 +136,12 @@ fn recover_here(global: &Global, arguments: &RecoverArguments) -> Result<(), Cli
     }
     let words = words(&arguments.words)?;
     let (untrust, others) = (&arguments.untrust, arguments.untrust_others);
+    let without = &arguments.without;
     match Client::open(&folder) {
         Ok(client) => {
             let body = json!({
                 "words": *words, "untrust": untrust, "untrust_others": others,
-                "since": arguments.since,
+                "since": arguments.since, "without": without,
             });
             let answer = client.post("/api/account/recover", &body)?;
             show::answer(global.json, &answer, show::account);
@@ -148,7 +157,9 @@ fn recover_here(global: &Global, arguments: &RecoverArguments) -> Result<(), Cli
     offline::decide(&folder, keys, |engine| {
         let keep = api::kept_devices(&engine.devices(), untrust, others)
             .map_err(|error| anyhow::Error::msg(error.to_string()))?;
-        Ok(vec![Wish::Recover { recovery, keep, since }])
+        let without = api::left_out_accounts(&api::absorbed_accounts(engine), without)
+            .map_err(|error| anyhow::Error::msg(error.to_string()))?;
+        Ok(vec![Wish::Recover { recovery, keep, without, since }])
     })?;
     home::take_back(&folder)?;
     show::answer(global.json, &answer, |_| show::advice("Done. Start the node with `kith`."));
@@ -171,7 +182,7 @@ fn recover_anew(global: &Global, arguments: &RecoverArguments) -> Result<(), Cli
     let (id, _) = Account::genesis(&recovery);
     let (own, contacts): (Vec<_>, Vec<_>) =
         cards.into_iter().partition(|card| card.account.id() == id);
-    let joined = reseat(&recovery, &own)?;
+    let joined = reseat(&recovery, &own, &arguments.without)?;
     let known_as = own.first().map(|card| card.name.clone()).unwrap_or_default();
     let name = arguments.name.clone().unwrap_or(known_as);
     show::working(global.json, "Making the keys of this device");
@@ -189,8 +200,12 @@ fn recover_anew(global: &Global, arguments: &RecoverArguments) -> Result<(), Cli
 }
 
 /// A seat of now for a new device. What a link says of the devices before goes into it: what they
-/// wrote stays believed.
-fn reseat(recovery: &SigningKey, own: &[ContactCard]) -> Result<Joined, CliError> {
+/// wrote stays believed; and so do the accounts that became one with this one.
+fn reseat(
+    recovery: &SigningKey,
+    own: &[ContactCard],
+    without: &[String],
+) -> Result<Joined, CliError> {
     let refused =
         |error: kith_common::account::OperationError| CliError::Refused(error.to_string());
     let rng = &mut OsRandom::new();
@@ -206,16 +221,40 @@ fn reseat(recovery: &SigningKey, own: &[ContactCard]) -> Result<Joined, CliError
     }
     before.sort_by_key(|ack: &Verified<DeviceAck>| *ack.signer());
     before.dedup_by_key(|ack| *ack.signer());
+    let absorbed = absorbed(own, without)?;
     let account = if before.is_empty() {
         Account::begin(recovery, epoch, vec![ack])
     } else {
         // A seat drops the devices that it knows: those of the seat before it.
         Account::begin(recovery, epoch.saturating_sub(1), before).and_then(|known| {
-            let seat = known.seat(recovery, &[], vec![ack])?;
+            let seat = known.seat_absorbing(recovery, &[], vec![ack], &absorbed)?;
             known.join(&[seat]).map_err(|_| kith_common::account::OperationError::List)
         })
     };
     Ok(Joined { account: account.map_err(refused)?, device, authority })
+}
+
+/// The accounts that became one with this one by the word of who stood when a link was made, but for
+/// those that the person leaves out.
+fn absorbed(own: &[ContactCard], without: &[String]) -> Result<Vec<AccountId>, CliError> {
+    let vouched = own.iter().flat_map(|card| {
+        card.account.absorbed().filter(|account| card.account.vouches_for(*account))
+    });
+    let mut absorbed: BTreeSet<AccountId> = vouched.collect();
+    for wanted in without {
+        let shared =
+            SharedId::decode(wanted).map_err(|error| CliError::Refused(error.to_string()))?;
+        let is_meant = |account: &AccountId| account.as_bytes().starts_with(&shared.checksum);
+        if !absorbed.iter().any(is_meant) {
+            return Err(CliError::Refused(
+                "your old link does not say that you are one with that account: leave --without \
+                 out, and see `kith account show` once you are back"
+                    .into(),
+            ));
+        }
+        absorbed.retain(|account| !is_meant(account));
+    }
+    Ok(absorbed.into_iter().take(ABSORBED_ACCOUNTS_MAX).collect())
 }
 
 /// The acknowledgements in the proof of an account, of devices that a seat could name.
@@ -226,6 +265,9 @@ fn acknowledged(account: &Account) -> Vec<Verified<DeviceAck>> {
             found.extend(seat.claim().devices.iter().cloned());
         } else if let Ok(add) = Signed::<DeviceAdd>::decode(bytes) {
             found.push(add.claim().device.clone());
+        } else if Signed::<DeviceAck>::decode(bytes).is_ok() {
+            // Of a device that came from another account (spec 02 R24).
+            found.push(bytes.clone());
         }
     }
     let verified = found.iter().filter_map(|bytes| Signed::<DeviceAck>::decode(bytes).ok());

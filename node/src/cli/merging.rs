@@ -38,11 +38,19 @@ pub(super) fn carry_out(global: &Global, arguments: &MergeArguments) -> Result<(
     let code = LinkCode::decode(code).map_err(|error| CliError::Refused(error.to_string()))?;
     let passphrase = global.passphrase()?;
     let words = if arguments.words { account::words(&[])? } else { Zeroizing::default() };
-    let recovery = (!words.is_empty()).then(|| home::recovery_key(&words)).transpose()?;
+    let recovery = arguments.words.then(|| home::recovery_key(&words)).transpose()?;
     show::working(global.json, "Opening your keys");
     let keys = home::unlock(&folder, &passphrase)?;
     let authority = home::authority(&folder, &passphrase)?;
     let own = current_account(global, &passphrase)?;
+    // What cannot be done must not begin: once confirmed there, this device belongs to both.
+    if recovery.as_ref().is_some_and(|key| key.public() != own.recovery()) {
+        return Err(CliError::Refused(
+            "these are not the recovery words of this account, which is the one that ends: give its \
+             own, or leave --words out and agree on its other devices"
+                .into(),
+        ));
+    }
     let device = hex(keys.device.device().as_bytes());
     let again = home::authority(&folder, &passphrase)?;
     let addresses = code.addresses.clone();

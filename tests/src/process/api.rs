@@ -114,6 +114,12 @@ impl Api {
         read(asked.send_json(body)).expect("the node answers")
     }
 
+    /// Ends something.
+    pub fn delete(&self, path: &str) -> Reply {
+        let asked = self.agent.delete(self.url(path)).header("authorization", self.bearer()).call();
+        read(asked).expect("the node answers")
+    }
+
     /// Sends a message; its id.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ impl World {
         self.command(old, Command::LinkDevice);
         self.run_ms(50);
         let code = self.answers.iter().skip(answered).find_map(|(node, answer)| match answer {
-            Ok(Answer::LinkCode(code)) if *node == old => Some(code.clone()),
+            Ok(Answer::LinkCode { code, .. }) if *node == old => Some(code.clone()),
             _ => None,
         })?;
         let code = LinkCode::decode(&code).expect("our own code can be read");
@@ -44,7 +44,7 @@ impl World {
                 self.command(old, Command::ConfirmDevice { check: guest, authority });
             }
         }
-        self.command(old, Command::CloseLinking);
+        self.command(old, Command::CloseLinking(None));
         if self.nodes[new].joiner.take().is_some() {
             self.cut_wires(|wire| wire.touches(new));
             return None;
@@ -60,7 +60,7 @@ impl World {
         self.command(stays, Command::LinkDevice);
         self.run_ms(50);
         let code = self.answers.iter().skip(answered).find_map(|(node, answer)| match answer {
-            Ok(Answer::LinkCode(code)) if *node == stays => Some(code.clone()),
+            Ok(Answer::LinkCode { code, .. }) if *node == stays => Some(code.clone()),
             _ => None,
         });
         let code = LinkCode::decode(&code.expect("a code")).expect("our own code can be read");

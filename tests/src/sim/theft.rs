@@ -364,7 +364,7 @@ impl Play {
                 let recovery = world.people[self.alice].recovery();
                 let keep = honest.iter().map(|node| world.nodes[*node].device).collect();
                 let since = (self.below(2) == 0).then(|| self.some_time(world));
-                world.command(node, Command::Recover { recovery, keep, since });
+                world.command(node, Command::Recover { recovery, keep, without: vec![], since });
             }
             Whim::Apart => {
                 let other = self.one_of(world.nodes.len());
@@ -418,7 +418,7 @@ impl Play {
         }
         let recovery = world.people[self.alice].recovery();
         let keep = honest.iter().map(|node| world.nodes[*node].device).collect();
-        world.command(honest[0], Command::Recover { recovery, keep, since: None });
+        world.command(honest[0], Command::Recover { recovery, keep, without: vec![], since: None });
         assert!(!honest.contains(&thief.node));
     }
 

@@ -4,7 +4,7 @@ use kith_common::{
     envelope::{Signed, sign},
     frame::Frame,
 };
-use kith_core::{contacts::Status, engine::Command};
+use kith_core::contacts::Status;
 use kith_tests::sim::puppet::{Puppet, Victim, frames, victim_transport};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
@@ -66,5 +66,4 @@ fn a_friend_stays_a_friend_when_the_new_account_had_asked() {
         victim.node.engine().contact(new.account()).map(|c| c.status),
         Some(Status::Contact)
     );
-    let _ = Command::CloseLinking;
 }

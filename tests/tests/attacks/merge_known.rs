@@ -1,6 +1,5 @@
 //! Two accounts of one person that know each other as contacts, one of them on two devices.
 use kith_common::keys::SigningKey;
-use kith_core::engine::Command;
 use kith_tests::sim::World;
 
 const MINUTE: u64 = 60_000;
@@ -81,5 +80,4 @@ fn what_was_left_half_done_can_be_done_again() {
     assert!(again, "nobody can finish it");
     world.run_ms(5 * MINUTE);
     assert_eq!(world.nodes[phone].engine().identity().account.id(), world.account(new));
-    let _ = Command::CloseLinking;
 }

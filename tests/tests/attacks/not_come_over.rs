@@ -283,7 +283,10 @@ fn a_recovery_keeps_it_waiting_and_no_longer_than_the_next_decision() {
     let devices = story.world.nodes[story.laptop].engine().devices();
     let keep: Vec<DeviceId> = devices.into_iter().map(|view| view.device).collect();
     assert!(keep.contains(&story.device()));
-    story.world.command(story.laptop, Command::Recover { recovery, keep, since: None });
+    story.world.command(
+        story.laptop,
+        Command::Recover { recovery, keep, without: Vec::new(), since: None },
+    );
     story.world.run_ms(MINUTE);
     assert!(story.world.answers.last().expect("an answer").1.is_ok());
     for node in [story.phone, story.laptop, story.carols] {
@@ -311,7 +314,10 @@ fn a_recovery_that_does_not_keep_it_drops_it() {
     let mut story = begin("a_recovery_that_does_not_keep_it_drops_it");
     let recovery = story.world.people[story.new].recovery();
     let keep = vec![story.world.nodes[story.phone].key().device()];
-    story.world.command(story.laptop, Command::Recover { recovery, keep, since: None });
+    story.world.command(
+        story.laptop,
+        Command::Recover { recovery, keep, without: Vec::new(), since: None },
+    );
     story.world.run_ms(MINUTE);
     story.settle(&[story.laptop, story.phone]);
     story.is_dropped();
@@ -324,7 +330,10 @@ fn a_second_recovery_drops_whom_the_first_one_left_waiting() {
     let all: Vec<DeviceId> = devices.into_iter().map(|view| view.device).collect();
     for keep in [all, vec![story.world.nodes[story.phone].key().device()]] {
         let recovery = story.world.people[story.new].recovery();
-        story.world.command(story.laptop, Command::Recover { recovery, keep, since: None });
+        story.world.command(
+            story.laptop,
+            Command::Recover { recovery, keep, without: Vec::new(), since: None },
+        );
         story.world.run_ms(MINUTE);
     }
     story.is_dropped();

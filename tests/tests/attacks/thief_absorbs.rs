@@ -152,7 +152,7 @@ fn the_words_bring_no_thief_in() {
     let mdevice = world.nodes[world.people[mallory].nodes[0]].key().device();
     let recovery = world.people[alice].recovery();
     let keep = vec![world.nodes[tablet].key().device()];
-    world.command(phone, Command::Recover { recovery, keep, since: None });
+    world.command(phone, Command::Recover { recovery, keep, without: vec![], since: None });
     world.run_ms(MINUTE);
     let authority = world.nodes[phone].authority();
     world.command(phone, Command::Settle { devices: vec![], authority });
@@ -161,4 +161,64 @@ fn the_words_bring_no_thief_in() {
     assert_eq!(account.epoch(), 1);
     let standing = account.standing(mdevice);
     assert!(!standing.is_some_and(Standing::stands), "{standing:?}: mallory's device is alice's");
+}
+
+/// Nobody has noticed yet: the laptop stands, and what it absorbs is one with Alice for everybody.
+/// The words leave it out, and say so to all who believed it.
+#[test]
+fn the_words_leave_out_what_a_thief_absorbed() {
+    let mut world = World::new(2, "the_words_leave_out_what_a_thief_absorbed");
+    world.entries_go = true;
+    let (alice, bob) = (world.person("alice", 3), world.person("bob", 1));
+    let mallory = world.person("mallory", 1);
+    world.run_ms(10);
+    world.tell_own_places(alice);
+    world.befriend(alice, bob);
+    world.befriend(bob, mallory);
+    world.run_ms(2 * MINUTE);
+    let [phone, tablet, laptop] = world.people[alice].nodes[..] else { panic!() };
+    let (bobs, m1) = (world.people[bob].nodes[0], world.people[mallory].nodes[0]);
+    world.nodes.iter_mut().for_each(|node| node.honest = false);
+    let key = world.nodes[m1].authority();
+    assert!(world.merge(m1, laptop, Some(key)), "the thief confirms");
+    world.run_ms(5 * MINUTE);
+    let theirs = world.account(mallory);
+    let is_one = |world: &World, node: usize| {
+        let engine = world.nodes[node].engine();
+        engine.absorbed().any(|account| account.id() == theirs)
+    };
+    assert!(is_one(&world, phone) && is_one(&world, tablet), "nobody has noticed");
+    assert_eq!(world.nodes[bobs].engine().contacts().len(), 1, "nor has bob");
+
+    let (recovery, keep) = (world.people[alice].recovery(), world.nodes[tablet].key().device());
+    let without = vec![theirs];
+    world.command(phone, Command::Recover { recovery, keep: vec![keep], without, since: None });
+    world.run_ms(5 * MINUTE);
+    let mdevice = world.nodes[m1].key().device();
+    for node in [phone, tablet] {
+        assert!(!is_one(&world, node), "{}", world.nodes[node].name);
+        let account = &world.nodes[node].engine().identity().account;
+        assert!(matches!(account.standing(mdevice), Some(Standing::Former(f)) if f.is_final));
+    }
+    // What is said from now on is none of mallory's business, at bob's either.
+    world.say(phone, bob, "from the phone");
+    world.run_ms(MINUTE);
+    world.say(bobs, alice, "to the phone");
+    world.run_ms(5 * MINUTE);
+    let texts = |world: &World, node: usize| -> Vec<String> {
+        let history = world.history(node, world.account(if node == bobs { alice } else { bob }), 9);
+        history.into_iter().filter_map(|message| message.text).collect()
+    };
+    for node in [phone, tablet, bobs] {
+        assert_eq!(texts(&world, node), ["from the phone", "to the phone"]);
+    }
+    for node in [m1, laptop] {
+        assert!(texts(&world, node).is_empty(), "{}", world.nodes[node].name);
+    }
+    for node in [phone, tablet, bobs] {
+        world.set_running(node, false);
+        world.set_running(node, true);
+    }
+    world.run_ms(MINUTE);
+    assert!(!is_one(&world, phone) && !is_one(&world, tablet));
 }

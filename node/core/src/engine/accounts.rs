@@ -53,14 +53,58 @@ impl Engine {
         self.contacts.find_any(id).map(Contact::person)
     }
 
-    /// What proves somebody's accounts, and who once belonged to them.
-    pub(super) fn proofs_of(&self, id: AccountId) -> Vec<Vec<Box<[u8]>>> {
-        let mut proofs = self.person(id).map(|person| person.proofs()).unwrap_or_default();
-        if id == self.me.account.id() {
-            proofs.extend(self.relatives.values().map(|account| account.proof().to_vec()));
+    /// Whether more than its own proof belongs to what proves somebody's account.
+    pub(super) fn has_more_proofs(&self, id: AccountId) -> bool {
+        let relatives = id == self.me.account.id() && !self.relatives.is_empty();
+        relatives || self.person(id).is_some_and(|person| person.proofs().len() > 1)
+    }
+
+    /// Sends what proves somebody's accounts, and who once belonged to them.
+    pub(super) fn send_proofs(&self, cx: &mut Context<'_>, link: LinkId, id: AccountId) {
+        for proofs in self.proofs_for(link, id) {
+            cx.out.push(Output::Send { link, bytes: Frame::Accounts { proofs }.encode() });
         }
-        proofs.truncate(FRAME_ACCOUNTS_MAX);
-        proofs
+    }
+
+    /// What proves somebody's accounts, in parts that fit a frame. Each begins with the account in
+    /// use, and an account that has ended stands behind those into which it went: a part serves
+    /// without the others.
+    fn proofs_for(&self, link: LinkId, id: AccountId) -> Vec<Proofs> {
+        let Some(person) = self.person(id) else { return Vec::new() };
+        let newest = person.account.proof().to_vec();
+        let older = Some(person.bygone.proof().to_vec()).filter(|proof| !proof.is_empty());
+        let mut units: Vec<Proofs> = older.map(|proof| vec![proof]).into_iter().collect();
+        units.extend(person.absorbed.iter().map(|old| way(&person, old)));
+        if id == self.me.account.id() && self.is_family(link) {
+            units.extend(self.relatives.values().map(|account| vec![account.proof().to_vec()]));
+        }
+        let mut parts = vec![vec![newest.clone()]];
+        for unit in units {
+            let Some(part) = parts.last_mut() else { break };
+            let new: Proofs = unit.into_iter().filter(|proof| !part.contains(proof)).collect();
+            let is_full = part.len() + new.len() > FRAME_ACCOUNTS_MAX
+                || proof_bytes(part) + proof_bytes(&new) > PROOF_BYTES;
+            if is_full && part.len() > 1 {
+                parts.push([vec![newest.clone()], new].concat());
+            } else {
+                part.extend(new);
+            }
+        }
+        parts.iter_mut().for_each(|part| part.truncate(FRAME_ACCOUNTS_MAX));
+        parts
+    }
+
+    /// Whether a device of ours is at the other end of a link, or one of an account that may become
+    /// one with ours: nobody else hears of that account before they are one.
+    fn is_family(&self, link: LinkId) -> bool {
+        let state = self.links.get(&link);
+        let device = state
+            .and_then(|state| state.session.map(|session| session.device).or(state.recognised));
+        device.is_some_and(|device| {
+            let own = self.own_person().standing(device);
+            own.is_some_and(Standing::stands)
+                || self.relatives.values().any(|account| account.has(device))
+        })
     }
 
     /// Whether this device speaks for our account.
@@ -172,6 +216,7 @@ impl Engine {
         if id == self.me.account.id() {
             self.me.account = joined;
             self.own_bygone = bygone;
+            self.leave_out(cx)?;
             self.save_own_account(cx)?;
         } else if let Some(contact) = self.contacts.find_any(id).cloned() {
             if !self.contacts.has_room_for(&joined) {
@@ -179,6 +224,7 @@ impl Engine {
                 return Ok(false);
             }
             let mut contact = Contact { account: joined, bygone, ..contact };
+            contact.absorbed.retain(|old| !contact.account.leaves_out(&old.account));
             self.take_hints(&mut contact);
             self.contacts.keep(cx.store, contact)?;
         }
@@ -243,8 +289,8 @@ impl Engine {
     /// Hands what proves an account to everybody on a link who is concerned by it.
     fn push_account(&self, cx: &mut Context<'_>, id: AccountId) {
         let Some(person) = self.person(id) else { return };
-        let bytes = Frame::Accounts { proofs: self.proofs_of(id) }.encode();
         let own = self.me.account.id();
+        let mut concerned = Vec::new();
         for (link, state) in &self.links {
             let peer = state.session.map(|session| session.account);
             let peer = peer.or_else(|| {
@@ -252,9 +298,10 @@ impl Engine {
                 person.names(device).then_some(id)
             });
             if peer.is_some_and(|peer| peer == own || peer == id || id == own) {
-                cx.out.push(Output::Send { link: *link, bytes: bytes.clone() });
+                concerned.push(*link);
             }
         }
+        concerned.into_iter().for_each(|link| self.send_proofs(cx, link, id));
     }
 
     /// Ends sessions with devices that speak for nobody any more.
@@ -360,8 +407,7 @@ impl Engine {
         }
         let more = |contact: &&Contact| contact.person().proofs().len() > 1;
         for contact in self.contacts.all().filter(more) {
-            let proofs = self.proofs_of(contact.account.id());
-            cx.out.push(Output::Send { link, bytes: Frame::Accounts { proofs }.encode() });
+            self.send_proofs(cx, link, contact.account.id());
         }
     }
 
@@ -379,13 +425,14 @@ impl Engine {
         }
         let differs = heads.iter().filter_map(|(id, head)| {
             let contact = self.contacts.find_any(self.contacts.current(*id))?;
-            (contact.account.head() != *head).then(|| self.proofs_of(contact.account.id()))
+            let differs = contact.account.head() != *head;
+            differs.then(|| self.proofs_for(link, contact.account.id()))
         });
         let mut proofs: Vec<Vec<Box<[u8]>>> = Vec::new();
         let mut bytes = 0;
         // What proves one person stays together.
-        for person in differs {
-            let size: usize = person.iter().flatten().map(|envelope| envelope.len() + 8).sum();
+        for person in differs.flatten() {
+            let size = proof_bytes(&person);
             if proofs.len() + person.len() > FRAME_ACCOUNTS_MAX || bytes + size > PROOF_BYTES {
                 let proofs = std::mem::take(&mut proofs);
                 cx.out.push(Output::Send { link, bytes: Frame::Accounts { proofs }.encode() });
@@ -398,6 +445,27 @@ impl Engine {
             cx.out.push(Output::Send { link, bytes: Frame::Accounts { proofs }.encode() });
         }
     }
+}
+
+/// Account proofs.
+type Proofs = Vec<Vec<Box<[u8]>>>;
+
+/// What proves an account that has ended, behind those into which it went, without the one in use.
+fn way(person: &Person<'_>, ended: &Absorbed) -> Proofs {
+    let mut way = vec![ended];
+    let mut to = ended.account.moved_to();
+    while let Some(next) = person.absorbed.iter().find(|old| Some(old.account.id()) == to) {
+        if way.iter().any(|known| known.account.id() == next.account.id()) {
+            break;
+        }
+        way.push(next);
+        to = next.account.moved_to();
+    }
+    way.into_iter().rev().flat_map(Absorbed::proofs).collect()
+}
+
+fn proof_bytes(proofs: &[Vec<Box<[u8]>>]) -> usize {
+    proofs.iter().flatten().map(|envelope| envelope.len() + 8).sum()
 }
 
 /// An account with what somebody else knows of it.

@@ -36,8 +36,11 @@ impl Engine {
             },
             Command::KeepDraft { to, text } => self.keep_draft(cx, to, &text),
             Command::LinkDevice => self.link_device(cx),
-            Command::CloseLinking => {
-                self.close_linking(cx);
+            Command::CloseLinking(id) => {
+                let shown = self.linking.as_ref().map(|host| host.view().id);
+                if id.is_none() || id == shown {
+                    self.close_linking(cx);
+                }
                 Ok(Ok(Answer::Done))
             }
             Command::LookForOwn(addresses) => {
@@ -54,7 +57,9 @@ impl Engine {
             }
             Command::MergeInto { account, key } => self.merge_into(cx, &account, &key),
             Command::AgreeToMerge { authority } => self.agree_to_move(cx, &authority),
-            Command::Recover { recovery, keep, since } => self.recover(cx, &recovery, &keep, since),
+            Command::Recover { recovery, keep, without, since } => {
+                self.recover(cx, &recovery, (&keep, &without), since)
+            }
             Command::Delete { with, entries } => self.delete(cx, with, &entries),
             Command::Clear { with, before, authority } => self.clear(cx, with, before, &authority),
         }

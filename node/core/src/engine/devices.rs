@@ -8,7 +8,7 @@ use kith_common::{
     frame::Frame,
     ids::{AccountId, DeviceId, LogId},
     keys::SigningKey,
-    limits::{ABSORBED_ACCOUNTS_MAX, ADDRESSES_MAX},
+    limits::{ABSORBED_ACCOUNTS_MAX, ADDRESSES_MAX, DROPPED_DEVICES_MAX},
     own::{Own, Setting},
     time::Timestamp,
 };
@@ -16,7 +16,10 @@ use kith_common::{
 use super::{
     Answer, CommandError, Context, Engine, Event, LinkId, Output, accounts::with, commands::Outcome,
 };
-use crate::{cuts::Cuts, linking::Host, names::chosen_name, refusal::Refusal, store::StoreError};
+use crate::{
+    cuts::Cuts, limits::LINK_CODE_MS, linking::Host, names::chosen_name, person::Absorbed,
+    refusal::Refusal, store::StoreError,
+};
 
 const CUT_OFF: &str = "this device was cut off from the account";
 
@@ -51,10 +54,13 @@ impl Engine {
         if !self.belongs() {
             return Ok(Err(CommandError::NotStanding(CUT_OFF)));
         }
-        let host = Host::new(cx.uptime, cx.rng);
+        let host = Host::new((cx.now, cx.uptime), cx.rng);
         let code = host.code(&self.addresses).encode();
+        let id = host.view().id;
         self.linking = Some(host);
-        Ok(Ok(Answer::LinkCode(code)))
+        // Whoever shows the code before learns that it is void.
+        cx.out.push(Output::Event(Event::Linking));
+        Ok(Ok(Answer::LinkCode { code, id, left_ms: LINK_CODE_MS }))
     }
 
     pub(super) fn close_linking(&mut self, cx: &mut Context<'_>) {
@@ -255,22 +261,36 @@ impl Engine {
         &mut self,
         cx: &mut Context<'_>,
         recovery: &SigningKey,
-        keep: &[DeviceId],
+        (keep, without): (&[DeviceId], &[AccountId]),
         since: Option<Timestamp>,
     ) -> Outcome {
         let own = self.me.device.device();
-        let mut keep: Vec<DeviceId> = keep.iter().copied().filter(|d| *d != own).collect();
+        let (out, stay): (Vec<&Absorbed>, Vec<&Absorbed>) =
+            self.own_absorbed.iter().partition(|old| without.contains(&old.account.id()));
+        if without.iter().any(|account| !out.iter().any(|old| old.account.id() == *account)) {
+            return Ok(Err(CommandError::UnknownAbsorbed));
+        }
+        if out.iter().any(|old| old.account.standing(own).is_some()) {
+            return Ok(Err(CommandError::CameFromThere));
+        }
+        // Half of the room is for devices of our own that go.
+        let room = DROPPED_DEVICES_MAX / 2 / out.len().max(1);
+        let gone = out.iter().flat_map(|old| old.account.devices().take(room));
+        // Devices that only an older proof names are out, whatever the seat names again.
+        let gone: Vec<DeviceId> = gone.chain(self.own_bygone.devices()).collect();
+        let stays = |device: &DeviceId| {
+            *device != own && !out.iter().any(|old| old.account.standing(*device).is_some())
+        };
+        let mut keep: Vec<DeviceId> = keep.iter().copied().filter(stays).collect();
         keep.push(own);
         // Who is to come over stays so if kept, and is out for good if not.
-        let (away, gone): (BTreeSet<DeviceId>, BTreeSet<DeviceId>) =
+        let (away, unkept): (BTreeSet<DeviceId>, BTreeSet<DeviceId>) =
             self.away().into_iter().partition(|device| keep.contains(device));
         keep.retain(|device| !away.contains(device) || self.me.account.invites(*device));
-        let gone: Vec<DeviceId> = gone.into_iter().collect();
-        let remembered = self.own_absorbed.iter().map(|absorbed| absorbed.account.id());
-        let absorbed: BTreeSet<AccountId> = remembered.collect();
+        let gone: Vec<DeviceId> = gone.into_iter().chain(unkept).collect();
+        let absorbed: BTreeSet<AccountId> = stay.iter().map(|old| old.account.id()).collect();
         let absorbed: Vec<AccountId> = absorbed.into_iter().take(ABSORBED_ACCOUNTS_MAX).collect();
-        let words = (&absorbed[..], &gone[..]);
-        let seat = self.me.account.seat_absorbing(recovery, &keep, Vec::new(), words);
+        let seat = self.me.account.seat_without(recovery, &keep, Vec::new(), &absorbed, &gone);
         let seat = match seat {
             Ok(seat) => seat,
             Err(error) => return Ok(Err(error.into())),
@@ -304,6 +324,9 @@ impl Engine {
             }
         }
         self.learn(cx, account)?;
+        // A log may have gone with the account that was left out.
+        let open = |(log, _): &(LogId, Vec<u8>)| self.conversations.contains_key(log);
+        let cuts: Vec<(LogId, Vec<u8>)> = cuts.into_iter().filter(open).collect();
         for (log, cut) in cuts {
             self.refresh_limits(cx, log)?;
             self.write_entry(cx, log, EntryKind::CUT, |salt| [&salt[..], &cut].concat())?;

@@ -11,6 +11,7 @@ use rand_core::CryptoRng;
 use thiserror::Error;
 
 use crate::{
+    linking::CodeId,
     names::NameError,
     store::{AuthorNumber, LogNumber, Place, Store},
 };
@@ -124,8 +125,8 @@ pub enum Command {
     },
     /// Show a code with which a new device can join.
     LinkDevice,
-    /// Stop showing it.
-    CloseLinking,
+    /// Stop showing it, if it is this one; `None`: whichever it is.
+    CloseLinking(Option<CodeId>),
     /// Look for our other devices at these addresses: this device has just joined.
     LookForOwn(Vec<String>),
     /// Take in the device that shows this check number.
@@ -161,6 +162,8 @@ pub enum Command {
         recovery: SigningKey,
         /// Which devices stay beside this one.
         keep: Vec<DeviceId>,
+        /// Accounts that ours has absorbed and that are ours no more.
+        without: Vec<AccountId>,
         /// From when on the others are not believed; `None`: from now on.
         since: Option<Timestamp>,
     },
@@ -204,7 +207,14 @@ pub enum Answer {
     /// The message is written.
     Sent(EntryId),
     /// The code for a new device.
-    LinkCode(String),
+    LinkCode {
+        /// What to show.
+        code: String,
+        /// Which it is.
+        id: CodeId,
+        /// How long it serves.
+        left_ms: u64,
+    },
     /// So many messages are deleted.
     Deleted(usize),
     /// It is decided once more devices have agreed.
@@ -285,6 +295,15 @@ pub enum CommandError {
     /// The other account has not taken this one in.
     #[error("the other account has not taken this one in: confirm there first")]
     NotAbsorbed,
+    /// An account that is to be left out and was never absorbed.
+    #[error("that account is not one with yours: see `kith account show`")]
+    UnknownAbsorbed,
+    /// An account that is to be left out is the one that this device came from.
+    #[error(
+        "this device came from that account: leave it out on a device that did not, or on a new \
+         computer"
+    )]
+    CameFromThere,
     /// There is nothing to agree to.
     #[error("no device of yours has begun to merge this account: `kith account merge` begins")]
     NoMerge,

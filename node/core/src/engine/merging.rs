@@ -26,7 +26,7 @@ use crate::{
     contacts::{Contact, Status},
     cuts::Cuts,
     person::Absorbed,
-    store::{Store, StoreError},
+    store::{RecordKind, Store, StoreError},
 };
 
 impl Engine {
@@ -103,7 +103,7 @@ impl Engine {
                 || own.has_absorbed(id)
         };
         // What has ended says nothing any more.
-        !self.own_person().is(id) && self.family().any(names)
+        !self.own_person().is(id) && (self.family().any(names) || self.own_bygone.vouches_for(id))
     }
 
     /// Draws the consequence where accounts are one person's; `said` are accounts that were said
@@ -119,9 +119,12 @@ impl Engine {
         let stays = ends.get(&me).copied().unwrap_or(me);
         if stays == me {
             for (id, _) in ends.into_iter().filter(|(_, end)| *end == me) {
-                if self.family().any(|stays| vouches(stays, id)) {
+                if self.family().any(|stays| stays.vouches_for(id)) {
                     self.absorb_own(cx, id)?;
                 }
+            }
+            for id in self.forgotten_accounts() {
+                self.absorb_own(cx, id)?;
             }
         } else {
             self.go_over(cx, stays)?;
@@ -133,6 +136,61 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Accounts that are one with ours by an older proof, of which a seat by the words alone could
+    /// not know.
+    fn forgotten_accounts(&self) -> Vec<AccountId> {
+        let me = &self.me.account;
+        let is_ours = |account: &&Account| {
+            account.moved_to() == Some(me.id())
+                && self.own_bygone.vouches_for(account.id())
+                && !me.leaves_out(account)
+        };
+        let room = ABSORBED_ACCOUNTS_MAX.saturating_sub(self.own_absorbed.len());
+        self.relatives.values().filter(is_ours).map(Account::id).take(room).collect()
+    }
+
+    /// Logs that may belong to the conversation with a contact, since the self log that would say
+    /// it went with the devices that were lost: anybody may have known us under an account that we
+    /// have only by the recovery key's word, or by an older proof.
+    pub(super) fn lost_pairs(&self, with: AccountId) -> Vec<(AccountId, AccountId)> {
+        let by_seat = |id: AccountId| {
+            let seats = self.me.account.proof().iter();
+            let mut seats = seats.filter_map(|bytes| Signed::<Seat>::decode(bytes).ok());
+            seats.any(|seat| seat.claim().absorbed.contains(&id))
+        };
+        let is_lost = |id: &AccountId| {
+            let told = self.conversations.get(&LogId::own(*id));
+            let told = told.is_some_and(|own| !own.log.heads().is_empty());
+            !told && (self.own_bygone.vouches_for(*id) || by_seat(*id))
+        };
+        let absorbed = self.own_absorbed.iter().map(|absorbed| absorbed.account.id());
+        absorbed.filter(is_lost).map(|ours| (ours, with)).collect()
+    }
+
+    /// The recovery key has left accounts out: what they were to us ends.
+    pub(super) fn leave_out(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        let before = std::mem::take(&mut self.own_absorbed);
+        let (out, kept): (Vec<Absorbed>, Vec<Absorbed>) =
+            before.into_iter().partition(|old| self.me.account.leaves_out(&old.account));
+        self.own_absorbed = kept;
+        for old in &out {
+            self.discard_log(cx, LogId::own(old.account.id()))?;
+        }
+        if out.is_empty() { Ok(()) } else { self.hear_all_again(cx) }
+    }
+
+    /// A log is ours no more: it goes, with all that is kept of it.
+    fn discard_log(&mut self, cx: &mut Context<'_>, log: LogId) -> Result<(), StoreError> {
+        self.links.values_mut().for_each(|link| drop(link.outgoing.remove(&log)));
+        self.touched.remove(&log);
+        self.drafts.remove(&log);
+        cx.store.remove_record(RecordKind::Draft, log.as_bytes())?;
+        match self.conversations.remove(&log) {
+            Some(conversation) => conversation.discard(cx.store),
+            None => Ok(()),
+        }
     }
 
     /// Our account, and those that are or may become one with it.
@@ -147,7 +205,7 @@ impl Engine {
             let to = contact.account.moved_to()?;
             let known = self.contacts.find_any(to).map(|contact| &contact.account);
             let stays = said.iter().find(|account| account.id() == to).or(known)?;
-            let one = merged(&contact.account, stays) && vouches(stays, contact.account.id());
+            let one = merged(&contact.account, stays) && stays.vouches_for(contact.account.id());
             // Of two that name each other, the one with the smaller id stays.
             let ring = merged(stays, &contact.account) && contact.account.id() < to;
             (one && !ring).then(|| (contact.account.id(), stays.clone()))
@@ -234,6 +292,15 @@ impl Engine {
         self.forget_ourselves(cx, id)?;
         self.own_absorbed.push(Absorbed { account, bygone: Bygone::default() });
         self.save_own_account(cx)?;
+        let contacts: Vec<Contact> = self.contacts.all().cloned().collect();
+        for contact in contacts {
+            self.store_contact(cx, contact)?;
+        }
+        if !self.lost_pairs(id).is_empty() {
+            // Whoever is on a link may have logs that nobody knew of when the session began.
+            let links: Vec<LinkId> = self.links.keys().copied().collect();
+            links.into_iter().for_each(|link| self.close(cx, link));
+        }
         self.open_all(cx)?;
         self.account_changed(cx, self.me.account.id())
     }
@@ -251,13 +318,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Two accounts of ours may have known each other.
+    /// Two accounts of ours may have known each other: what they wrote to each other goes, for no
+    /// conversation is with oneself.
     fn forget_ourselves(&mut self, cx: &mut Context<'_>, id: AccountId) -> Result<(), StoreError> {
         let Some(contact) = self.contacts.find_any(id) else { return Ok(()) };
         let shared = SharedId::of(&contact.account);
-        for log in self.logs_with(id) {
-            self.conversations.remove(&log);
-            self.links.values_mut().for_each(|link| drop(link.outgoing.remove(&log)));
+        let with = self.conversations.iter().filter(|(_, conversation)| conversation.with == id);
+        let logs: Vec<LogId> = with.map(|(log, _)| *log).collect();
+        for log in logs {
+            self.discard_log(cx, log)?;
         }
         self.dialers.remove(&id);
         self.contacts.forget(cx.store, id)?;
@@ -311,9 +380,7 @@ impl Engine {
     /// Says to the other end of a link which accounts are ours: it may know us under another one.
     pub(super) fn say_absorbed(&self, cx: &mut Context<'_>, link: LinkId) {
         if !self.own_absorbed.is_empty() {
-            let proofs = self.proofs_of(self.me.account.id());
-            let bytes = kith_common::frame::Frame::Accounts { proofs }.encode();
-            cx.out.push(Output::Send { link, bytes });
+            self.send_proofs(cx, link, self.me.account.id());
         }
     }
 
@@ -351,8 +418,11 @@ impl Engine {
             }
             let is_ours = self.own_person().is(ended.id());
             // Said again if whoever said it is out.
-            let is_said = vouches(&account, ended.id());
-            if !is_said && !is_ours {
+            let is_said = account.vouches_for(ended.id());
+            // What only an older proof says is remembered, and said by the recovery key or never: a
+            // thief may have made it.
+            let is_remembered = self.own_bygone.vouches_for(ended.id());
+            if !is_said && (!is_ours || is_remembered) {
                 continue;
             }
             let mut said: Vec<&[DeviceId]> = new.chunks(ABSORBED_DEVICES_MAX).collect();
@@ -402,19 +472,4 @@ impl Engine {
         let is_away = |one: &DeviceId| account.standing(*one).is_none();
         stood.filter(is_away).collect()
     }
-}
-
-/// Whether somebody who speaks for an account says that it goes on for another one: the recovery
-/// key, or a device that stands. Who was cut off takes no account in (spec 02 R26).
-fn vouches(stays: &Account, ended: AccountId) -> bool {
-    let stands = |signer: &[u8; 32]| {
-        stays.devices().any(|device| stays.authority_of(device).as_ref() == Some(signer))
-    };
-    stays.proof().iter().any(|bytes| {
-        if let Ok(absorbs) = Signed::<Absorbs>::decode(bytes) {
-            absorbs.claim().from == ended && stands(absorbs.signer())
-        } else {
-            Signed::<Seat>::decode(bytes).is_ok_and(|seat| seat.claim().absorbed.contains(&ended))
-        }
-    })
 }

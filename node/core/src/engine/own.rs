@@ -92,9 +92,10 @@ impl Engine {
     pub(super) fn store_contact(
         &mut self,
         cx: &mut Context<'_>,
-        contact: Contact,
+        mut contact: Contact,
     ) -> Result<(), StoreError> {
         let account = contact.account.id();
+        contact.earlier.extend(self.lost_pairs(account));
         self.contacts.keep(cx.store, contact)?;
         self.refresh_recognition();
         cx.out.push(Output::Event(Event::Contact(account)));

@@ -95,12 +95,10 @@ impl Engine {
         } else {
             // One of us is out or disputed: no more than what proves it.
             let own = self.me.account.id();
-            let mut proofs = self.proofs_of(account);
+            self.send_proofs(cx, id, account);
             if account != own && !self.belongs() {
-                proofs.extend(self.proofs_of(own));
+                self.send_proofs(cx, id, own);
             }
-            let bytes = Frame::Accounts { proofs }.encode();
-            cx.out.push(Output::Send { link: id, bytes });
         }
     }
 
@@ -195,9 +193,9 @@ impl Engine {
         {
             // It does not know yet into which account its own has gone over.
             self.learn(cx, &said)?;
-            let current = self.owner(device).map(|(current, _)| current);
-            let proofs = current.map(|current| self.proofs_of(current)).unwrap_or_default();
-            cx.out.push(Output::Send { link: id, bytes: Frame::Accounts { proofs }.encode() });
+            if let Some((current, _)) = self.owner(device) {
+                self.send_proofs(cx, id, current);
+            }
             return Ok(());
         }
         if let Some(session) = link.session {
@@ -213,11 +211,10 @@ impl Engine {
         self.learn(cx, &said)?;
         let Some(known) = self.account(account) else { return Ok(()) };
         let fits = own || self.contacts.has_room_for(&with(known, said.proof()));
-        let older = self.proofs_of(account).len() > 1;
+        let older = self.has_more_proofs(account);
         if (known.head() != said.head() || older) && fits {
             // They do not know all of their own account.
-            let proofs = self.proofs_of(account);
-            cx.out.push(Output::Send { link: id, bytes: Frame::Accounts { proofs }.encode() });
+            self.send_proofs(cx, id, account);
         }
         if !known.has(device) || !self.belongs() {
             self.refuse(cx, id, Refusal::Certificate);

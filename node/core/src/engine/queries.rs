@@ -15,6 +15,7 @@ use crate::{
     conversation::Conversation,
     delivery::DeliveryState,
     limits::{HISTORY_MAX, WARNINGS_MAX},
+    linking::{CodeView, Host},
     profile::Profile,
     store::{AuthorNumber, LogNumber, Place, Position, Store, StoreError},
     view::{self, ContactView, DeviceView, GuestView, MessageView},
@@ -123,12 +124,18 @@ impl Engine {
         devices
     }
 
+    /// The code for a new device that serves now.
+    pub fn link_code(&self) -> Option<CodeView> {
+        self.linking.as_ref().map(Host::view)
+    }
+
     /// The device that wants to join, if one answered the code.
     pub fn guest(&self) -> Option<GuestView> {
         let guest = self.linking.as_ref()?.guest()?;
         let check = guest.accepted.as_ref().map(|accepted| accepted.check.clone());
         let brings = guest.accepted.as_ref().and_then(|accepted| accepted.brings.as_ref());
         Some(GuestView {
+            code: self.linking.as_ref()?.view().id,
             name: guest.name.clone(),
             check,
             brings: brings.map(|account| (SharedId::of(account).encode(), account.devices().len())),

@@ -220,6 +220,18 @@ impl Log {
         self.changed = true;
         Ok(())
     }
+
+    /// Removes every entry from the store, those that were put aside too.
+    pub(crate) fn discard(mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+        for shelf in self.shelves.clone() {
+            self.empty_shelf(shelf, store)?;
+        }
+        for (author, chain) in self.chains() {
+            store.truncate_chain(Place { log: self.number, author, seq: chain.first })?;
+        }
+        store.erase();
+        Ok(())
+    }
 }
 
 fn empty(row: EntryRow, store: &mut dyn Store) -> Result<(), StoreError> {

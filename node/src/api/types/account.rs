@@ -84,6 +84,19 @@ pub struct Proposal {
 pub struct LinkCode {
     /// One line; as secret as the account for ten minutes.
     pub code: String,
+    /// Names the code, and is no secret.
+    pub id: String,
+    /// How long it serves, in seconds.
+    pub seconds_left: u64,
+}
+
+/// The code that serves now.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ShownCode {
+    /// Which; `null` if there is none.
+    pub id: Option<String>,
+    /// How long it serves, in seconds; 0 if there is none.
+    pub seconds_left: u64,
 }
 
 /// Which device is taken in.
@@ -146,6 +159,10 @@ pub struct Recover {
     /// Whether all go but this one.
     #[serde(default)]
     pub untrust_others: bool,
+    /// Accounts that this one has absorbed and that are not the person's, as shared strings or the
+    /// beginnings of them: they and their devices go.
+    #[serde(default)]
+    pub without: Vec<String>,
     /// From when on what they wrote is not believed, in milliseconds since 1970; from now on if
     /// not given.
     #[serde(default)]

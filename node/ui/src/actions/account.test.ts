@@ -48,53 +48,74 @@ test.each([true, false])("an account that this device is out of is the end, for 
   expect(current()).toEqual({ ...INITIAL, phase: { kind: "cut_off", isFinal } });
 });
 
-const guest: Guest = { check: "012345", name: "tablet", brings: null };
+const guest: Guest = { check: "012345", name: "tablet", brings: null, code: "one" };
 const heard = () => current().code?.heard;
+const made = (id: string) => ({ code: `kith-device:${id}`, id, seconds_left: 600 });
+const settled = () => new Promise((resolve) => setTimeout(resolve));
 
-test("a code that is closed elsewhere is known to have ended", async () => {
-  vi.mocked(api.linkDevice).mockResolvedValue({ code: "kith-device:x" });
+test("a code that is closed or replaced elsewhere is known to have ended", async () => {
   vi.mocked(api.pendingDevices).mockResolvedValue([]);
+  for (const other of [null, "two"]) {
+    vi.mocked(api.linkDevice).mockResolvedValue(made("one"));
+    vi.mocked(api.shownCode).mockResolvedValue({ id: "one", seconds_left: 500 });
+    await makeCode();
+    await loadGuest();
+    expect(heard()).toBe("nothing");
+    guestChanged(null, other);
+    expect(heard()).toBe("closed");
+  }
   await makeCode();
+  vi.mocked(api.shownCode).mockResolvedValue({ id: null, seconds_left: 0 });
   await loadGuest();
-  expect(heard()).toBe("nothing");
-  guestChanged(null);
-  expect(heard()).toBe("closed");
+  expect(heard(), "who missed the event learns it by asking").toBe("closed");
 });
 
-test("a code is closed before the next one is made, however long that takes", async () => {
-  const done: string[] = [];
-  let closed: () => void = () => {};
-  vi.mocked(api.closeLink).mockReturnValue(new Promise((resolve) => (closed = () => resolve({}))));
-  vi.mocked(api.linkDevice).mockImplementation(async () => {
-    done.push("made");
-    return { code: "kith-device:x" };
-  });
+test("a code is closed by its own name, however late", async () => {
+  vi.mocked(api.closeLink).mockReturnValue(new Promise(() => {}));
+  vi.mocked(api.linkDevice).mockResolvedValueOnce(made("one")).mockResolvedValueOnce(made("two"));
+  await makeCode();
   dropCode();
-  const next = makeCode();
-  await new Promise((resolve) => setTimeout(resolve));
-  guestChanged(null);
-  expect(done).toEqual([]);
-  closed();
-  await next;
-  expect(done).toEqual(["made"]);
+  await makeCode();
+  expect(api.closeLink).toHaveBeenCalledExactlyOnceWith("one");
+  expect(current().code?.id).toBe("two");
+});
+
+test("a code that comes when nobody waits for it is closed", async () => {
+  vi.mocked(api.closeLink).mockResolvedValue({});
+  vi.mocked(api.linkDevice).mockResolvedValue(made("one"));
+  const late = makeCode();
+  dropCode();
+  await late;
+  expect(api.closeLink).toHaveBeenCalledExactlyOnceWith("one");
+  expect(current().code).toBeNull();
+});
+
+test("an answer from before the code was made says nothing of it", async () => {
+  vi.mocked(api.pendingDevices).mockResolvedValue([]);
+  let late: (shown: { id: null; seconds_left: number }) => void = () => {};
+  vi.mocked(api.shownCode).mockReturnValue(new Promise((resolve) => (late = resolve)));
+  vi.mocked(api.linkDevice).mockResolvedValue(made("one"));
+  const before = loadGuest();
+  await makeCode();
+  late({ id: null, seconds_left: 0 });
+  await before;
   expect(heard()).toBe("nothing");
 });
 
 test("a code that was used elsewhere is left to its device; any other one is closed", async () => {
-  vi.mocked(api.linkDevice).mockResolvedValue({ code: "kith-device:x" });
+  vi.mocked(api.linkDevice).mockResolvedValue(made("one"));
   vi.mocked(api.closeLink).mockResolvedValue({});
   vi.mocked(api.account).mockResolvedValue(account([...own.devices, device("tablet")]));
   update((state) => ({ ...state, own }));
-  const settled = () => new Promise((resolve) => setTimeout(resolve));
   await makeCode();
-  guestChanged(guest);
-  guestChanged(null);
+  guestChanged(guest, "one");
+  guestChanged(null, "one");
   dropCode();
   await settled();
   expect(api.closeLink).toHaveBeenCalledOnce();
   await makeCode();
-  guestChanged(guest);
-  guestChanged(null);
+  guestChanged(guest, "one");
+  guestChanged(null, "one");
   await loadAccount();
   dropCode();
   await settled();

@@ -2,13 +2,16 @@
 
 import * as api from "../api/client";
 import type { Account, Guest } from "../api/types";
-import { afterEvent, afterLook, ending, newCode } from "../model/code";
+import { afterWord, ending, newCode } from "../model/code";
 import { cut } from "../model/devices";
 import { INITIAL } from "../model/state";
 import { current, update } from "../model/store";
 
 /** Numbers the questions: an answer that a later one has overtaken is old. */
 let asked = 0;
+
+/** Numbers what is done with codes: one that comes when nobody waits for it any more is closed. */
+let making = 0;
 
 /** Whoever missed the event that told of the cut learns it here. */
 function show(own: Account): void {
@@ -31,40 +34,38 @@ async function take(question: Promise<Account>): Promise<void> {
 export const loadAccount = () => take(api.account());
 
 export async function loadGuest(): Promise<void> {
-  const [guest = null] = await api.pendingDevices();
-  update((state) => ({ ...state, guest, code: state.code && afterLook(state.code, guest, Date.now()) }));
+  const turn = making;
+  const [[guest = null], { id }] = await Promise.all([api.pendingDevices(), api.shownCode()]);
+  // An answer from before a code was made says nothing of it; the event does.
+  if (turn === making) guestChanged(guest, id);
 }
 
-/** The node tells by itself which device wants to join now. */
-export const guestChanged = (guest: Guest | null) =>
-  update((state) => ({ ...state, guest, code: state.code && afterEvent(state.code, guest, Date.now()) }));
-
-/** What is asked about codes, one after the other: an end that comes late would end the next code. */
-let codes: Promise<unknown> = Promise.resolve();
-
-function inTurn<T>(question: () => Promise<T>): Promise<T> {
-  const answer = codes.then(question);
-  codes = answer.catch(() => {});
-  return answer;
-}
+/** Which device wants to join now, and which code serves. */
+export const guestChanged = (guest: Guest | null, code: string | null) =>
+  update((state) => ({ ...state, guest, code: state.code && afterWord(state.code, guest, code) }));
 
 /** Makes a code for one new device. */
-export const makeCode = () =>
-  inTurn(async () => {
-    const { code } = await api.linkDevice();
-    update((state) => ({ ...state, guest: null, code: newCode(code, state.own, Date.now()) }));
-  });
+export async function makeCode(): Promise<void> {
+  const turn = ++making;
+  const made = await api.linkDevice();
+  if (turn !== making) return close(made.id);
+  making++;
+  update((state) => ({ ...state, guest: null, code: newCode(made, state.own, Date.now()) }));
+}
 
 /**
  * The code is void from now on, also if the node cannot be told: it then ends by itself. One that was
  * used is left alone: it serves the device that it was used for, should that have missed the answer.
  */
-export const dropCode = () =>
-  void inTurn(async () => {
-    const { code, own } = current();
-    update((state) => ({ ...state, guest: null, code: null }));
-    if (code === null || ending(code, own, Date.now())?.kind !== "used") await api.closeLink();
-  }).catch(() => {});
+export function dropCode(): void {
+  making++;
+  const { code, own } = current();
+  update((state) => ({ ...state, guest: null, code: null }));
+  if (code !== null && ending(code, own, Date.now())?.kind !== "used") close(code.id);
+}
+
+/** Another code is left alone, however late this comes. */
+const close = (id: string) => void api.closeLink(id).catch(() => {});
 
 /** The code has served, for the device that was confirmed here. */
 export const keepCode = () => update((state) => ({ ...state, guest: null, code: null }));

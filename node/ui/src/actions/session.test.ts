@@ -36,6 +36,7 @@ beforeEach(async () => {
   vi.mocked(api.contacts).mockResolvedValue([contact("Bob")]);
   vi.mocked(api.account).mockResolvedValue(own);
   vi.mocked(api.pendingDevices).mockResolvedValue([]);
+  vi.mocked(api.shownCode).mockResolvedValue({ id: null, seconds_left: 0 });
   vi.mocked(api.status).mockResolvedValue(status());
   update(() => INITIAL);
   await start();

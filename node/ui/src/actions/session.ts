@@ -153,7 +153,7 @@ function receive(event: NodeEvent): void {
       suggestLook();
       break;
     case "linking":
-      guestChanged(event.guest);
+      guestChanged(event.guest, event.code);
       break;
     case "rewritten":
       void rewritten(event.contact);

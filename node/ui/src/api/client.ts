@@ -1,6 +1,6 @@
 // How the page asks the node.
 
-import type { Account, Contact, Guest, Invite, Message, Session, Settings, Status } from "./types";
+import type { Account, Contact, Guest, Invite, Message, Session, Settings, ShownCode, Status } from "./types";
 
 /** A refusal or failure, with a text meant for the person at the screen. */
 export class ApiError extends Error {
@@ -113,8 +113,9 @@ export const keepDraft = (account: string, text: string) =>
 const devicePath = (device: string) => `/api/account/devices/${encodeURIComponent(device)}`;
 
 export const account = () => ask<Account>("GET", "/api/account");
-export const linkDevice = () => ask<{ code: string }>("POST", "/api/account/link", {});
-export const closeLink = () => ask<object>("DELETE", "/api/account/link");
+export const linkDevice = () => ask<{ code: string; id: string; seconds_left: number }>("POST", "/api/account/link", {});
+export const shownCode = () => ask<ShownCode>("GET", "/api/account/link");
+export const closeLink = (id: string) => ask<object>("DELETE", `/api/account/link/${encodeURIComponent(id)}`);
 export const pendingDevices = () => ask<Guest[]>("GET", "/api/account/pending");
 export const confirmDevice = (check: string, passphrase: string) =>
   ask<Account>("POST", "/api/account/confirm", { check, passphrase });
@@ -126,5 +127,5 @@ export const untrustDevice = (device: string, untrust: Untrust) =>
 export const settleDevices = (devices: string[], passphrase: string) =>
   ask<Account>("POST", "/api/account/settle", { devices, passphrase });
 
-export type Recover = { words: string; untrust: string[]; since?: number };
+export type Recover = { words: string; untrust: string[]; without?: string[]; since?: number };
 export const recoverAccount = (recover: Recover) => ask<Account>("POST", "/api/account/recover", recover);

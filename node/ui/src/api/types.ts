@@ -76,8 +76,11 @@ export type Account = {
   recovery_confirmed: boolean;
 };
 
-/** A device that wants to join, the number that it must show too, and the account that it brings along. */
-export type Guest = { check: string; name: string; brings: Brought | null };
+/** A device that wants to join by a code, the number that it must show too, and the account that it brings along. */
+export type Guest = { check: string; name: string; brings: Brought | null; code: string };
+
+/** The code for a new device that serves now; no id if none does. */
+export type ShownCode = { id: string | null; seconds_left: number };
 
 export type Brought = { account: string; devices: number };
 
@@ -104,7 +107,7 @@ export type NodeEvent =
   | { type: "contact"; contact: Contact }
   | { type: "contact_removed"; account: string }
   | { type: "account" }
-  | { type: "linking"; guest: Guest | null }
+  | { type: "linking"; guest: Guest | null; code: string | null }
   | { type: "rewritten"; contact: string }
   | { type: "cut_off"; is_final: boolean }
   | { type: "resync" };

@@ -1,65 +1,69 @@
 import { expect, test } from "vitest";
 import type { Guest } from "../api/types";
-import { AGAIN_MS, afterEvent, afterLook, CODE_MS, type Code, ending, groupedCheck, newCode, timeLeft } from "./code";
+import { afterWord, type Code, ending, groupedCheck, newCode, timeLeft } from "./code";
 import { account, device } from "./sample";
 
 const phone = device("phone", { is_this: true });
 const tablet = device("tablet", { standing: "added" });
 const before = account([phone]);
 const after = account([phone, tablet]);
-const guest: Guest = { check: "012345", name: "tablet", brings: null };
-const told = (code: Code, guest: Guest | null) => afterEvent(code, guest, 0);
-const asked = (code: Code, guest: Guest | null) => afterLook(code, guest, 0);
-const made = newCode("kith-device:x", before, 0);
+const CODE_MS = 600_000;
+const guest: Guest = { check: "012345", name: "tablet", brings: null, code: "one" };
+const told = (code: Code, guest: Guest | null, serves: string | null = "one") => afterWord(code, guest, serves);
+const answer = { code: "kith-device:x", id: "one", seconds_left: 600 };
+const made = newCode(answer, before, 0);
 
-test("a code serves for ten minutes", () => {
+test("a code serves as long as the node says", () => {
   expect(ending(made, before, CODE_MS - 1)).toBeNull();
   expect(ending(made, before, CODE_MS)).toEqual({ kind: "time" });
+  expect(ending(newCode({ ...answer, seconds_left: 5 }, before, 0), before, 5_000)).toEqual({ kind: "time" });
   expect(timeLeft(CODE_MS, 0)).toBe("10:00");
   expect(timeLeft(CODE_MS, 535_500)).toBe("1:05");
   expect(timeLeft(CODE_MS, CODE_MS - 1)).toBe("0:01");
 });
 
-test("that nobody wants to join, out of the blue, tells that the code was closed", () => {
-  const closed = told(made, null);
-  expect(ending(closed, before, AGAIN_MS - 1)).toBeNull();
-  expect(ending(closed, before, AGAIN_MS)).toEqual({ kind: "closed" });
-  expect(afterEvent(closed, null, AGAIN_MS)).toEqual(closed);
+test("another code, or none, ends this one", () => {
+  for (const serves of [null, "two"]) {
+    expect(ending(told(made, null, serves), before, 1)).toEqual({ kind: "closed" });
+    expect(ending(told(made, { ...guest, code: "two" }, serves), before, 1)).toEqual({ kind: "closed" });
+    expect(ending(told(made, null, serves), before, CODE_MS)).toEqual({ kind: "time" });
+  }
 });
 
-test("an answer to the page's own question tells nothing of the kind", () => {
-  expect(asked(made, null)).toBe(made);
+test("that nobody wants to join ends nothing", () => {
+  expect(told(made, null)).toBe(made);
+});
+
+test("a word from before the code was made is taken back by the next one", () => {
+  expect(told(told(made, null, "before"), null)).toEqual(made);
 });
 
 test("a device that goes away leaves the code to the next one", () => {
-  for (const hears of [told, asked]) {
-    const gone = hears(hears(made, guest), null);
-    expect(gone.heard).toBe("gone");
-    expect(ending(gone, before, 1)).toBeNull();
-    expect(hears(gone, null)).toEqual(gone);
-    expect(hears(gone, guest).heard).toBe("guest");
-  }
+  const gone = told(told(made, guest), null);
+  expect(gone.heard).toBe("gone");
+  expect(ending(gone, before, 1)).toBeNull();
+  expect(told(gone, null)).toEqual(gone);
+  expect(told(gone, guest).heard).toBe("guest");
+  expect(ending(told(gone, null, null), before, 1)).toEqual({ kind: "closed" });
 });
 
 test("a device that goes away and is in the account was confirmed elsewhere", () => {
   const shown = told(made, guest);
   expect(ending(shown, after, 1)).toBeNull();
-  expect(ending(told(shown, null), after, 1)).toEqual({ kind: "used", device: tablet.device });
+  for (const serves of ["one", null]) {
+    expect(ending(told(shown, null, serves), after, 1)).toEqual({ kind: "used", device: tablet.device });
+  }
 });
 
 test("a device that came in by another way does not end the code", () => {
   expect(ending(made, after, 1)).toBeNull();
-  const unsure = told(told(newCode("x", null, 0), guest), null);
+  const unsure = told(told(newCode(answer, null, 0), guest), null);
   expect(ending(unsure, after, 1)).toBeNull();
   const out = account([phone, { ...tablet, standing: "former" }]);
   const invited = account([phone, { ...tablet, standing: "invited" }]);
   for (const own of [out, invited]) {
     expect(ending(told(told(made, guest), null), own, 1)).toBeNull();
   }
-});
-
-test("a device that shows a number after all proves that the code serves", () => {
-  expect(ending(told(told(made, null), guest), before, AGAIN_MS)).toBeNull();
 });
 
 test("a number as two people read it to each other", () => {

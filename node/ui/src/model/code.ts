@@ -2,14 +2,10 @@
 
 import type { Account, Guest } from "../api/types";
 
-/** How long a code serves. */
-export const CODE_MS = 10 * 60 * 1000;
-
-/** A device that lost its connection before it showed a number asks again within this time. */
-export const AGAIN_MS = 4_000;
-
 /** The code that was made here last. */
 export type Code = {
+  /** What the node calls it. */
+  id: string;
   text: string;
   /** When its time is over. */
   ends: number;
@@ -17,31 +13,28 @@ export type Code = {
   known: string[] | null;
   /** What was heard of it: nothing, a device that shows its number, that this one is gone, or the end. */
   heard: "nothing" | "guest" | "gone" | "closed";
-  /** When that was. */
-  heardAt: number;
+  /** Whether a device has shown its number. */
+  met: boolean;
 };
 
-export const newCode = (text: string, own: Account | null, now: number): Code => ({
-  text,
-  ends: now + CODE_MS,
+type Made = { code: string; id: string; seconds_left: number };
+
+export const newCode = ({ code, id, seconds_left }: Made, own: Account | null, now: number): Code => ({
+  id,
+  text: code,
+  ends: now + seconds_left * 1000,
   known: own?.devices.map((one) => one.device) ?? null,
   heard: "nothing",
-  heardAt: now,
+  met: false,
 });
 
-const hears = (code: Code, heard: Code["heard"], heardAt: number): Code =>
-  code.heard === heard ? code : { ...code, heard, heardAt };
-
-/** The code after the node was asked which device wants to join. */
-export function afterLook(code: Code, guest: Guest | null, now: number): Code {
-  if (guest !== null) return hears(code, "guest", now);
-  return code.heard === "guest" ? hears(code, "gone", now) : code;
-}
-
-/** The code after the node told, by itself, which device wants to join. */
-export function afterEvent(code: Code, guest: Guest | null, now: number): Code {
-  // That nobody wants to join is news only if somebody did, or if nobody can any more.
-  return guest === null && code.heard === "nothing" ? hears(code, "closed", now) : afterLook(code, guest, now);
+/** The code after the node told which device wants to join, and which code serves now. */
+export function afterWord(code: Code, guest: Guest | null, serves: string | null): Code {
+  if (serves !== code.id) return { ...code, heard: "closed" };
+  if (guest !== null) return { ...code, heard: "guest", met: true };
+  // A word from before this code was made may have come late, and ended it too early.
+  const heard = code.met ? "gone" : "nothing";
+  return code.heard === heard ? code : { ...code, heard };
 }
 
 export type End =
@@ -51,11 +44,12 @@ export type End =
   | { kind: "used"; device: string };
 
 /** Why a code serves no more; null while it does, as far as is known. */
-export function ending({ ends, known, heard, heardAt }: Code, own: Account | null, now: number): End | null {
-  if (heard === "closed" && heardAt + AGAIN_MS <= now) return { kind: "closed" };
-  const there = own?.devices.filter((one) => one.standing !== "former" && one.standing !== "invited");
-  const fresh = there?.find((one) => known?.includes(one.device) === false);
-  if (heard === "gone" && fresh !== undefined) return { kind: "used", device: fresh.device };
+export function ending({ ends, known, heard, met }: Code, own: Account | null, now: number): End | null {
+  const fresh = own?.devices.find(
+    (one) => one.standing !== "former" && one.standing !== "invited" && known?.includes(one.device) === false,
+  );
+  if (met && heard !== "guest" && fresh !== undefined) return { kind: "used", device: fresh.device };
+  if (heard === "closed" && now < ends) return { kind: "closed" };
   return ends <= now ? { kind: "time" } : null;
 }
 

@@ -224,7 +224,8 @@ function Merge({ brings: { account, devices } }: { brings: Brought }) {
         <span class="account-devices">with {counted(devices, "device", "devices")}</span>
       </p>
       <p>
-        Its devices become yours and get everything: your contacts, conversations and settings.{" "}
+        Its devices become yours and get everything: your contacts, conversations and settings. What the two accounts
+        wrote to each other is deleted.{" "}
         <strong>Nothing undoes it.</strong>
       </p>
     </div>

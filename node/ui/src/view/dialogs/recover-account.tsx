@@ -2,26 +2,32 @@
 
 import { useState } from "preact/hooks";
 import { recoverAccount } from "../../actions/account";
+import { groupedAccount } from "../../model/contacts";
 import { deviceName, divided, typedMoment } from "../../model/devices";
 import { Action, Problem } from "../controls";
 import { useApp } from "../use-app";
 import { Dialog } from "./dialog";
 import { useTask } from "./use-task";
 
+/** How much of an account is shown: enough to tell one's own accounts apart. */
+const GROUPS_SHOWN = 5;
+
 export function RecoverAccount({ onClose }: { onClose: () => void }) {
   const own = useApp((state) => state.own);
   const others = own === null ? [] : divided(own).standing.filter((one) => !one.is_this);
   const [words, setWords] = useState("");
   const [gone, setGone] = useState<readonly string[]>([]);
+  const [without, setWithout] = useState<readonly string[]>([]);
   const [since, setSince] = useState("");
   const { busy, problem, run } = useTask();
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
-    const moment = gone.length > 0 ? typedMoment(since) : undefined;
+    const moment = gone.length + without.length > 0 ? typedMoment(since) : undefined;
     run(async () => {
       await recoverAccount({
         words: words.trim(),
         untrust: [...gone],
+        without: [...without],
         ...(moment !== undefined && { since: moment }),
       });
       onClose();
@@ -52,7 +58,10 @@ export function RecoverAccount({ onClose }: { onClose: () => void }) {
           ))}
           {others.length === 0 && <p class="soft">There is no other device.</p>}
         </fieldset>
-        {gone.length > 0 && (
+        {own !== null && own.absorbed.length > 0 && (
+          <LeftOut absorbed={own.absorbed} without={without} onChange={setWithout} />
+        )}
+        {gone.length + without.length > 0 && (
           <label class="field">
             <span>
               Since when were they not yours? <em>optional</em>
@@ -84,5 +93,33 @@ export function RecoverAccount({ onClose }: { onClose: () => void }) {
         </div>
       </form>
     </Dialog>
+  );
+}
+
+type LeftOutProps = {
+  absorbed: readonly string[];
+  without: readonly string[];
+  onChange: (without: readonly string[]) => void;
+};
+
+/** Accounts that became one with this one; a thief may have brought some in. */
+function LeftOut({ absorbed, without, onChange }: LeftOutProps) {
+  return (
+    <fieldset class="choices">
+      <legend>This account is one with others. Which of them are not yours?</legend>
+      {absorbed.map((account) => (
+        <label key={account} class="choice">
+          <input
+            type="checkbox"
+            checked={without.includes(account)}
+            onChange={({ currentTarget: { checked } }) =>
+              onChange(checked ? [...without, account] : without.filter((one) => one !== account))
+            }
+          />
+          <span class="account">{groupedAccount(account).slice(0, GROUPS_SHOWN).join(" ")} …</span>
+        </label>
+      ))}
+      <p class="soft">What you mark goes, with all its devices.</p>
+    </fieldset>
   );
 }
