@@ -154,6 +154,9 @@ pub struct Words {
     pub greeting: Option<Position>,
     /// What each entry says of the validity that no later one replaced.
     pub validity: BTreeMap<EntryId, Validity>,
+    /// Accounts of this person of which one was not validated when they became one, and whether
+    /// somebody who has seen that has said something since. They are named like entries.
+    pub doubts: BTreeMap<EntryId, bool>,
 }
 
 impl Words {
@@ -164,7 +167,21 @@ impl Words {
             Validity::Unvalidated => 1,
             Validity::Validated => 0,
         };
-        self.validity.values().copied().max_by_key(careful).unwrap_or(Validity::Unvalidated)
+        let doubts = self.open_doubts().map(|_| Validity::Unvalidated);
+        let said = self.validity.values().copied().chain(doubts);
+        said.max_by_key(careful).unwrap_or(Validity::Unvalidated)
+    }
+
+    fn open_doubts(&self) -> impl Iterator<Item = EntryId> {
+        self.doubts.iter().filter(|(_, answered)| !**answered).map(|(id, _)| *id)
+    }
+
+    /// What a new word on the validity replaces.
+    fn replaced(&self) -> Vec<EntryId> {
+        let mut all: Vec<EntryId> =
+            self.open_doubts().chain(self.validity.keys().copied()).take(REPLACED_MAX).collect();
+        all.sort_unstable();
+        all
     }
 
     /// Whether the self log says anything of the contact.
@@ -222,7 +239,7 @@ impl Contact {
         let said = before.map_or(Validity::Unvalidated, |before| before.validity);
         if said != self.validity {
             note.validity = Some(self.validity as u8);
-            note.replaces = self.words.validity.keys().copied().take(REPLACED_MAX).collect();
+            note.replaces = self.words.replaced();
         }
         let says = [note.name.is_some(), note.status.is_some(), note.greeting.is_some()];
         (says.contains(&true) || note.validity.is_some()).then_some(note)
@@ -256,6 +273,9 @@ impl Contact {
         if let Some(validity) = note.validity.and_then(Validity::of) {
             for replaced in &note.replaces {
                 self.words.validity.remove(replaced);
+                if let Some(answered) = self.words.doubts.get_mut(replaced) {
+                    *answered = true;
+                }
             }
             self.words.validity.insert(position.id, validity);
             self.validity = self.words.validity();
@@ -328,9 +348,11 @@ impl Words {
     fn join(&mut self, (own, others): (AccountId, AccountId), other: Self) {
         for (account, words) in [(own, self.clone()), (others, other.clone())] {
             if words.validity() != Validity::Validated {
-                let doubt = EntryId::from_bytes(*account.as_bytes());
-                self.validity.insert(doubt, Validity::Unvalidated);
+                self.doubts.insert(EntryId::from_bytes(*account.as_bytes()), false);
             }
+        }
+        for (doubt, answered) in other.doubts {
+            self.doubts.entry(doubt).or_insert(answered);
         }
         self.name = self.name.max(other.name);
         self.status = self.status.max(other.status);
@@ -338,13 +360,10 @@ impl Words {
         self.validity.extend(other.validity);
     }
 
-    /// Nothing has been said: the self log is read again. What merging said of these accounts
-    /// stays.
-    pub(crate) fn forget(&mut self, person: &Person<'_>) {
-        let doubts = std::mem::take(&mut self.validity);
-        let of_account = |id: &EntryId| person.is(AccountId::from_bytes(*id.as_bytes()));
-        *self = Self::default();
-        self.validity = doubts.into_iter().filter(|(id, _)| of_account(id)).collect();
+    /// Nothing has been said: the self log is read again. What merging said stays.
+    pub(crate) fn forget(&mut self) {
+        let doubts = std::mem::take(&mut self.doubts).into_keys();
+        *self = Self { doubts: doubts.map(|doubt| (doubt, false)).collect(), ..Self::default() };
     }
 }
 

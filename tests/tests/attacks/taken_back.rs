@@ -130,6 +130,38 @@ fn whom_a_thief_called_compromised_is_not() {
     validity(Validity::Compromised, "whom_a_thief_called_compromised_is_not");
 }
 
+/// Carol becomes one with an account of hers that Alice had not validated.
+#[test]
+fn a_doubt_of_merging_that_a_thief_answers_comes_back() {
+    let mut story = begin("a_doubt_of_merging_that_a_thief_answers_comes_back");
+    let (old, new) = (story.carol, story.world.person("carol2", 1));
+    story.world.run_ms(10);
+    story.world.befriend(story.alice, new);
+    story.world.run_ms(3 * MINUTE);
+    let [phone, carols, carols2] =
+        [story.alice, old, new].map(|person| story.world.people[person].nodes[0]);
+    let with = story.world.account(old);
+    // While the device is still Alice's.
+    let validated = Some(Validity::Validated as u8);
+    let note = ContactNote { validity: validated, ..ContactNote::about(with) };
+    story.says(&[Own::Contact(Box::new(note))]);
+    let key = story.world.people[old].recovery();
+    assert!(story.world.merge(carols, carols2, Some(key)));
+    story.world.run_ms(10 * MINUTE);
+    let carol = story.world.account(new);
+    let shown =
+        |story: &Story| story.world.nodes[phone].engine().contact(carol).map(|c| c.validity);
+    assert_eq!(shown(&story), Some(Validity::Unvalidated));
+    let since = story.now();
+    let doubt = EntryId::from_bytes(*carol.as_bytes());
+    let replaces = vec![doubt];
+    let note = ContactNote { validity: validated, replaces, ..ContactNote::about(carol) };
+    story.says(&[Own::Contact(Box::new(note))]);
+    assert_eq!(shown(&story), Some(Validity::Validated));
+    story.untrust(since);
+    assert_eq!(shown(&story), Some(Validity::Unvalidated));
+}
+
 #[test]
 fn what_a_thief_began_to_write_is_gone_after_a_start_too() {
     let mut story = begin("what_a_thief_began_to_write_is_gone_after_a_start_too");

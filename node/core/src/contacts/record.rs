@@ -10,8 +10,9 @@ use kith_common::{
 use super::{Contact, Status, Validity, Words};
 use crate::{bygone::Bygone, person::Absorbed, store::Position};
 
-/// Version 1 was of accounts with one device, 2 of people with one account.
-const VERSION: u64 = 3;
+/// Version 1 was of accounts with one device, 2 of people with one account, 3 kept the doubts of
+/// merging among the words.
+const VERSION: u64 = 4;
 
 impl Contact {
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -106,7 +107,7 @@ impl Contact {
 
 impl Words {
     fn write(&self, writer: &mut Writer) {
-        writer.array(4);
+        writer.array(5);
         for word in [self.name, self.status, self.greeting] {
             match word {
                 Some(Position { eff, id }) => writer.array(2).uint(eff).bytes(id.as_bytes()),
@@ -117,10 +118,14 @@ impl Words {
         for (id, validity) in &self.validity {
             writer.array(2).bytes(id.as_bytes()).uint(*validity as u64);
         }
+        writer.array(self.doubts.len());
+        for (id, answered) in &self.doubts {
+            writer.array(2).bytes(id.as_bytes()).bool(*answered);
+        }
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.tuple("words", 4)?;
+        reader.tuple("words", 5)?;
         let mut word = || match reader.array("word", 2)? {
             0 => Ok(None),
             _ => {
@@ -133,7 +138,12 @@ impl Words {
             r.tuple("validity", 2)?;
             Ok((EntryId::from_bytes(r.fixed("entry")?), Validity::read(r)?))
         })?;
-        Ok(Self { name, status, greeting, validity: validity.into_iter().collect() })
+        let doubts = reader.list("doubts", usize::MAX, |r| {
+            r.tuple("doubt", 2)?;
+            Ok((EntryId::from_bytes(r.fixed("account")?), r.bool()?))
+        })?;
+        let (validity, doubts) = (validity.into_iter().collect(), doubts.into_iter().collect());
+        Ok(Self { name, status, greeting, validity, doubts })
     }
 }
 

@@ -325,7 +325,7 @@ impl Engine {
             self.contacts.all().filter(|contact| contact.words.are_there()).cloned().collect();
         for contact in told {
             let mut words = contact.words.clone();
-            words.forget(&contact.person());
+            words.forget();
             let validity = words.validity();
             let (name, greeting) = (String::new(), String::new());
             let contact =
