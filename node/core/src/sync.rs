@@ -282,11 +282,12 @@ fn lowest(
 #[cfg(test)]
 mod tests {
     use kith_common::{
-        entry::{EntryKind, Text},
+        entry::{Entry, EntryKind, Text, hash_body},
+        envelope::sign,
         ids::{AccountId, EntryId, LogId},
         keys::SigningKey,
         limits::BODY_SALT_BYTES,
-        time::Timestamp,
+        time::{Hlc, Timestamp},
     };
 
     use super::*;
@@ -373,5 +374,75 @@ mod tests {
         assert_eq!(outgoing.next_batch(&log, &store, 0, now).unwrap().len(), 1);
         let wait_ms = outgoing.deadline().unwrap().millis() - now.millis();
         assert_eq!(wait_ms / 1000, RESEND_MS_MIN / 1000);
+    }
+
+    /// A chain of which only the newest entry has a signature that holds: whoever got it at one
+    /// time has taken it in (spec 03 R4), and has to hand it on.
+    fn held_together_by_its_end(count: u64) -> Vec<CarriedEntry> {
+        let mut made: Vec<CarriedEntry> = Vec::new();
+        for seq in 1..=count {
+            let text = Text { text: "x".repeat(500), reply_to: None };
+            let body = text.encode([7; BODY_SALT_BYTES]);
+            let entry = Entry {
+                log: LogId::from_bytes([1; 32]),
+                account: AccountId::from_bytes([1; 32]),
+                seq,
+                prev: made.last().map(|entry| EntryId::of(&entry.envelope)),
+                parents: Vec::new(),
+                depth: seq,
+                hlc: Hlc::at(Timestamp::from_millis(1)),
+                account_head: EntryId::from_bytes([0; 32]),
+                kind: EntryKind::TEXT,
+                body_hash: hash_body(&body),
+                body_bytes: body.len() as u64,
+            };
+            let mut envelope = sign(&key(), entry).into_bytes();
+            if seq < count {
+                *envelope.last_mut().unwrap() ^= 1;
+            }
+            made.push(CarriedEntry { envelope, body: Some(body.into()) });
+        }
+        made
+    }
+
+    /// A liar's chain takes more than one frame. What stands behind it is of the person's own phone.
+    #[test]
+    #[ignore = "reported: a window of one frame never shows the end that makes a chain authentic"]
+    fn what_only_its_end_makes_authentic_is_handed_on() {
+        const COUNT: u64 = 600;
+        let id = LogId::from_bytes([1; 32]);
+        let number = crate::store::LogNumber(1);
+        let at = Timestamp::from_millis(1000);
+        let (mut here, mut there) = (MemoryStore::new(), MemoryStore::new());
+        let mut log = Log::load(&here, id, number).unwrap();
+        let chain = held_together_by_its_end(COUNT);
+        log.receive(chain, &|_, _| Ok(()), at, &mut here).unwrap();
+        assert_eq!(log.last_seq(key().device()), COUNT, "here it was taken in");
+        let mine = SigningKey::from_seed(&[9; 32]);
+        let draft = Draft {
+            account: AccountId::from_bytes([9; 32]),
+            account_head: EntryId::from_bytes([0; 32]),
+            kind: EntryKind::TEXT,
+            body: Text { text: "mine".into(), reply_to: None }.encode([7; BODY_SALT_BYTES]),
+        };
+        log.write(&mine, at, draft, &mut here).unwrap();
+        let mut other = Log::load(&there, id, number).unwrap();
+        let mut now = Uptime::from_millis(0);
+        let mut outgoing = Outgoing::new(now);
+        outgoing.frontier(Covered::new(), 0, now);
+        for _ in 0..200 {
+            // What comes together is taken in together.
+            let batch = |_| outgoing.next_batch(&log, &here, 0, now).unwrap();
+            let frames = (0..).map(batch).take_while(|entries| !entries.is_empty());
+            let entries: Vec<CarriedEntry> = frames.flatten().collect();
+            other.receive(entries, &|_, _| Ok(()), at, &mut there).unwrap();
+            let covered = log.covered(&other.heads(), &here).unwrap();
+            outgoing.frontier(covered, 0, now);
+            let Some(due) = outgoing.deadline() else { break };
+            now = due;
+            outgoing.overdue(now);
+        }
+        let has = [key().device(), mine.device()].map(|device| other.last_seq(device));
+        assert_eq!(has, [COUNT, 1], "after {} minutes", now.millis() / 60_000);
     }
 }

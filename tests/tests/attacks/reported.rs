@@ -1,0 +1,199 @@
+//! What a hostile reader has found, and is not mended yet.
+use kith_common::{
+    account::Untrust,
+    entry::{Entry, hash_body},
+    envelope::{Signed, sign},
+    frame::{CarriedEntry, Frame},
+    ids::{DeviceId, EntryId, LogId},
+    own::Own,
+    time::{Hlc, Timestamp},
+};
+use kith_core::{
+    engine::{Command, Input},
+    limits::CONTACTS_MAX,
+    store::{RecordKind, Store as _},
+};
+use kith_tests::sim::World;
+
+const MINUTE: u64 = 60_000;
+
+/// Drafts of somebody who has a device, but no passphrase, for conversations that never were.
+fn drafts(world: &World, stolen: usize, to: usize) -> (LogId, Vec<CarriedEntry>) {
+    let account = world.nodes[to].engine().identity().account.id();
+    let (log, key) = (LogId::own(account), world.nodes[stolen].key());
+    let rows = world.nodes[to].all_rows();
+    let read = rows.iter().map(|row| Signed::<Entry>::decode(&row.envelope).unwrap());
+    let mine = read.filter(|one| DeviceId::from_bytes(*one.signer()) == key.device());
+    let mine = mine.filter(|one| one.claim().log == log);
+    let mut last =
+        mine.max_by_key(|one| one.claim().seq).map(|one| (one.id(), one.claim().clone()));
+    let mut entries = Vec::new();
+    for number in 0..CONTACTS_MAX as u64 {
+        let mut about = [0xee; 32];
+        about[..8].copy_from_slice(&number.to_be_bytes());
+        let own = Own::Draft { log: LogId::from_bytes(about), text: "x".to_owned() };
+        let body = own.encode([4; 16]);
+        let entry = Entry {
+            log,
+            account,
+            seq: last.as_ref().map_or(1, |(_, e)| e.seq + 1),
+            prev: last.as_ref().map(|(id, _)| *id),
+            parents: vec![],
+            depth: 1,
+            hlc: Hlc::at(world.nodes[stolen].clock(world.now_ms())),
+            account_head: EntryId::from_bytes([0; 32]),
+            kind: own.kind(),
+            body_hash: hash_body(&body),
+            body_bytes: body.len() as u64,
+        };
+        let signed = sign(&key, entry.clone());
+        last = Some((signed.id(), entry));
+        entries.push(CarriedEntry { envelope: signed.into_bytes(), body: Some(body.into()) });
+    }
+    (log, entries)
+}
+
+/// The laptop is stolen and says much; it is cut off before all of that. Later Bob asks only the
+/// phone, which keeps a draft for him.
+fn a_draft_after(test: &'static str, thief_speaks: bool) {
+    let mut world = World::new(5, test);
+    world.entries_go = true;
+    let (alice, bob) = (world.person("alice", 3), world.person("bob", 1));
+    world.run_ms(10);
+    world.tell_own_places(alice);
+    world.befriend_later(alice, bob);
+    world.run_ms(3 * MINUTE);
+    let [phone, tablet, laptop] = world.people[alice].nodes[..] else { panic!() };
+    let bobs = world.people[bob].nodes[0];
+    let since = world.nodes[phone].clock(world.now_ms());
+    world.run_ms(MINUTE);
+    if thief_speaks {
+        let (log, entries) = drafts(&world, laptop, phone);
+        world.nodes[laptop].honest = false;
+        for link in world.links_between(phone, laptop) {
+            let bytes = Frame::Entries { log, entries: entries.clone() }.encode();
+            world.input(phone, Input::Frame { link, bytes });
+        }
+        world.run_ms(MINUTE);
+    }
+    let device = world.nodes[laptop].key().device();
+    world.set_running(laptop, false);
+    for node in [phone, tablet] {
+        let authority = world.nodes[node].authority();
+        let (why, since) = (Untrust::Stolen, Some(since));
+        world.command(node, Command::Untrust { device, why, since, authority });
+        world.run_ms(2 * MINUTE);
+    }
+    let waits = |world: &World, node: usize| {
+        world.nodes[node].store.records(RecordKind::Unheard).unwrap().len()
+    };
+    println!("unheard: {} and {}", waits(&world, phone), waits(&world, tablet));
+    world.set_running(tablet, false);
+    world.add_contact(bobs, alice);
+    world.run_ms(MINUTE);
+    let with = world.account(bob);
+    world.command(phone, Command::KeepDraft { to: with, text: "who are you?".to_owned() });
+    world.run_ms(MINUTE);
+    world.set_running(bobs, false);
+    world.set_running(tablet, true);
+    world.run_ms(2 * MINUTE);
+    world.command(phone, Command::Accept(with));
+    world.run_ms(2 * MINUTE);
+    let draft = world.nodes[tablet].engine().draft(with);
+    assert_eq!(draft, Some("who are you?"), "what the phone said is never heard on the tablet");
+}
+
+#[test]
+fn a_draft_is_heard_later() {
+    a_draft_after("a_draft_is_heard_later", false);
+}
+
+#[test]
+#[ignore = "reported: words of a thief about made-up logs fill what is heard later, for good"]
+fn a_draft_is_heard_later_though_a_thief_has_spoken() {
+    a_draft_after("a_draft_is_heard_later_though_a_thief_has_spoken", true);
+}
+
+/// The laptop wrote to Carol while the tablet was off; the phone has it all. It is stolen, and
+/// the person says so on the tablet first, then on the phone.
+fn what_was_said_before(test: &'static str, with_since: bool, phone_has_heard: bool) {
+    let mut world = World::new(6, test);
+    world.entries_go = true;
+    let (alice, carol) = (world.person("alice", 3), world.person("carol", 1));
+    world.run_ms(10);
+    world.tell_own_places(alice);
+    world.befriend(alice, carol);
+    world.run_ms(3 * MINUTE);
+    let [phone, tablet, laptop] = world.people[alice].nodes[..] else { panic!() };
+    let carols = world.people[carol].nodes[0];
+    world.set_running(tablet, false);
+    let said = ["one", "two", "three"];
+    for text in said {
+        world.say(laptop, carol, text);
+        world.run_ms(MINUTE);
+    }
+    let since: Timestamp = world.nodes[phone].clock(world.now_ms());
+    let since = with_since.then_some(since);
+    world.run_ms(MINUTE);
+    let shown = |world: &World, node: usize| -> Vec<String> {
+        let with = if node == carols { alice } else { carol };
+        let history = world.history(node, world.account(with), 100);
+        history.into_iter().filter_map(|message| message.text).collect()
+    };
+    for node in [phone, carols] {
+        assert_eq!(shown(&world, node), said, "before the theft");
+    }
+    for node in [laptop, phone, carols] {
+        world.set_running(node, false);
+    }
+    let device = world.nodes[laptop].key().device();
+    let untrust = |world: &mut World, node: usize| {
+        let authority = world.nodes[node].authority();
+        let why = Untrust::Stolen;
+        world.command(node, Command::Untrust { device, why, since, authority });
+    };
+    // Nobody else is there.
+    world.set_running(tablet, true);
+    world.run_ms(1000);
+    untrust(&mut world, tablet);
+    world.run_ms(MINUTE);
+    if !phone_has_heard {
+        world.set_running(tablet, false);
+    }
+    world.set_running(phone, true);
+    world.run_ms(MINUTE);
+    untrust(&mut world, phone);
+    world.run_ms(MINUTE);
+    for node in [tablet, carols] {
+        world.set_running(node, true);
+    }
+    world.run_ms(10 * MINUTE);
+    let now = [phone, tablet, carols].map(|node| shown(&world, node));
+    assert_eq!(now, [said, said, said], "the phone had it all, and the thief had none of it");
+}
+
+#[test]
+#[ignore = "reported: a cut at 0 of a device that was off takes away what all others have"]
+fn what_was_said_before_a_theft_stays_if_a_time_is_chosen() {
+    what_was_said_before("what_was_said_before_a_theft_stays_if_a_time_is_chosen", true, false);
+}
+
+#[test]
+#[ignore = "reported: a cut at 0 of a device that was off takes away what all others have"]
+fn what_was_said_before_a_theft_stays_if_a_time_is_chosen_and_heard() {
+    let test = "what_was_said_before_a_theft_stays_if_a_time_is_chosen_and_heard";
+    what_was_said_before(test, true, true);
+}
+
+#[test]
+fn what_was_said_before_a_theft_stays_if_both_speak_unheard() {
+    let test = "what_was_said_before_a_theft_stays_if_both_speak_unheard";
+    what_was_said_before(test, false, false);
+}
+
+#[test]
+#[ignore = "reported: a cut at 0 of a device that was off takes away what all others have"]
+fn what_was_said_before_a_theft_stays_if_the_second_voice_has_heard_the_first() {
+    let test = "what_was_said_before_a_theft_stays_if_the_second_voice_has_heard_the_first";
+    what_was_said_before(test, false, true);
+}
