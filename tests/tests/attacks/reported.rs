@@ -327,3 +327,92 @@ fn a_new_device_shows_what_a_removed_one_wrote() {
 fn a_new_device_shows_what_two_removed_ones_wrote() {
     a_new_device_after("a_new_device_shows_what_two_removed_ones_wrote", 2);
 }
+
+/// A device was taken in, wrote, was removed and is forgotten; then the account goes over into
+/// another one, which has never heard of it.
+#[test]
+#[ignore = "reported: what an account had forgotten before it went over is not handed on"]
+fn after_a_merge_all_show_what_a_forgotten_device_wrote() {
+    let mut world = World::new(10, "after_a_merge_all_show_what_a_forgotten_device_wrote");
+    world.entries_go = true;
+    let (old, new) = (world.person("alice", 2), world.person("alice2", 1));
+    let bob = world.person("bob", 1);
+    world.run_ms(10);
+    world.tell_own_places(old);
+    world.befriend(old, bob);
+    world.run_ms(3 * MINUTE);
+    let [phone, tablet] = world.people[old].nodes[..] else { panic!() };
+    let (laptop, bobs) = (world.people[new].nodes[0], world.people[bob].nodes[0]);
+    let added = world.link_device(phone).expect("linked");
+    world.run_ms(2 * MINUTE);
+    world.say(added, bob, "from the added one");
+    world.run_ms(MINUTE);
+    world.say(bobs, old, "answer");
+    world.run_ms(MINUTE);
+    let device = world.nodes[added].key().device();
+    world.set_running(added, false);
+    for node in [phone, tablet] {
+        let authority = world.nodes[node].authority();
+        let (why, since) = (Untrust::Removed, None);
+        world.command(node, Command::Untrust { device, why, since, authority });
+        world.run_ms(MINUTE);
+    }
+    for node in [phone, tablet] {
+        let authority = world.nodes[node].authority();
+        world.command(node, Command::Settle { devices: vec![], authority });
+        world.run_ms(MINUTE);
+    }
+    let key = world.people[old].recovery();
+    assert!(world.merge(phone, laptop, Some(key)));
+    world.run_ms(30 * MINUTE);
+    let shown = |world: &World, node: usize| -> Vec<String> {
+        let with = if node == bobs { new } else { bob };
+        let history = world.history(node, world.account(with), 100);
+        history.into_iter().filter_map(|message| message.text).collect()
+    };
+    let all = [phone, tablet, bobs, laptop].map(|node| shown(&world, node));
+    println!("{:?}", world.nodes[laptop].engine().refusals());
+    assert_eq!(all, [(); 4].map(|()| vec!["from the added one".to_owned(), "answer".to_owned()]));
+}
+
+/// A contact joins who has never met the device that is forgotten, through a new device.
+#[test]
+fn a_contacts_new_device_shows_what_a_forgotten_device_wrote() {
+    let mut world = World::new(11, "a_contacts_new_device_shows_what_a_forgotten_device_wrote");
+    world.entries_go = true;
+    let (alice, bob) = (world.person("alice", 2), world.person("bob", 1));
+    world.run_ms(10);
+    world.tell_own_places(alice);
+    world.befriend(alice, bob);
+    world.run_ms(3 * MINUTE);
+    let [phone, tablet] = world.people[alice].nodes[..] else { panic!() };
+    let bobs = world.people[bob].nodes[0];
+    let added = world.link_device(phone).expect("linked");
+    world.run_ms(2 * MINUTE);
+    world.say(added, bob, "from the added one");
+    world.run_ms(MINUTE);
+    world.say(bobs, alice, "answer");
+    world.run_ms(MINUTE);
+    let device = world.nodes[added].key().device();
+    world.set_running(added, false);
+    for node in [phone, tablet] {
+        let authority = world.nodes[node].authority();
+        let (why, since) = (Untrust::Removed, None);
+        world.command(node, Command::Untrust { device, why, since, authority });
+        world.run_ms(MINUTE);
+    }
+    for node in [phone, tablet] {
+        let authority = world.nodes[node].authority();
+        world.command(node, Command::Settle { devices: vec![], authority });
+        world.run_ms(MINUTE);
+    }
+    for node in [phone, tablet] {
+        world.set_running(node, false);
+    }
+    let new = world.link_device(bobs).expect("linked");
+    world.run_ms(30 * MINUTE);
+    let history = world.history(new, world.account(alice), 100);
+    let all: Vec<String> = history.into_iter().filter_map(|message| message.text).collect();
+    println!("{:?}", world.nodes[new].engine().refusals());
+    assert_eq!(all, ["from the added one", "answer"]);
+}
