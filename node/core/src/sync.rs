@@ -445,4 +445,84 @@ mod tests {
         let has = [key().device(), mine.device()].map(|device| other.last_seq(device));
         assert_eq!(has, [COUNT, 1], "after {} minutes", now.millis() / 60_000);
     }
+
+    /// As the engine does it.
+    fn send_on(
+        link: &mut Link,
+        logs: &std::collections::BTreeMap<LogId, Log>,
+        store: &MemoryStore,
+        now: Uptime,
+    ) -> Vec<(LogId, u64)> {
+        let mut sent = Vec::new();
+        while link.has_room()
+            && let Some(id) = link.turns.pop_front()
+        {
+            for _ in 0..crate::limits::SYNC_TURN_FRAMES {
+                let entries = link.next_batch(&logs[&id], store, now).unwrap();
+                if entries.is_empty() {
+                    break;
+                }
+                link.queue(id);
+                sent.push((id, entries.len() as u64));
+            }
+        }
+        sent
+    }
+
+    /// Seconds until one log is over a line with a round trip of 100 ms, while the other end takes
+    /// nothing of some others.
+    fn seconds_beside(stuck: u8) -> u64 {
+        const COUNT: u64 = 160;
+        let mut store = MemoryStore::new();
+        let mut logs = std::collections::BTreeMap::new();
+        let mut now = Uptime::from_millis(0);
+        let mut link = Link::new([1].into(), [2].into(), now);
+        for number in 0..=stuck {
+            let id = LogId::from_bytes([number; 32]);
+            let log_number = crate::store::LogNumber(u32::from(number) + 1);
+            let mut log = Log::load(&store, id, log_number).unwrap();
+            let count = if number == stuck { COUNT } else { 4 };
+            for _ in 0..count {
+                write_text(&mut log, &mut store, "x".repeat(SYNC_FRAME_BYTES / 2));
+            }
+            logs.insert(id, log);
+            let mut outgoing = Outgoing::new(now);
+            outgoing.frontier(Covered::new(), 0, now);
+            link.outgoing.insert(id, outgoing);
+            link.queue(id);
+        }
+        let healthy = LogId::from_bytes([stuck; 32]);
+        let mut has = 0;
+        while has < COUNT && now.millis() < 3_600_000 {
+            let sent = send_on(&mut link, &logs, &store, now);
+            now = now.plus_millis(100);
+            let came = sent.iter().filter(|(id, _)| *id == healthy).map(|(_, count)| count);
+            has += came.sum::<u64>();
+            for id in sent.iter().map(|(id, _)| *id).collect::<std::collections::BTreeSet<_>>() {
+                let covered = if id == healthy {
+                    Covered::from([(AuthorNumber(0), has)])
+                } else {
+                    Covered::new()
+                };
+                let others = link.flying_bytes_beside(id);
+                link.outgoing.get_mut(&id).unwrap().frontier(covered, others, now);
+                link.queue(id);
+            }
+            let mut again = Vec::new();
+            for (id, outgoing) in &mut link.outgoing {
+                if outgoing.overdue(now) == Overdue::SendAgain {
+                    again.push(*id);
+                }
+            }
+            again.into_iter().for_each(|id| link.queue(id));
+        }
+        now.millis() / 1000
+    }
+
+    #[test]
+    #[ignore = "reported: logs of which nothing is taken fill the window that all share"]
+    fn what_is_never_taken_keeps_no_other_log_waiting() {
+        let seconds = [0, 16, 32, 40].map(seconds_beside);
+        assert!(seconds.iter().all(|seconds| *seconds < 60), "{seconds:?}");
+    }
 }

@@ -1,10 +1,7 @@
 //! What a hostile reader has found, and is not mended yet.
 
 use super::*;
-use crate::{
-    conversation::Conversation,
-    limits::MISSING_MAX,
-};
+use crate::{conversation::Conversation, limits::MISSING_MAX};
 use kith_common::time::Uptime;
 
 /// As many devices as a log has chains, none of which ever was.
