@@ -117,7 +117,7 @@ fn a_draft_is_heard_later_though_a_thief_has_spoken() {
 
 /// The laptop wrote to Carol while the tablet was off; the phone has it all. It is stolen, and
 /// the person says so on the tablet first, then on the phone.
-fn what_was_said_before(test: &'static str, with_since: bool, phone_has_heard: bool) {
+fn what_was_said_before(test: &'static str, with_since: bool, phone_has_heard: bool, seen: bool) {
     let mut world = World::new(6, test);
     world.entries_go = true;
     let (alice, carol) = (world.person("alice", 3), world.person("carol", 1));
@@ -127,11 +127,14 @@ fn what_was_said_before(test: &'static str, with_since: bool, phone_has_heard: b
     world.run_ms(3 * MINUTE);
     let [phone, tablet, laptop] = world.people[alice].nodes[..] else { panic!() };
     let carols = world.people[carol].nodes[0];
-    world.set_running(tablet, false);
     let said = ["one", "two", "three"];
+    if !seen {
+        world.set_running(tablet, false);
+    }
     for text in said {
         world.say(laptop, carol, text);
         world.run_ms(MINUTE);
+        world.set_running(tablet, false);
     }
     let since: Timestamp = world.nodes[phone].clock(world.now_ms());
     let since = with_since.then_some(since);
@@ -176,27 +179,36 @@ fn what_was_said_before(test: &'static str, with_since: bool, phone_has_heard: b
 #[test]
 #[ignore = "reported: a cut at 0 of a device that was off takes away what all others have"]
 fn what_was_said_before_a_theft_stays_if_a_time_is_chosen() {
-    what_was_said_before("what_was_said_before_a_theft_stays_if_a_time_is_chosen", true, false);
+    let test = "what_was_said_before_a_theft_stays_if_a_time_is_chosen";
+    what_was_said_before(test, true, false, false);
 }
 
 #[test]
 #[ignore = "reported: a cut at 0 of a device that was off takes away what all others have"]
 fn what_was_said_before_a_theft_stays_if_a_time_is_chosen_and_heard() {
     let test = "what_was_said_before_a_theft_stays_if_a_time_is_chosen_and_heard";
-    what_was_said_before(test, true, true);
+    what_was_said_before(test, true, true, false);
 }
 
 #[test]
 fn what_was_said_before_a_theft_stays_if_both_speak_unheard() {
     let test = "what_was_said_before_a_theft_stays_if_both_speak_unheard";
-    what_was_said_before(test, false, false);
+    what_was_said_before(test, false, false, false);
 }
 
 #[test]
 #[ignore = "reported: a cut at 0 of a device that was off takes away what all others have"]
 fn what_was_said_before_a_theft_stays_if_the_second_voice_has_heard_the_first() {
     let test = "what_was_said_before_a_theft_stays_if_the_second_voice_has_heard_the_first";
-    what_was_said_before(test, false, true);
+    what_was_said_before(test, false, true, false);
+}
+
+/// The tablet has seen the first message.
+#[test]
+#[ignore = "reported: the word of a device that was off takes away what the others have"]
+fn what_was_said_before_a_theft_stays_if_the_one_who_speaks_is_behind() {
+    let test = "what_was_said_before_a_theft_stays_if_the_one_who_speaks_is_behind";
+    what_was_said_before(test, true, false, true);
 }
 
 /// The phone deleted what Carol had said, over some days; later it was given away. A new device
