@@ -10,6 +10,7 @@ mod erasure;
 mod forks;
 mod property;
 mod reading;
+mod reported;
 mod writing;
 
 use std::{collections::BTreeMap, sync::LazyLock};
