@@ -246,7 +246,10 @@ fn a_new_device_shows_nothing_deleted(test: &'static str, by_clearing: bool, pho
     if phone_leaves {
         world.set_running(phone, false);
         let recovery = world.people[alice].recovery();
-        world.command(tablet, Command::Recover { recovery, keep: vec![], since: None });
+        world.command(
+            tablet,
+            Command::Recover { recovery, keep: vec![], without: vec![], since: None },
+        );
         world.run_ms(5 * MINUTE);
     }
     let new = world.link_device(tablet).expect("linked");
