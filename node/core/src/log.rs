@@ -183,8 +183,12 @@ impl Log {
     ) -> Result<bool, StoreError> {
         let mut any = false;
         for mark in marks {
-            if self.reads.len() >= AUTHORS_MAX && !self.reads.contains_key(&mark.device) {
-                continue;
+            if !self.reads.contains_key(&mark.device) && !self.is_here(mark.device) {
+                // Of more devices that are not here than a log has chains, nothing is kept.
+                let strangers = self.reads.keys().filter(|known| !self.is_here(**known)).count();
+                if strangers >= AUTHORS_MAX {
+                    continue;
+                }
             }
             let goal = self.reads.entry(mark.device).or_default();
             if *goal >= mark.seq {
@@ -200,6 +204,10 @@ impl Log {
         }
         self.changed |= any;
         Ok(any)
+    }
+
+    fn is_here(&self, device: DeviceId) -> bool {
+        self.chains_of(device).next().is_some()
     }
 
     /// Whether more was read here than any device of the person has told the others.

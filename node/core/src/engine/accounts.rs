@@ -327,19 +327,27 @@ impl Engine {
         log: LogId,
     ) -> Result<(), StoreError> {
         let Some(with) = self.conversations.get(&log).map(|c| c.with) else { return Ok(()) };
+        let Some(conversation) = self.conversations.get(&log) else { return Ok(()) };
+        let own = self.me.account.id();
         let mut devices: Vec<(DeviceId, Option<log::Cut>)> = Vec::new();
         let mut standing = Vec::new();
         let mut ids = vec![self.me.account.id(), with];
         ids.dedup();
         for id in ids {
             let Some(person) = self.person(id) else { continue };
+            let is_ours = id == own;
             standing.extend(person.devices());
             standing.extend(person.disputed());
             // What this device wrote is its own: whoever believes it again gets it from here.
             let me = self.me.device.device();
             standing.push(me);
             for (device, former, account) in person.former().filter(|(device, ..)| *device != me) {
-                let cut = Cuts::load(cx.store, log, device)?.counting(account);
+                let mut cut = Cuts::load(cx.store, log, device)?.counting(account);
+                // Of ours, who was cut before this log began has nothing to say in it.
+                if cut.is_none() && is_ours && !conversation.log.has_anything_of(device) {
+                    let own = Cuts::load(cx.store, self.own_log(), device)?;
+                    cut = own.counting(account).map(|_| None);
+                }
                 devices
                     .push((device, cut.map(|last| log::Cut { last, is_final: former.is_final })));
             }

@@ -17,8 +17,13 @@ use super::{
     Answer, CommandError, Context, Engine, Event, LinkId, Output, accounts::with, commands::Outcome,
 };
 use crate::{
-    cuts::Cuts, limits::LINK_CODE_MS, linking::Host, names::chosen_name, person::Absorbed,
-    refusal::Refusal, store::StoreError,
+    cuts::Cuts,
+    limits::LINK_CODE_MS,
+    linking::Host,
+    names::chosen_name,
+    person::Absorbed,
+    refusal::Refusal,
+    store::{EntryRow, StoreError},
 };
 
 const CUT_OFF: &str = "this device was cut off from the account";
@@ -314,9 +319,9 @@ impl Engine {
         // What is believed is decided by what was here before, and all of it is needed before the
         // rest goes: of several words of one kind the one that believes more may be this one.
         for device in out {
-            for (log, last) in self.last_believed(cx, device, since)? {
+            for (log, last, is_chosen) in self.last_believed(cx, device, since)? {
                 // A device that is disputed is not cut; once that is decided, it can be.
-                let Ok(cut) = account.cut(key, log, device, last, since.is_some()) else {
+                let Ok(cut) = account.cut(key, log, device, last, is_chosen) else {
                     continue;
                 };
                 cuts.push((log, cut.bytes().to_vec()));
@@ -334,28 +339,24 @@ impl Engine {
         Ok(())
     }
 
-    /// The last entry of a device in each log that is believed.
+    /// The last entry of a device in each log that is believed, and whether that is what the person
+    /// chose. What was put aside is what was here too.
     fn last_believed(
         &self,
         cx: &Context<'_>,
         device: DeviceId,
         since: Option<Timestamp>,
-    ) -> Result<Vec<(LogId, Option<Last>)>, StoreError> {
+    ) -> Result<Vec<(LogId, Option<Last>, bool)>, StoreError> {
         let mut cuts = Vec::new();
+        let is_before = |row: &EntryRow| since.is_none_or(|since| row.received_at < since);
         for (id, conversation) in &self.conversations {
             let log = &conversation.log;
-            if log.last_seq(device) == 0 {
-                // A thief may yet begin to write there, and somebody vouch for it; and the self log
-                // remembers who is not to be invited again.
-                cuts.push((*id, None));
-                continue;
-            }
-            let marks = match since {
-                None => log.heads(),
-                Some(since) => log.last_where(cx.store, &|row| Ok(row.received_at < since))?,
-            };
-            let last = marks.iter().rev().find(|mark| mark.device == device);
-            cuts.push((*id, last.map(|mark| Last { seq: mark.seq, entry: mark.id })));
+            let last = log.last_of(device, &is_before, cx.store)?;
+            let last = last.map(|mark| Last { seq: mark.seq, entry: mark.id });
+            // Of whom nothing is here, others may have honest words. Yet it is said: a thief may
+            // begin to write there, and the self log remembers who is not to be invited again.
+            let is_chosen = since.is_some() && log.has_anything_of(device);
+            cuts.push((*id, last, is_chosen));
         }
         Ok(cuts)
     }

@@ -317,6 +317,9 @@ impl Engine {
             conversation.log.forget_doomed();
         }
         self.profile.forget_words();
+        for log in std::mem::take(&mut self.unheard) {
+            cx.store.remove_record(RecordKind::Unheard, log.as_bytes())?;
+        }
         for log in std::mem::take(&mut self.drafts).into_keys() {
             cx.store.remove_record(RecordKind::Draft, log.as_bytes())?;
         }

@@ -1,8 +1,6 @@
 //! What was deleted? Bodies that are gone for good on this account's devices; the headers stay, so
 //! that the chains still hold for everybody else (spec 07 R7).
 
-use std::collections::BTreeSet;
-
 use kith_common::{
     entry::{EntryKind, Mark},
     ids::DeviceId,
@@ -48,9 +46,7 @@ impl Log {
     ) -> Result<Vec<Place>, StoreError> {
         let mut gone = Vec::new();
         for mark in marks {
-            if !self.raise_cleared(mark.device, mark.seq) {
-                continue;
-            }
+            self.raise_cleared(mark.device, mark.seq);
             self.clear_aside(mark, store)?;
             let chains: Vec<(AuthorNumber, u64)> =
                 self.chains_of(mark.device).map(|(number, chain)| (number, chain.first)).collect();
@@ -61,25 +57,23 @@ impl Log {
         Ok(gone)
     }
 
-    /// Returns whether there was room: of more devices than a log has chains, nothing is kept.
-    fn raise_cleared(&mut self, device: DeviceId, seq: u64) -> bool {
-        if self.cleared.len() >= AUTHORS_MAX && !self.cleared.contains_key(&device) {
-            return false;
+    /// Remembers that a chain is cleared. Of more devices that are not here than a log has chains,
+    /// nothing is kept: they are made up.
+    fn raise_cleared(&mut self, device: DeviceId, seq: u64) {
+        let not_here = |known: &DeviceId| !self.is_here(*known);
+        if !self.cleared.contains_key(&device) && not_here(&device) {
+            let strangers = self.cleared.keys().filter(|known| not_here(known)).count();
+            if strangers >= AUTHORS_MAX {
+                return;
+            }
         }
         let slot = self.cleared.entry(device).or_default();
         self.changed |= *slot < seq;
         *slot = (*slot).max(seq);
-        true
     }
 
     /// An entry is to be deleted when it comes. What there is no room for is heard again later.
     fn doom(&mut self, device: DeviceId, seq: u64) {
-        let of_device = (device, 0)..=(device, u64::MAX);
-        let devices = || self.doomed.iter().map(|(device, _)| *device).collect::<BTreeSet<_>>();
-        if self.doomed.range(of_device).next().is_none() && devices().len() >= AUTHORS_MAX {
-            // More devices than a log has chains: they are made up.
-            return;
-        }
         if self.doomed.len() < DOOMED_MAX {
             self.changed |= self.doomed.insert((device, seq));
         } else {
@@ -235,8 +229,12 @@ impl Log {
         let next = (*author, seq + 1);
         self.missing.clear();
         self.overlooked.missing = false;
+        // That is no news: the pauses between two rounds go on growing.
+        let lacks_bodies = self.lacks_bodies;
         self.miss_from(next, store)?;
-        self.miss_from((AuthorNumber(0), 0), store)
+        self.miss_from((AuthorNumber(0), 0), store)?;
+        self.lacks_bodies = lacks_bodies;
+        Ok(())
     }
 
     /// Looks for entries without bodies from a place on, as far as there is room.

@@ -104,6 +104,7 @@ pub(super) fn decode(id: LogId, bytes: &[u8]) -> Result<Log, DecodeError> {
             let overlooked = m.required(10)?;
             overlooked.tuple("what was overlooked", 2)?;
             let overlooked = Overlooked { doomed: overlooked.bool()?, missing: overlooked.bool()? };
+            let lacks_bodies = !missing.is_empty();
             let heads = chains.iter().filter(|chain| !chain.is_empty());
             Ok(Log {
                 id,
@@ -121,7 +122,8 @@ pub(super) fn decode(id: LogId, bytes: &[u8]) -> Result<Log, DecodeError> {
                 cleared: cleared.into_iter().collect(),
                 doomed: doomed.into_iter().flatten().collect(),
                 missing: missing.into_iter().collect::<BTreeSet<_>>(),
-                lacks_bodies: false,
+                // Nobody was asked in this run.
+                lacks_bodies,
                 overlooked,
                 changed: false,
                 is_new: false,

@@ -8,7 +8,9 @@ use kith_common::{
     time::Timestamp,
 };
 
-use super::{Candidate, Envelope, Limit, Log, Received, candidate::authenticate, rules::Decision};
+use super::{
+    Candidate, Cut, Envelope, Limit, Log, Received, candidate::authenticate, rules::Decision,
+};
 use crate::{
     limits::{SYNC_ROWS, TRASH_MS},
     store::{AuthorNumber, Body, EntryRow, LogNumber, Place, Store, StoreError},
@@ -93,6 +95,43 @@ impl Log {
         shelves.map(|shelf| shelf.last).max().unwrap_or(0)
     }
 
+    /// Whether anything of a device is here, put aside or not.
+    pub(crate) fn has_anything_of(&self, device: DeviceId) -> bool {
+        self.last_seq(device) > 0 || self.last_aside(device) > 0
+    }
+
+    /// The last entry of a device that satisfies a condition, put aside or not; of two of one number
+    /// that with the smaller id.
+    pub(crate) fn last_of(
+        &self,
+        device: DeviceId,
+        condition: &dyn Fn(&EntryRow) -> bool,
+        store: &dyn Store,
+    ) -> Result<Option<Mark>, StoreError> {
+        let here = self.chains_of(device).map(|(author, chain)| {
+            (Place { log: self.number, author, seq: chain.head.seq }, chain.first)
+        });
+        let aside = self.shelves_of(device).into_iter();
+        let aside = aside.map(|shelf| (self.on_shelf(shelf, shelf.last), shelf.first));
+        let mut last: Option<Mark> = None;
+        for (mut place, first) in here.chain(aside) {
+            while place.seq >= first
+                && last.is_none_or(|last| place.seq >= last.seq)
+                && let Some(row) = store.entry(place)?
+            {
+                if condition(&row) {
+                    let mark = Mark { device, seq: place.seq, id: row.position.id };
+                    let is_higher =
+                        last.is_none_or(|last| mark.seq > last.seq || mark.id < last.id);
+                    last = if is_higher { Some(mark) } else { last };
+                    break;
+                }
+                place.seq -= 1;
+            }
+        }
+        Ok(last)
+    }
+
     /// Takes in again what is believed now, and throws away what has long not been.
     pub(super) fn readmit(
         &mut self,
@@ -108,6 +147,14 @@ impl Log {
             let shelves: Vec<Shelf> = self.shelves.iter().filter(of_lifted).copied().collect();
             for shelf in shelves {
                 progress |= self.readmit_from(shelf, now, store, received)?;
+            }
+        }
+        // Where the entry that a cut names is back, what leads elsewhere goes.
+        for device in lifted {
+            if let Some(Limit::Cut(Cut { last: Some(last), .. })) = self.limit(device)
+                && self.named(&last, store)?.is_some()
+            {
+                received.trimmed |= self.trim(device, store)?;
             }
         }
         self.throw_away(now, store)

@@ -167,16 +167,6 @@ impl Log {
         for chain in &mut self.chains {
             chain.is_tip = !chain.is_empty() && !named.contains(&chain.head.position.id);
         }
-        // Who is believed again, and here again, is absent no more.
-        let chains = |device: DeviceId| self.chains_of(device).count();
-        let absent = self.absent.iter().filter(|(device, through)| {
-            self.limits.contains_key(*device)
-                || self.last_seq(**device) < **through
-                || chains(**device) > 1
-        });
-        let absent: BTreeMap<DeviceId, u64> = absent.map(|(d, through)| (*d, *through)).collect();
-        self.changed |= absent.len() != self.absent.len();
-        self.absent = absent;
         self.recent.clear();
         self.highest = self.chains.iter().filter(|c| !c.is_empty()).map(|c| c.head.position).max();
         Ok(())

@@ -349,18 +349,3 @@ fn what_is_deleted_while_it_is_put_aside_is_gone_at_once() {
     assert_eq!(holder.shown(&dag), "a1 a2 a3 a4");
     assert_eq!(whole(&holder), 1);
 }
-
-/// Who is believed again is absent no more: what comes of it later costs no new order.
-#[test]
-fn who_is_there_again_is_absent_no_more() {
-    let mut dag = Dag::default();
-    dag.write("a1", "").write("a2", "").write("b1", "a2").write("a3", "");
-    let mut holder = Holder::new();
-    holder.suspect(b'a', Some(dag.made["a1"].mark));
-    holder.get(&dag, "a1 a2 b1", at(HOUR_MS));
-    assert_eq!(holder.log.absent.len(), 1);
-    holder.trust(b'a');
-    holder.get(&dag, "a2 a3", at(HOUR_MS));
-    assert_eq!(holder.shown(&dag), "a1 a2 b1 a3");
-    assert!(holder.log.absent.is_empty());
-}

@@ -28,7 +28,6 @@ fn two() -> Dag {
 /// A thief who knows the passphrase has cleared what never was, once. The person clears the
 /// conversation later.
 #[test]
-#[ignore = "reported: once 128 made-up devices were cleared, no clear does anything any more"]
 fn made_up_devices_keep_no_clear_from_counting() {
     let dag = two();
     let mut holder = Holder::new();
@@ -40,7 +39,6 @@ fn made_up_devices_keep_no_clear_from_counting() {
 
 /// One entry of the self log, without any passphrase.
 #[test]
-#[ignore = "reported: words about 128 made-up devices keep those about real ones from counting"]
 fn made_up_devices_keep_nothing_unread() {
     let dag = two();
     let mut shown = Vec::new();
@@ -60,7 +58,6 @@ fn made_up_devices_keep_nothing_unread() {
 }
 
 #[test]
-#[ignore = "reported: words about 128 made-up devices keep those about real ones from counting"]
 fn made_up_devices_keep_no_deletion_from_counting() {
     let dag = two();
     let mut holder = Holder::new();
@@ -105,7 +102,6 @@ fn what_a_thief_deleted_of_what_was_put_aside_is_asked_for_again() {
 ///            ► b1
 /// ```
 #[test]
-#[ignore = "reported: what was named and is absent is forgotten too soon"]
 fn a_device_that_was_suspected_and_is_believed_again_changes_no_order() {
     let mut dag = Dag::default();
     dag.write("a1", "").write("a2", "").write_at("a2'", "", 20 * HOUR_MS);
@@ -159,7 +155,6 @@ fn asked(conversation: &mut Conversation, store: &MemoryStore, hours: u64) -> us
 
 /// Nobody has them any more: the other person has cleared the conversation too.
 #[test]
-#[ignore = "reported: with more than a thousand bodies lacking others are asked every 3 s for ever"]
 fn bodies_that_nobody_has_are_asked_for_ever_more_seldom() {
     for count in [MISSING_MAX, MISSING_MAX + 1] {
         let (_, mut conversation, store) = lacking(count);
@@ -170,7 +165,6 @@ fn bodies_that_nobody_has_are_asked_for_ever_more_seldom() {
 
 /// The node starts anew; of the first thousand bodies nobody has one, somebody has the others.
 #[test]
-#[ignore = "reported: after a restart only the first thousand are asked for"]
 fn after_a_restart_others_are_asked_for_too() {
     let (_, mut conversation, mut store) = lacking(MISSING_MAX + 500);
     conversation.log.save(&mut store).unwrap();
