@@ -105,6 +105,11 @@ impl Pending {
         entries.range((from, Bound::Unbounded)).next().map(|(key, _)| *key)
     }
 
+    /// What an entry that waits says came before it.
+    pub(super) fn prev_of(&self, device: DeviceId, key: (u64, EntryId)) -> Option<EntryId> {
+        self.waiting.get(&device)?.entries.get(&key)?.entry().prev
+    }
+
     /// Takes out one entry.
     pub(super) fn remove(&mut self, device: DeviceId, key: (u64, EntryId)) -> Option<Candidate> {
         let waiting = self.waiting.get_mut(&device)?;

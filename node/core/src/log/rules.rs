@@ -194,7 +194,29 @@ impl Log {
         let Some(last) = last else { return Ok(true) };
         Ok(mark.seq > last.seq
             || (mark.seq == last.seq && mark.id != last.id)
-            || self.named(last, store)?.is_some())
+            || self.named(last, store)?.is_some()
+            || self.is_off_the_way(mark, *last, store)?)
+    }
+
+    /// Whether an entry that is not stored is on another history than the one that leads to an entry
+    /// that waits, perhaps for this very answer.
+    fn is_off_the_way(
+        &self,
+        mark: &Mark,
+        last: Mark,
+        store: &dyn Store,
+    ) -> Result<bool, StoreError> {
+        let mut at = last;
+        while let Some(prev) = self.pending.prev_of(at.device, (at.seq, at.id)) {
+            at = Mark { seq: at.seq - 1, id: prev, ..at };
+            if at.seq == mark.seq {
+                return Ok(at.id != mark.id);
+            }
+            if self.named(&at, store)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// How far a former device is believed in this log, if it is one.

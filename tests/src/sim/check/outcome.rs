@@ -280,8 +280,12 @@ impl World {
             if !writer.honest {
                 continue;
             }
-            let said = &self.archive.said.get(id);
-            let Some(said) = said else { panic!("{}: {text:?} is gone", writer.name) };
+            let stands = self.standing(writer.person).contains(node);
+            // Nobody can have what its writer had no time to hand on before it was cut off.
+            let Some(said) = self.archive.said.get(id) else {
+                assert!(!stands, "{}: {text:?} is gone", writer.name);
+                continue;
+            };
             for person in 0..self.people.len() {
                 let concerned = person == writer.person
                     || said.entry.log == LogId::direct(writer.account, self.account(person));
@@ -290,7 +294,6 @@ impl World {
                         .stored(other)
                         .get(&said.entry.log)
                         .is_some_and(|rows| rows.iter().any(|row| row.position.id == *id));
-                    let stands = self.standing(writer.person).contains(node);
                     let other = &self.nodes[other].name;
                     assert!(
                         has || !concerned || !stands,

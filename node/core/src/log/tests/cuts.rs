@@ -349,3 +349,29 @@ fn what_is_deleted_while_it_is_put_aside_is_gone_at_once() {
     assert_eq!(holder.shown(&dag), "a1 a2 a3 a4");
     assert_eq!(whole(&holder), 1);
 }
+
+/// ```text
+/// a1 ─► a2 ─► a3 ┃            a3 answers b1, and b1 answers what only the thief's helper has
+///   ╲─► a2′ ─► b1
+/// ```
+#[test]
+fn a_cut_that_waits_for_an_answer_to_what_it_cuts_does_not_wait_for_ever() {
+    let mut dag = Dag::default();
+    dag.write("a1", "").write("a2", "").write("a2'", "").write("b1", "a2'").write("a3", "b1");
+    let last = Some(dag.made["a3"].mark);
+    for batches in [&["a1 a2", "b1", "a3"][..], &["a3", "b1", "a1", "a2"], &["a1 a2 b1 a3"]] {
+        for cut_at in 0..=batches.len() {
+            let mut holder = Holder::new();
+            for (number, batch) in batches.iter().enumerate() {
+                if number == cut_at {
+                    holder.suspect(b'a', last);
+                }
+                holder.get(&dag, batch, at(HOUR_MS));
+            }
+            if cut_at == batches.len() {
+                holder.suspect(b'a', last);
+            }
+            assert_eq!(holder.shown(&dag), "a1 a2 b1 a3", "{batches:?}, cut at {cut_at}");
+        }
+    }
+}
