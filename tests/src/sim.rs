@@ -341,16 +341,14 @@ impl World {
         let crash = self.chance(self.weather.crash_per_mille);
         let before_commit = crash && self.chance(500);
         let mut outputs = Vec::new();
-        if inputs.len() > 1 && self.chance(500) {
+        let together = inputs.len() > 1 && self.chance(500);
+        let parts =
+            if together { vec![inputs] } else { inputs.into_iter().map(|i| vec![i]).collect() };
+        for part in parts {
             let before = self.others(node);
-            outputs = self.nodes[node].handle(inputs, self.now_ms);
-            self.check_said(node, &outputs, Some(&before));
-        } else {
-            for input in inputs {
-                let out = self.nodes[node].handle(vec![input], self.now_ms);
-                self.check_said(node, &out, None);
-                outputs.extend(out);
-            }
+            let out = self.nodes[node].handle(part, self.now_ms);
+            self.check_said(node, &out, together, &before);
+            outputs.extend(out);
         }
         if before_commit {
             self.tell(node, || "crashes before the commit".to_owned());

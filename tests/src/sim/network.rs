@@ -176,21 +176,22 @@ impl World {
         &self,
         node: usize,
         outputs: &[Output],
-        before: Option<&BTreeMap<LinkId, (bool, bool)>>,
+        together: bool,
+        before: &BTreeMap<LinkId, (bool, bool)>,
     ) {
         if !self.nodes[node].honest {
             return;
         }
-        let now = before.map(|_| self.others(node));
-        let changed =
-            |link| before.zip(now.as_ref()).is_some_and(|(b, n)| b.get(link) != n.get(link));
+        let now = self.others(node);
         for output in outputs {
             let Output::Send { link, bytes } = output else { continue };
-            if changed(link) {
+            if together && before.get(link) != now.get(link) {
                 continue;
             }
+            let was_trusted = before.get(link).is_some_and(|(_, trusted)| *trusted);
             if let Some((wire, end)) = self.nodes[node].links.get(link) {
-                self.check_entitled(node, self.wires[*wire].ends[1 - end].node, bytes);
+                let to = self.wires[*wire].ends[1 - end].node;
+                self.check_entitled((node, to), was_trusted, bytes);
             }
         }
     }
