@@ -34,7 +34,7 @@ pub mod thief;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use kith_common::ids::{AccountId, EntryId, LogId};
+use kith_common::ids::{AccountId, DeviceId, EntryId, LogId};
 use kith_core::{
     engine::{Answer, Command, CommandError, CommandId, Event, Input, Output},
     store::Store,
@@ -95,6 +95,8 @@ pub struct World {
     pub book: Book,
     /// Pairs of people who want to be contacts of each other, the lower number first.
     pub(crate) friends: BTreeSet<(usize, usize)>,
+    /// Devices of which people had given up that they come in, with their people.
+    pub(crate) ghosts: Vec<(usize, DeviceId)>,
     /// Who are one person by merging their accounts.
     pub(crate) one: BTreeSet<(usize, usize)>,
     /// Frames seen lately, for those who replay them.
@@ -138,6 +140,7 @@ impl World {
             entries_go: false,
             archive: Archive::default(),
             answers: Vec::new(),
+            ghosts: Vec::new(),
             traced: std::env::var_os("KITH_TRACE").is_some(),
             commands: 0,
             asked: BTreeMap::new(),
@@ -447,6 +450,10 @@ impl World {
         self.committed(node, &[]);
         let addresses = vec![address(node)];
         self.input(node, Input::Listening { addresses });
+        let places = self.nodes[node].code_places.clone();
+        if !places.is_empty() {
+            self.command(node, Command::LookForOwn(places));
+        }
         self.set_alarm(node);
     }
 

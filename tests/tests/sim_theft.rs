@@ -68,6 +68,18 @@ fn an_accusation_that_is_answered_leaves_no_gap_with_contacts() {
     again(3, "an_accusation_that_is_answered_leaves_no_gap_with_contacts", &LONG_AGO);
 }
 
+/// One cut takes all, a later one believes one of two histories.
+#[test]
+fn where_what_a_cut_names_is_back_what_leads_elsewhere_goes() {
+    again(1083, "where_what_a_cut_names_is_back_what_leads_elsewhere_goes", &Deed::ALL);
+}
+
+/// What the cut names answers what answers the thief's other history.
+#[test]
+fn a_cut_that_waits_for_an_answer_to_what_it_cuts_is_heard() {
+    again(1154, "a_cut_that_waits_for_an_answer_to_what_it_cuts_is_heard", &Deed::ALL);
+}
+
 #[test]
 fn what_a_thief_cleared_comes_back_when_he_is_out() {
     again(4, "what_a_thief_cleared_comes_back_when_he_is_out", &Deed::ALL);

@@ -1,6 +1,6 @@
 //! How does a device join in the middle? The real linking protocol, with people who compare digits.
 
-use kith_common::{keys::SigningKey, linking::LinkCode};
+use kith_common::{account::Untrust, keys::SigningKey, linking::LinkCode};
 use kith_core::{
     engine::{Answer, Command, Input, LinkId},
     linking::{JoinStep, Joiner},
@@ -45,11 +45,24 @@ impl World {
             }
         }
         self.command(old, Command::CloseLinking(None));
-        if self.nodes[new].joiner.take().is_some() {
+        if let Some(joiner) = self.nodes[new].joiner.take() {
             self.cut_wires(|wire| wire.touches(new));
+            // It may be in the account and not know it.
+            self.ghosts.push((self.nodes[old].person, joiner.into_keys().0.device()));
             return None;
         }
         Some(new)
+    }
+
+    /// People cut off the devices of which they had given up that they come in.
+    pub(crate) fn cut_ghosts(&mut self) {
+        for (person, device) in std::mem::take(&mut self.ghosts) {
+            for node in self.people[person].nodes.clone() {
+                let authority = self.nodes[node].authority();
+                let why = Untrust::Removed;
+                self.command(node, Command::Untrust { device, why, since: None, authority });
+            }
+        }
     }
 
     /// A device joins the account of another one and brings its own along, which then goes over by
@@ -146,9 +159,9 @@ impl World {
         state.take_keys(&device, &authority);
         state.prove(account);
         state.wanted = true;
+        state.code_places = places;
         self.close(node, link);
         self.set_running(node, true);
-        self.command(node, Command::LookForOwn(places));
     }
 
     /// The node of a device, if it is simulated.

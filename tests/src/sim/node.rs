@@ -73,6 +73,9 @@ pub struct Node {
     keys: Keys,
     /// A device that has read a code and is not yet taken in.
     pub(crate) joiner: Option<Joiner>,
+    /// Where its code said that other devices are: told whenever it starts, as a home keeps it until
+    /// its node has it.
+    pub(crate) code_places: Vec<String>,
     /// Whether its account is to go over once the device has been taken in, and the key by which;
     /// without one the program ends before it comes so far.
     pub(crate) merges_by: Option<Option<SigningKey>>,
@@ -107,6 +110,7 @@ impl Node {
             proven: person.account.clone(),
             keys,
             joiner: None,
+            code_places: Vec::new(),
             merges_by: None,
             rng,
             seen: BTreeMap::new(),

@@ -32,6 +32,7 @@ impl World {
             self.set_connected(node, true);
             self.set_running(node, true);
         }
+        self.cut_ghosts();
     }
 
     /// Heals, waits until everything has come right, and checks all there is.
@@ -199,6 +200,8 @@ pub(crate) fn own_view(engine: &Engine) -> String {
     let contacts: Vec<String> = engine
         .contacts()
         .iter()
+        // Each device is asked itself (07 R5), and many requests make room for new ones.
+        .filter(|c| c.status != Status::Pending)
         .map(|c| {
             let draft = c.draft.as_deref().unwrap_or_default();
             let (name, greeting) = (&c.name, &c.greeting);
