@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use kith_common::{
     entry::{EntryKind, Mark},
-    ids::DeviceId,
+    ids::{DeviceId, EntryId},
 };
 
 use super::Log;
@@ -31,7 +31,7 @@ impl Log {
                     }
                 }
                 None => {
-                    self.doom(mark.device, mark.seq);
+                    self.doom(mark.device, mark.id);
                     self.delete_aside(mark, store)?;
                 }
             }
@@ -73,15 +73,16 @@ impl Log {
     }
 
     /// An entry is to be deleted when it comes. What there is no room for is heard again later.
-    fn doom(&mut self, device: DeviceId, seq: u64) {
-        let of_device = (device, 0)..=(device, u64::MAX);
+    fn doom(&mut self, device: DeviceId, id: EntryId) {
+        let [lowest, highest] = [[0; 32], [0xff; 32]].map(EntryId::from_bytes);
+        let of_device = (device, lowest)..=(device, highest);
         let devices = || self.doomed.iter().map(|(device, _)| *device).collect::<BTreeSet<_>>();
         if self.doomed.range(of_device).next().is_none() && devices().len() >= AUTHORS_MAX {
             // More devices than a log has chains: they are made up.
             return;
         }
         if self.doomed.len() < DOOMED_MAX {
-            self.changed |= self.doomed.insert((device, seq));
+            self.changed |= self.doomed.insert((device, id));
         } else {
             self.changed |= !self.overlooked.doomed;
             self.overlooked.doomed = true;
@@ -141,14 +142,18 @@ impl Log {
                 seq = end.place.seq + 1;
                 for row in rows.into_iter().filter(|row| row.body == Body::Deleted) {
                     let mark = Mark { device, seq: row.place.seq, id: row.position.id };
-                    let cleared = self.cleared.get(&device).is_some_and(|to| mark.seq <= *to);
-                    if !cleared && !is_deleted(&mark) {
+                    if !self.is_cleared(&mark) && !is_deleted(&mark) {
                         any |= self.want_body(row, store)?;
                     }
                 }
             }
         }
+        self.want_aside(is_deleted, store)?;
         Ok(any)
+    }
+
+    pub(super) fn is_cleared(&self, mark: &Mark) -> bool {
+        self.cleared.get(&mark.device).is_some_and(|through| mark.seq <= *through)
     }
 
     fn want_body(&mut self, row: EntryRow, store: &mut dyn Store) -> Result<bool, StoreError> {
@@ -195,15 +200,14 @@ impl Log {
             let Some(end) = rows.last() else { return Ok(()) };
             from.seq = end.place.seq + 1;
             for row in rows.into_iter().filter(|row| row.body == Body::Deleted) {
-                self.doom(device, row.place.seq);
+                self.doom(device, row.position.id);
             }
         }
     }
 
     /// Whether an entry that comes now was deleted before.
-    pub(super) fn take_doomed(&mut self, device: DeviceId, seq: u64) -> bool {
-        let cleared = self.cleared.get(&device).is_some_and(|through| seq <= *through);
-        self.doomed.remove(&(device, seq)) || cleared
+    pub(super) fn take_doomed(&mut self, mark: &Mark) -> bool {
+        self.doomed.remove(&(mark.device, mark.id)) || self.is_cleared(mark)
     }
 
     /// A body is to be asked for; what there is no room for is looked for later.
