@@ -1,5 +1,5 @@
-//! Which deletions outlast the device that ordered them? Whoever puts it out says which were carried
-//! out, for a new device cannot see that (spec 07 R8b).
+//! Which deletions outlast the device that ordered them? Whoever puts it out says which were
+//! carried out, for a new device cannot see that (spec 07 R8b).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,8 +30,8 @@ pub(super) struct CarriedOut {
 }
 
 impl Engine {
-    /// What was carried out here of what devices ordered that are out by what the account is now: what
-    /// came a day ago or earlier, and does not rest.
+    /// What was carried out here of what devices ordered that are out by what the account is now:
+    /// what came a day ago or earlier, and does not rest.
     pub(super) fn carried_out(
         &self,
         cx: &Context<'_>,

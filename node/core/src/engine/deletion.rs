@@ -231,8 +231,8 @@ impl Engine {
         own.any(|own| matches!(own.log.limit(device), Some(Limit::Cut(_))))
     }
 
-    /// Whether a device is out and nobody has voted against it: it went by its own word, or a list of
-    /// the devices forgot it.
+    /// Whether a device is out and nobody has voted against it: it went by its own word, or a list
+    /// of the devices forgot it.
     fn went_in_peace(&self, device: DeviceId) -> bool {
         let account = &self.me.account;
         let retired = |account: &Account| match account.standing(device) {
