@@ -8,6 +8,7 @@
 //! A store error leaves the engine in an unknown state: roll back and open it again from the store.
 
 mod accounts;
+mod carried_out;
 mod commands;
 mod deletion;
 mod devices;

@@ -22,7 +22,7 @@ pub const BRANCHES_MAX: usize = 4;
 /// Positions at the end of a chain that are kept at hand: what new entries name is seldom older.
 pub const RECENT_MAX: usize = 32;
 /// Deleted entries that have not come yet.
-pub const DOOMED_MAX: usize = 2048;
+pub const DOOMED_MAX: usize = 1024;
 /// Entries of one log whose bodies are asked for.
 pub const MISSING_MAX: usize = 1000;
 

@@ -60,8 +60,8 @@ pub struct Log {
     reads: BTreeMap<DeviceId, u64>,
     /// What was deleted of each device, whenever it comes.
     cleared: BTreeMap<DeviceId, u64>,
-    /// Entries that were deleted and have not come yet, by number.
-    doomed: BTreeSet<(DeviceId, u64)>,
+    /// Entries that were deleted and have not come yet.
+    doomed: BTreeSet<(DeviceId, EntryId)>,
     /// Entries that came without their bodies.
     missing: BTreeSet<(AuthorNumber, u64)>,
     /// Whether there are new ones among these.

@@ -265,7 +265,6 @@ fn what_was_deleted_one_by_one_is_not_on_a_new_device() {
 }
 
 #[test]
-#[ignore = "reported: a new device does not honour deletions of a device that has left since"]
 fn what_a_device_deleted_that_has_left_is_not_on_a_new_device() {
     let test = "what_a_device_deleted_that_has_left_is_not_on_a_new_device";
     a_new_device_shows_nothing_deleted(test, false, true);
@@ -277,10 +276,82 @@ fn what_was_cleared_is_not_on_a_new_device() {
 }
 
 #[test]
-#[ignore = "reported: a new device does not honour deletions of a device that has left since"]
 fn what_a_device_cleared_that_has_left_is_not_on_a_new_device() {
     let test = "what_a_device_cleared_that_has_left_is_not_on_a_new_device";
     a_new_device_shows_nothing_deleted(test, true, true);
+}
+
+/// The phone is stolen by somebody who knows the passphrase. He clears all; hours later it is out.
+#[test]
+fn what_a_thief_cleared_hours_ago_is_on_a_new_device() {
+    let mut world = World::new(8, "what_a_thief_cleared_hours_ago_is_on_a_new_device");
+    let (alice, carol) = many_texts(&mut world, 60);
+    let [phone, tablet] = world.people[alice].nodes[..] else { panic!() };
+    let with = world.account(carol);
+    let authority = world.nodes[phone].authority();
+    world.command(phone, Command::Clear { with, before: None, authority });
+    world.run_ms(20 * 60 * MINUTE);
+    recover(&mut world, alice, phone, tablet);
+    let new = world.link_device(tablet).expect("linked");
+    world.run_ms(50 * 60 * MINUTE);
+    let shown = [tablet, new].map(|node| world.history(node, with, 100).len());
+    assert_eq!(shown, [60, 60]);
+}
+
+/// One device after the other is replaced.
+#[test]
+fn what_was_deleted_stays_so_however_often_devices_are_replaced() {
+    for by_clearing in [false, true] {
+        let mut world =
+            World::new(8, "what_was_deleted_stays_so_however_often_devices_are_replaced");
+        let (alice, carol) = many_texts(&mut world, 60);
+        let [phone, tablet] = world.people[alice].nodes[..] else { panic!() };
+        let with = world.account(carol);
+        if by_clearing {
+            let authority = world.nodes[phone].authority();
+            world.command(phone, Command::Clear { with, before: None, authority });
+            world.run_ms(26 * 60 * MINUTE);
+        } else {
+            let all = world.history(phone, with, 100);
+            let all: Vec<EntryId> = all.iter().map(|message| message.id).collect();
+            for some in all.chunks(20) {
+                world.command(phone, Command::Delete { with, entries: some.to_vec() });
+                world.run_ms(26 * 60 * MINUTE);
+            }
+        }
+        let (mut old, mut stays) = (phone, tablet);
+        for round in 0..3 {
+            recover(&mut world, alice, old, stays);
+            let new = world.link_device(stays).expect("linked");
+            world.run_ms(26 * 60 * MINUTE);
+            assert_eq!(world.history(new, with, 100).len(), 0, "{round}, {by_clearing}");
+            (old, stays) = (stays, new);
+        }
+    }
+}
+
+fn many_texts(world: &mut World, count: usize) -> (usize, usize) {
+    world.entries_go = true;
+    let (alice, carol) = (world.person("alice", 2), world.person("carol", 1));
+    world.run_ms(10);
+    world.tell_own_places(alice);
+    world.befriend(alice, carol);
+    world.run_ms(3 * MINUTE);
+    let carols = world.people[carol].nodes[0];
+    for number in 0..count {
+        world.say(carols, alice, &format!("number {number}"));
+        world.run_ms(1000);
+    }
+    world.run_ms(MINUTE);
+    (alice, carol)
+}
+
+fn recover(world: &mut World, person: usize, without: usize, by: usize) {
+    world.set_running(without, false);
+    let recovery = world.people[person].recovery();
+    let command = Command::Recover { recovery, keep: vec![], without: vec![], since: None };
+    world.command(by, command);
+    world.run_ms(5 * MINUTE);
 }
 
 /// Devices come and go: each was taken in, wrote, and was removed before the next one came, and each

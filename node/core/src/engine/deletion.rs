@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
-    account::Standing,
+    account::{Account, Reason, Standing},
     codec::{DecodeError, Reader, Writer},
     entry::Mark,
     envelope::{Payload, Signed, sign},
@@ -17,7 +17,8 @@ use kith_common::{
 use super::{Answer, CommandError, Context, Engine, Event, Output, commands::Outcome};
 use crate::{
     limits::{DELETIONS_MAX, TRASH_MS},
-    store::{Place, RecordKind, StoreError},
+    log::Limit,
+    store::{EntryRow, Place, RecordKind, StoreError},
     view,
 };
 
@@ -27,6 +28,8 @@ pub(super) struct Trash {
     what: Rubbish,
     /// Who deleted it: it rests on while that device does not stand.
     by: DeviceId,
+    /// Whether it counts though the device is out.
+    in_peace: bool,
     erased_at: Timestamp,
     /// The same in this run's time.
     due: Uptime,
@@ -130,37 +133,59 @@ impl Engine {
     pub(super) fn hear_delete(
         &mut self,
         cx: &mut Context<'_>,
-        (id, by, received_at): (EntryId, DeviceId, Timestamp),
+        (own, by, row): (LogId, DeviceId, &EntryRow),
         log: LogId,
         entries: &[Mark],
     ) -> Result<(), StoreError> {
-        if self.deleted_lately(cx, by, received_at)? <= DELETIONS_MAX {
-            self.erase(cx, log, entries, false)?;
-            return Ok(());
+        let id = row.position.id;
+        let is_due = self.is_carried_out(own, by, row.place.seq)
+            || self.deleted_lately(cx, by, row.received_at)? <= DELETIONS_MAX;
+        if !is_due {
+            let what = Rubbish { log, marks: entries.to_vec(), through: false };
+            return self.put_in_trash(cx, id, by, what);
         }
-        self.put_in_trash(cx, id, by, Rubbish { log, marks: entries.to_vec(), through: false })
+        if self.trash.remove(&id).is_some() {
+            cx.store.remove_record(RecordKind::Trash, id.as_bytes())?;
+        }
+        self.erase(cx, log, entries, false)?;
+        Ok(())
     }
 
     /// Another device of ours has deleted the beginning of a conversation.
     pub(super) fn hear_clear(
         &mut self,
         cx: &mut Context<'_>,
-        id: EntryId,
+        (id, author): (EntryId, DeviceId),
         envelope: &[u8],
     ) -> Result<(), StoreError> {
-        let Ok(clear) = Signed::<Clear>::decode(envelope) else { return Ok(()) };
-        let Ok(clear) = clear.verify() else { return Ok(()) };
-        let account = &self.me.account;
-        let of_signer = |device: &DeviceId| account.authority_of(*device) == Some(*clear.signer());
-        let by = account.devices().chain(account.disputed()).find(of_signer);
-        let Clear { account, log, through } = clear.value();
-        match by {
-            Some(by) if self.own_person().is(*account) => {
-                let what = Rubbish { log: *log, marks: through.clone(), through: true };
-                self.put_in_trash(cx, id, by, what)
+        match self.read_clear(author, envelope) {
+            Some((by, Clear { log, through, .. })) => {
+                self.put_in_trash(cx, id, by, Rubbish { log, marks: through, through: true })
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
+    }
+
+    /// What is to be cleared, and whose word that is: also of a device that is out, as long as its
+    /// key is known. The recovery key's word is that of the device that wrote it down.
+    pub(super) fn read_clear(
+        &self,
+        author: DeviceId,
+        envelope: &[u8],
+    ) -> Option<(DeviceId, Clear)> {
+        let clear = Signed::<Clear>::decode(envelope).ok()?.verify().ok()?;
+        let account = &self.me.account;
+        let by = if clear.signer() == account.recovery() {
+            author
+        } else {
+            let older = self.own_bygone.older();
+            let of_signer = |account: &Account| {
+                let mut devices = account.standings().map(|(device, _)| device);
+                devices.find(|device| account.authority_of(*device) == Some(*clear.signer()))
+            };
+            of_signer(account).or_else(|| older.as_ref().and_then(of_signer))?
+        };
+        self.own_person().is(clear.value().account).then(|| (by, clear.value().clone()))
     }
 
     fn put_in_trash(
@@ -170,9 +195,13 @@ impl Engine {
         by: DeviceId,
         what: Rubbish,
     ) -> Result<(), StoreError> {
+        if self.is_void(by) {
+            return Ok(());
+        }
         let before = read_trash(cx, id)?;
         let erased_at = before.map_or(cx.now.plus_millis(TRASH_MS), |trash| trash.erased_at);
-        let trash = Trash { what, by, erased_at, due: due_at(cx, erased_at) };
+        let in_peace = self.went_in_peace(by);
+        let trash = Trash { what, by, in_peace, erased_at, due: due_at(cx, erased_at) };
         cx.store.put_record(RecordKind::Trash, id.as_bytes(), &trash.encode())?;
         self.show_again(cx, trash.what.log);
         self.trash.insert(id, trash);
@@ -185,16 +214,46 @@ impl Engine {
         }
     }
 
-    /// Our devices are not what they were: what somebody deleted who is out comes back.
-    pub(super) fn look_at_trash(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
-        let account = &self.me.account;
-        let is_out = |trash: &Trash| match account.standing(trash.by) {
+    /// Whether what a device ordered is void, unless another one has said that it was carried out:
+    /// the device is out for good, and somebody may have wanted it so.
+    fn is_void(&self, by: DeviceId) -> bool {
+        let is_out = match self.me.account.standing(by) {
             Some(Standing::Former(former)) => former.is_final,
             Some(_) => false,
             None => true,
         };
+        is_out && (self.is_cut(by) || !self.went_in_peace(by))
+    }
+
+    fn is_cut(&self, device: DeviceId) -> bool {
+        let own = self.own_logs();
+        let mut own = own.iter().filter_map(|own| self.conversations.get(own));
+        own.any(|own| matches!(own.log.limit(device), Some(Limit::Cut(_))))
+    }
+
+    /// Whether a device is out and nobody has voted against it: it went by its own word, or a list
+    /// of the devices forgot it.
+    fn went_in_peace(&self, device: DeviceId) -> bool {
+        let account = &self.me.account;
+        let retired = |account: &Account| match account.standing(device) {
+            Some(Standing::Former(former)) => former.reason == Reason::Retired,
+            _ => false,
+        };
+        match account.standing(device) {
+            Some(_) => retired(account),
+            None => self.own_bygone.older().is_some_and(|older| {
+                older.epoch() == account.epoch() && (older.has(device) || retired(&older))
+            }),
+        }
+    }
+
+    /// Our devices are not what they were: what somebody deleted who is out comes back.
+    pub(super) fn look_at_trash(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        for own in self.own_logs() {
+            self.hear_about(cx, own)?;
+        }
         let out: Vec<EntryId> =
-            self.trash.iter().filter(|(_, trash)| is_out(trash)).map(|(id, _)| *id).collect();
+            self.trash.iter().filter(|(_, t)| self.is_void(t.by)).map(|(id, _)| *id).collect();
         for id in &out {
             cx.store.remove_record(RecordKind::Trash, id.as_bytes())?;
         }
@@ -202,6 +261,12 @@ impl Engine {
             self.show_again(cx, trash.what.log);
         }
         self.trash.retain(|id, _| !out.contains(id));
+        let in_peace: BTreeSet<DeviceId> = self.trash.values().map(|trash| trash.by).collect();
+        let in_peace: BTreeSet<DeviceId> =
+            in_peace.into_iter().filter(|by| self.went_in_peace(*by)).collect();
+        for trash in self.trash.values_mut() {
+            trash.in_peace = in_peace.contains(&trash.by);
+        }
         Ok(())
     }
 
@@ -253,9 +318,11 @@ impl Engine {
         Ok(())
     }
 
-    /// What in the trash counts: it was deleted by a device that stands.
+    /// What in the trash counts: it was deleted by a device that stands or went in peace.
     fn rubbish(&self) -> impl Iterator<Item = (EntryId, &Trash)> {
-        let counts = |trash: &&Trash| self.me.account.has(trash.by);
+        let counts = |trash: &&Trash| {
+            self.me.account.has(trash.by) || (trash.in_peace && !self.is_cut(trash.by))
+        };
         self.trash.iter().map(|(id, trash)| (*id, trash)).filter(move |(_, trash)| counts(trash))
     }
 
@@ -264,8 +331,12 @@ impl Engine {
         let due: Vec<EntryId> =
             self.rubbish().filter(|(_, trash)| trash.due <= cx.uptime).map(|(id, _)| id).collect();
         for id in due {
-            let Some(Trash { what, .. }) = self.trash.remove(&id) else { continue };
+            let Some(Trash { what, by, .. }) = self.trash.remove(&id) else { continue };
             cx.store.remove_record(RecordKind::Trash, id.as_bytes())?;
+            if !self.me.account.has(by) && self.was_ever_cut(cx, by)? {
+                self.show_again(cx, what.log);
+                continue;
+            }
             self.erase(cx, what.log, &what.marks, what.through)?;
         }
         Ok(())
@@ -276,7 +347,8 @@ impl Engine {
             let Ok(id) = <[u8; 32]>::try_from(key) else { continue };
             let id = EntryId::from_bytes(id);
             if let Some(trash) = read_trash(cx, id)? {
-                self.trash.insert(id, trash);
+                let in_peace = self.went_in_peace(trash.by);
+                self.trash.insert(id, Trash { in_peace, ..trash });
             }
         }
         Ok(())
@@ -347,6 +419,7 @@ impl Engine {
         for row in rows {
             let (entry, body) = (view::open(&row)?.entry, row.body.bytes().unwrap_or_default());
             if row.received_at <= until
+                && !self.is_carried_out(entry.log, device, row.place.seq)
                 && let Ok(Some(Own::Delete { entries, .. })) = Own::decode(entry.kind, body)
             {
                 count += entries.len();
@@ -392,7 +465,7 @@ fn read_trash(cx: &Context<'_>, by: EntryId) -> Result<Option<Trash>, StoreError
             Ok(Mark { device, seq, id: EntryId::from_bytes(r.fixed("entry")?) })
         })?;
         let what = Rubbish { log, marks, through };
-        Ok(Some(Trash { what, by, erased_at, due: due_at(cx, erased_at) }))
+        Ok(Some(Trash { what, by, in_peace: false, erased_at, due: due_at(cx, erased_at) }))
     })
     .map_err(|error| StoreError::new("Reading the trash", error))
 }

@@ -190,7 +190,9 @@ impl Engine {
             Err(error) => return Ok(Err(error.into())),
         };
         let account = self.absorb_rest(cx.store, account, authority)?;
+        let carried_out = self.carried_out(cx, &account)?;
         self.learn(cx, &account)?;
+        self.tell_carried_out(cx, carried_out, authority)?;
         Ok(Ok(Answer::Done))
     }
 
@@ -315,6 +317,7 @@ impl Engine {
         since: Option<Timestamp>,
         key: &SigningKey,
     ) -> Result<(), StoreError> {
+        let carried_out = self.carried_out(cx, account)?;
         let mut cuts = Vec::new();
         // What is believed is decided by what was here before, and all of it is needed before the
         // rest goes: of several words of one kind the one that believes more may be this one.
@@ -336,7 +339,7 @@ impl Engine {
             self.refresh_limits(cx, log)?;
             self.write_entry(cx, log, EntryKind::CUT, |salt| [&salt[..], &cut].concat())?;
         }
-        Ok(())
+        self.tell_carried_out(cx, carried_out, key)
     }
 
     /// The last entry of a device in each log that is believed, and whether that is what the person

@@ -131,6 +131,9 @@ impl Engine {
         }
         match own {
             Own::Contact(note) => self.hear_contact(cx, (opened.entry.log, &note), row.position),
+            Own::Read { log, marks } if self.is_own_log(log) => {
+                self.hear_carried_out(cx, (opened.device, row), log, marks)
+            }
             Own::Read { log, marks } => self.hear_read(cx, log, &marks),
             // The account that stays keeps its name and settings.
             Own::Setting(_) if !in_use => Ok(()),
@@ -144,10 +147,9 @@ impl Engine {
             }
             Own::Draft { log, text } => self.hear_draft(cx, log, &text, row.position),
             Own::Delete { log, entries } => {
-                let deletion = (row.position.id, opened.device, row.received_at);
-                self.hear_delete(cx, deletion, log, &entries)
+                self.hear_delete(cx, (opened.entry.log, opened.device, row), log, &entries)
             }
-            Own::Clear { clear } => self.hear_clear(cx, row.position.id, &clear),
+            Own::Clear { clear } => self.hear_clear(cx, (row.position.id, opened.device), &clear),
         }
     }
 

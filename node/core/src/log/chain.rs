@@ -208,6 +208,26 @@ impl Log {
         Ok(received)
     }
 
+    /// All entries of a device, chain by chain.
+    pub(crate) fn entries_of(
+        &self,
+        device: DeviceId,
+        store: &dyn Store,
+    ) -> Result<Vec<EntryRow>, StoreError> {
+        let mut entries = Vec::new();
+        for (author, chain) in self.chains_of(device) {
+            entries.extend(
+                store.chain(Place { log: self.number, author, seq: chain.first }, usize::MAX)?,
+            );
+        }
+        Ok(entries)
+    }
+
+    /// How far a device was read, by what was told of it.
+    pub(crate) fn told_read(&self, device: DeviceId) -> u64 {
+        self.reads.get(&device).copied().unwrap_or(0)
+    }
+
     /// How much of our chains somebody has who says so in marks.
     pub(crate) fn covered(&self, marks: &[Mark], store: &dyn Store) -> Result<Covered, StoreError> {
         let mut covered = Covered::new();

@@ -3,7 +3,7 @@
 
 use kith_common::{
     entry::{EntryKind, Mark},
-    ids::DeviceId,
+    ids::{DeviceId, EntryId},
 };
 
 use super::Log;
@@ -29,7 +29,7 @@ impl Log {
                     }
                 }
                 None => {
-                    self.doom(mark.device, mark.seq);
+                    self.doom(mark.device, mark.id);
                     self.delete_aside(mark, store)?;
                 }
             }
@@ -73,9 +73,9 @@ impl Log {
     }
 
     /// An entry is to be deleted when it comes. What there is no room for is heard again later.
-    fn doom(&mut self, device: DeviceId, seq: u64) {
+    fn doom(&mut self, device: DeviceId, id: EntryId) {
         if self.doomed.len() < DOOMED_MAX {
-            self.changed |= self.doomed.insert((device, seq));
+            self.changed |= self.doomed.insert((device, id));
         } else {
             self.changed |= !self.overlooked.doomed;
             self.overlooked.doomed = true;
@@ -135,14 +135,18 @@ impl Log {
                 seq = end.place.seq + 1;
                 for row in rows.into_iter().filter(|row| row.body == Body::Deleted) {
                     let mark = Mark { device, seq: row.place.seq, id: row.position.id };
-                    let cleared = self.cleared.get(&device).is_some_and(|to| mark.seq <= *to);
-                    if !cleared && !is_deleted(&mark) {
+                    if !self.is_cleared(&mark) && !is_deleted(&mark) {
                         any |= self.want_body(row, store)?;
                     }
                 }
             }
         }
+        self.want_aside(is_deleted, store)?;
         Ok(any)
+    }
+
+    pub(super) fn is_cleared(&self, mark: &Mark) -> bool {
+        self.cleared.get(&mark.device).is_some_and(|through| mark.seq <= *through)
     }
 
     fn want_body(&mut self, row: EntryRow, store: &mut dyn Store) -> Result<bool, StoreError> {
@@ -189,15 +193,14 @@ impl Log {
             let Some(end) = rows.last() else { return Ok(()) };
             from.seq = end.place.seq + 1;
             for row in rows.into_iter().filter(|row| row.body == Body::Deleted) {
-                self.doom(device, row.place.seq);
+                self.doom(device, row.position.id);
             }
         }
     }
 
     /// Whether an entry that comes now was deleted before.
-    pub(super) fn take_doomed(&mut self, device: DeviceId, seq: u64) -> bool {
-        let cleared = self.cleared.get(&device).is_some_and(|through| seq <= *through);
-        self.doomed.remove(&(device, seq)) || cleared
+    pub(super) fn take_doomed(&mut self, mark: &Mark) -> bool {
+        self.doomed.remove(&(mark.device, mark.id)) || self.is_cleared(mark)
     }
 
     /// A body is to be asked for; what there is no room for is looked for later.

@@ -340,8 +340,8 @@ impl Log {
         let received_at = candidate.received_at.unwrap_or(now);
         let late = above_shown && hlc.time().plus_millis(LATE_MS_MIN) <= received_at;
         // What was deleted never takes a cut along: others must still hear it.
-        let is_doomed =
-            self.take_doomed(candidate.device, place.seq) && entry.kind != EntryKind::CUT;
+        let mark = Mark { device: candidate.device, seq: place.seq, id: position.id };
+        let is_doomed = self.take_doomed(&mark) && entry.kind != EntryKind::CUT;
         let body = if is_doomed { Body::Deleted } else { candidate.body };
         if body == Body::Missing {
             self.miss(place);

@@ -42,15 +42,15 @@ pub(super) fn encode(log: &Log) -> Vec<u8> {
     for (device, seq) in &log.cleared {
         writer.array(2).bytes(device.as_bytes()).uint(*seq);
     }
-    let mut doomed: BTreeMap<DeviceId, Vec<u64>> = BTreeMap::new();
-    for (device, seq) in &log.doomed {
-        doomed.entry(*device).or_default().push(*seq);
+    let mut doomed: BTreeMap<DeviceId, Vec<EntryId>> = BTreeMap::new();
+    for (device, id) in &log.doomed {
+        doomed.entry(*device).or_default().push(*id);
     }
     writer.uint(5).array(doomed.len());
-    for (device, seqs) in doomed {
-        writer.array(2).bytes(device.as_bytes()).array(seqs.len());
-        for seq in seqs {
-            writer.uint(seq);
+    for (device, ids) in doomed {
+        writer.array(2).bytes(device.as_bytes()).array(ids.len());
+        for id in ids {
+            writer.bytes(id.as_bytes());
         }
     }
     writer.uint(6).array(log.missing.len());
@@ -176,10 +176,10 @@ fn read_limit(reader: &mut Reader<'_>) -> Result<(DeviceId, Limit), DecodeError>
     Ok((device, Limit::Cut(Cut { last, is_final })))
 }
 
-fn read_doomed(reader: &mut Reader<'_>) -> Result<Vec<(DeviceId, u64)>, DecodeError> {
+fn read_doomed(reader: &mut Reader<'_>) -> Result<Vec<(DeviceId, EntryId)>, DecodeError> {
     reader.tuple("doomed entries", 2)?;
     let device = read_device(reader)?;
-    reader.list("numbers", DOOMED_MAX, |r| Ok((device, r.uint()?)))
+    reader.list("ids", DOOMED_MAX, |r| Ok((device, EntryId::from_bytes(r.fixed("entry")?))))
 }
 
 fn read_through(reader: &mut Reader<'_>) -> Result<(DeviceId, u64), DecodeError> {

@@ -257,6 +257,30 @@ impl Log {
         Ok(())
     }
 
+    /// Of what was put aside the bodies are missing that nobody has deleted who is believed: they
+    /// are asked for when their entries come in again.
+    pub(super) fn want_aside(
+        &self,
+        is_deleted: &dyn Fn(&Mark) -> bool,
+        store: &mut dyn Store,
+    ) -> Result<(), StoreError> {
+        for shelf in &self.shelves {
+            let (device, mut next) = (shelf.device, shelf.first);
+            loop {
+                let rows = store.chain(self.on_shelf(*shelf, next), SYNC_ROWS)?;
+                let Some(end) = rows.last() else { break };
+                next = end.place.seq + 1;
+                for row in rows.into_iter().filter(|row| row.body == Body::Deleted) {
+                    let mark = Mark { device, seq: row.place.seq, id: row.position.id };
+                    if !self.is_cleared(&mark) && !is_deleted(&mark) {
+                        store.replace_entry(&EntryRow { body: Body::Missing, ..row })?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn shelves_of(&self, device: DeviceId) -> Vec<Shelf> {
         self.shelves.iter().filter(|shelf| shelf.device == device).copied().collect()
     }

@@ -79,6 +79,8 @@ fn deletions_beyond_the_bound_are_heard_again_when_there_is_room() {
     holder.log.delete(&marks, &mut holder.store).unwrap();
     assert!(!holder.log.take_overlooked_deletions(), "there is no room yet");
     reload(&mut holder);
+    let record = holder.store.record(RecordKind::Log, LOG.as_bytes()).unwrap().unwrap();
+    assert!(record.len() < 64 * 1024, "{} bytes", record.len());
     holder.get(&dag, &names.join(" "), at(HOUR_MS));
     let whole =
         |holder: &Holder| holder.rows().iter().filter(|row| row.body.bytes().is_some()).count();

@@ -74,7 +74,6 @@ fn made_up_devices_keep_no_deletion_from_counting() {
 /// a1 ┃ ─► a2 ─► a3       put aside; a thief deletes a2, and is cut off; then a is believed again
 /// ```
 #[test]
-#[ignore = "reported: what was put aside is not asked for again"]
 fn what_a_thief_deleted_of_what_was_put_aside_is_asked_for_again() {
     let mut dag = two();
     dag.write("a3", "");
@@ -187,7 +186,6 @@ fn after_a_restart_others_are_asked_for_too() {
 ///   ╲─► a2′      deleted
 /// ```
 #[test]
-#[ignore = "reported: a deletion that waits names a number and no entry"]
 fn what_is_deleted_before_it_comes_is_that_and_nothing_else() {
     let mut dag = two();
     dag.write("a2'", "");
