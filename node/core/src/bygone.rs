@@ -212,7 +212,9 @@ mod tests {
 
     fn noted(older: &[&Account], newest: &Account) -> Bygone {
         let mut bygone = Bygone::default();
-        older.iter().for_each(|older| drop(bygone.note(older, newest)));
+        for older in older {
+            bygone.note(older, newest);
+        }
         bygone
     }
 
