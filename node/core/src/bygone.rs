@@ -203,8 +203,7 @@ mod tests {
         account.join(&[vote]).unwrap()
     }
 
-    /// The account goes on without any other device. Each list must differ from the one before, or
-    /// the base would be the same, so one device stays each time.
+    /// The account goes on with these devices and no other one.
     fn settled(account: &Account, numbers: &[u8]) -> Account {
         let stay: Vec<DeviceId> = numbers.iter().map(|number| id(*number)).collect();
         account.join(&[account.checkpoint(&authority(10), &stay).unwrap()]).unwrap()
