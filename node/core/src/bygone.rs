@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(bygone.proofs().count(), 3);
         let other = noted(&[&third, &first, &second, &first], &newest);
         assert_eq!(bygone, other, "in whatever order they come");
-        let mut again = bygone.clone();
+        let mut again = bygone;
         assert!(!again.note(&first, &newest) && !again.note(&newest, &newest));
     }
 
