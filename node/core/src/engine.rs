@@ -69,12 +69,14 @@ pub struct Engine {
     own_hints: Vec<String>,
     /// Where devices may be of which we have heard nothing else yet.
     hinted: BTreeMap<DeviceId, Vec<String>>,
-    /// Devices of ours that only an older proof names.
+    /// Devices of ours that only older proofs name.
     own_bygone: Bygone,
     /// Accounts of ours that the one in use has absorbed.
     own_absorbed: Vec<Absorbed>,
     /// Accounts that ours names as going over into it, or it into them, which is not decided yet.
     relatives: BTreeMap<AccountId, Account>,
+    /// Devices of these that only older proofs name.
+    relatives_bygone: BTreeMap<AccountId, Bygone>,
     /// Whether another device of ours has met this one, so that it knows it.
     own_met: bool,
     /// A code for a new device is shown.
@@ -122,6 +124,7 @@ impl Engine {
             own_bygone: Bygone::default(),
             own_absorbed: Vec::new(),
             relatives: BTreeMap::new(),
+            relatives_bygone: BTreeMap::new(),
             own_met: false,
             linking: None,
             drafts: BTreeMap::new(),

@@ -93,6 +93,11 @@ pub const DIAL_MS_MAX: u64 = 60_000;
 /// dialled ever more seldom.
 pub const LINK_LASTS_MS: u64 = 10_000;
 
+/// Older proofs of one account that are kept beside the newest: each names devices, or says of one
+/// that it is out, or names accounts, as no other does.
+pub const OLDER_PROOFS_MAX: usize = 16;
+/// Bytes of all of them: four of the largest, and an honest one has a few KiB.
+pub const OLDER_PROOF_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of an account proof in the self log, so that it fits an entry beside everything else.
 pub const NOTE_PROOF_BYTES_MAX: usize = 48 * 1024;
 /// Devices of a person that have names, former ones included.

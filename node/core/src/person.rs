@@ -10,7 +10,7 @@ use kith_common::{
 
 use crate::{bygone::Bygone, refusal::Refusal};
 
-/// An account, and its devices that only an older proof names.
+/// An account, and its devices that only older proofs name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Absorbed {
     /// The account as proven to us.
@@ -21,9 +21,23 @@ pub struct Absorbed {
 
 impl Absorbed {
     /// What proves it, and who once belonged to it.
-    pub(crate) fn proofs(&self) -> impl Iterator<Item = Vec<Box<[u8]>>> {
-        let older = (!self.bygone.proof().is_empty()).then(|| self.bygone.proof().to_vec());
+    fn proofs(&self) -> impl Iterator<Item = Vec<Box<[u8]>>> {
+        let older = self.bygone.proofs().map(<[_]>::to_vec);
         std::iter::once(self.account.proof().to_vec()).chain(older)
+    }
+
+    /// Takes note of what was known of the account before; what has ended says nothing any more.
+    /// Returns whether that is new.
+    pub(crate) fn note(&mut self, said: &Account) -> bool {
+        let known = &self.account;
+        if said.head() == known.head() || said.base() == known.base() {
+            return false;
+        }
+        let goes_on = |joined: Account| joined.base() != known.base();
+        if known.join(said.proof()).map_or(true, goes_on) {
+            return false;
+        }
+        self.bygone.note(said, known)
     }
 
     fn names(&self, device: DeviceId) -> bool {
@@ -145,7 +159,7 @@ impl<'a> Person<'a> {
 
     /// What proves all of it.
     pub(crate) fn proofs(&self) -> Vec<Vec<Box<[u8]>>> {
-        let older = (!self.bygone.proof().is_empty()).then(|| self.bygone.proof().to_vec());
+        let older = self.bygone.proofs().map(<[_]>::to_vec);
         let before = self.absorbed.iter().flat_map(Absorbed::proofs);
         std::iter::once(self.account.proof().to_vec()).chain(older).chain(before).collect()
     }

@@ -451,7 +451,6 @@ fn what_was_cut_of_an_added_device_does_not_come_back() {
 
 /// It came over and was voted out while it was off; the checkpoint behind that has forgotten it.
 #[test]
-#[ignore = "reported: who was voted out by all and is forgotten since is not told, and erases nothing"]
 fn who_came_over_and_was_voted_out_and_forgotten_takes_itself_for_cut_off() {
     let mut story = begin("who_came_over_and_was_voted_out_and_forgotten_takes_itself_for_cut_off");
     story.world.set_running(story.tablet, true);

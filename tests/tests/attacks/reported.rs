@@ -406,7 +406,6 @@ fn a_new_device_shows_what_a_removed_one_wrote() {
 }
 
 #[test]
-#[ignore = "reported: of devices that a checkpoint has forgotten only one proof is kept"]
 fn a_new_device_shows_what_two_removed_ones_wrote() {
     a_new_device_after("a_new_device_shows_what_two_removed_ones_wrote", 2);
 }
@@ -414,7 +413,6 @@ fn a_new_device_shows_what_two_removed_ones_wrote() {
 /// A device was taken in, wrote, was removed and is forgotten; then the account goes over into
 /// another one, which has never heard of it.
 #[test]
-#[ignore = "reported: what an account had forgotten before it went over is not handed on"]
 fn after_a_merge_all_show_what_a_forgotten_device_wrote() {
     let mut world = World::new(10, "after_a_merge_all_show_what_a_forgotten_device_wrote");
     world.entries_go = true;

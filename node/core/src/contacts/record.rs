@@ -11,8 +11,8 @@ use super::{Contact, Status, Validity, Words};
 use crate::{bygone::Bygone, person::Absorbed, store::Position};
 
 /// Version 1 was of accounts with one device, 2 of people with one account, 3 kept the doubts of
-/// merging among the words.
-const VERSION: u64 = 4;
+/// merging among the words, 4 kept one older proof of each account.
+const VERSION: u64 = 5;
 
 impl Contact {
     pub(super) fn encode(&self) -> Vec<u8> {

@@ -20,6 +20,8 @@ use crate::{
     store::{RecordKind, StoreError},
 };
 
+/// How our own account is kept. Version 2 kept one older proof of each account.
+const OWN_VERSION: u64 = 3;
 /// Bytes of account proofs in one frame.
 const PROOF_BYTES: usize = 900 * 1024;
 
@@ -67,16 +69,21 @@ impl Engine {
     }
 
     /// What proves somebody's accounts, in parts that fit a frame. Each begins with the account in
-    /// use, and an account that has ended stands behind those into which it went: a part serves
-    /// without the others.
+    /// use, an account that has ended stands behind those into which it went, and an older proof
+    /// behind the newest one: a part serves without the others.
     fn proofs_for(&self, link: LinkId, id: AccountId) -> Vec<Proofs> {
         let Some(person) = self.person(id) else { return Vec::new() };
         let newest = person.account.proof().to_vec();
-        let older = Some(person.bygone.proof().to_vec()).filter(|proof| !proof.is_empty());
-        let mut units: Vec<Proofs> = older.map(|proof| vec![proof]).into_iter().collect();
-        units.extend(person.absorbed.iter().map(|old| way(&person, old)));
+        let mut units = with_older(vec![], person.bygone);
+        for old in person.absorbed {
+            units.extend(with_older(way(&person, old), &old.bygone));
+        }
         if id == self.me.account.id() && self.is_family(link) {
-            units.extend(self.relatives.values().map(|account| vec![account.proof().to_vec()]));
+            let none = Bygone::default();
+            for (id, account) in &self.relatives {
+                let bygone = self.relatives_bygone.get(id).unwrap_or(&none);
+                units.extend(with_older(vec![account.proof().to_vec()], bygone));
+            }
         }
         let mut parts = vec![vec![newest.clone()]];
         for unit in units {
@@ -114,7 +121,7 @@ impl Engine {
 
     pub(super) fn save_own_account(&self, cx: &mut Context<'_>) -> Result<(), StoreError> {
         let mut writer = Writer::new();
-        writer.array(7).uint(2);
+        writer.array(7).uint(OWN_VERSION);
         write_proof(&mut writer, self.me.account.proof());
         writer.array(self.own_places.len());
         for (device, addresses) in &self.own_places {
@@ -133,8 +140,9 @@ impl Engine {
             absorbed.write(&mut writer);
         }
         writer.array(self.relatives.len());
-        for account in self.relatives.values() {
-            write_proof(&mut writer, account.proof());
+        for (id, account) in &self.relatives {
+            let bygone = self.relatives_bygone.get(id).cloned().unwrap_or_default();
+            Absorbed { account: account.clone(), bygone }.write(&mut writer);
         }
         cx.store.put_record(RecordKind::Account, b"", &writer.finish())
     }
@@ -144,7 +152,7 @@ impl Engine {
         let begun = &self.me.account;
         let stored = Reader::all(&bytes, |reader| {
             reader.tuple("account", 7)?;
-            if reader.uint()? != 2 {
+            if reader.uint()? != OWN_VERSION {
                 return Err(DecodeError::Value("version"));
             }
             // The account that the home was made with may have gone over into another one.
@@ -159,10 +167,7 @@ impl Engine {
             let hints = read_addresses(reader)?;
             let bygone = Bygone::read(reader, &account)?;
             let absorbed = reader.list("absorbed", usize::MAX, Absorbed::read)?;
-            let relatives = reader.list("relatives", usize::MAX, |r| {
-                let proof = read_proof(r)?;
-                Account::fold(&proof).map_err(|_| DecodeError::Value("account proof"))
-            })?;
+            let relatives = reader.list("relatives", usize::MAX, Absorbed::read)?;
             Ok((account, places, hints, bygone, absorbed, relatives))
         });
         let (account, places, hints, bygone, absorbed, relatives) =
@@ -170,7 +175,10 @@ impl Engine {
         self.me.account = account;
         self.own_bygone = bygone;
         self.own_absorbed = absorbed;
-        self.relatives = relatives.into_iter().map(|account| (account.id(), account)).collect();
+        for Absorbed { account, bygone } in relatives {
+            self.relatives_bygone.insert(account.id(), bygone);
+            self.relatives.insert(account.id(), account);
+        }
         self.own_places = places.into_iter().collect();
         self.own_hints = hints;
         Ok(())
@@ -202,7 +210,7 @@ impl Engine {
             self.learn_of_relative(cx, said)?;
         }
         let Some(Person { account: known, bygone, .. }) = self.person(id) else {
-            return self.learn_of_relative(cx, said);
+            return Ok(self.learn_of_relative(cx, said)? || self.learn_of_ended(cx, said)?);
         };
         if known.head() == said.head() {
             return Ok(false);
@@ -229,6 +237,25 @@ impl Engine {
             self.contacts.keep(cx.store, contact)?;
         }
         self.account_changed(cx, id)?;
+        Ok(true)
+    }
+
+    /// An account that has ended says nothing any more; but whoever once belonged to it wrote in its
+    /// name.
+    fn learn_of_ended(&mut self, cx: &mut Context<'_>, said: &Account) -> Result<bool, StoreError> {
+        let note = |old: &mut Absorbed| old.account.id() == said.id() && old.note(said);
+        if self.own_absorbed.iter_mut().any(note) {
+            self.save_own_account(cx)?;
+            self.account_changed(cx, self.me.account.id())?;
+            return Ok(true);
+        }
+        let current = self.contacts.current(said.id());
+        let Some(mut contact) = self.contacts.find_any(current).cloned() else { return Ok(false) };
+        if !contact.absorbed.iter_mut().any(note) {
+            return Ok(false);
+        }
+        self.contacts.keep(cx.store, contact)?;
+        self.account_changed(cx, current)?;
         Ok(true)
     }
 
@@ -280,10 +307,10 @@ impl Engine {
     }
 
     /// Whether a checkpoint was made before it was known that a device had come over: it is asked
-    /// again, and not out.
+    /// again, and not out. Who was out already when it was forgotten stays so.
     pub(super) fn is_forgotten(&self, device: DeviceId) -> bool {
-        let stood = |older: &Account| older.epoch() == self.me.account.epoch() && older.has(device);
-        self.away().contains(&device) && self.own_bygone.older().as_ref().is_some_and(stood)
+        let epoch = self.me.account.epoch();
+        self.away().contains(&device) && self.own_bygone.has_unaccused(device, epoch)
     }
 
     /// Hands what proves an account to everybody on a link who is concerned by it.
@@ -458,6 +485,13 @@ impl Engine {
 /// Account proofs.
 type Proofs = Vec<Vec<Box<[u8]>>>;
 
+/// What proves an account, alone and with each of its older proofs.
+fn with_older(newest: Proofs, bygone: &Bygone) -> Vec<Proofs> {
+    let older = bygone.proofs().map(|older| [newest.clone(), vec![older.to_vec()]].concat());
+    let units: Vec<Proofs> = older.collect();
+    if units.is_empty() { vec![newest] } else { units }
+}
+
 /// What proves an account that has ended, behind those into which it went, without the one in use.
 fn way(person: &Person<'_>, ended: &Absorbed) -> Proofs {
     let mut way = vec![ended];
@@ -469,7 +503,7 @@ fn way(person: &Person<'_>, ended: &Absorbed) -> Proofs {
         way.push(next);
         to = next.account.moved_to();
     }
-    way.into_iter().rev().flat_map(Absorbed::proofs).collect()
+    way.into_iter().rev().map(|old| old.account.proof().to_vec()).collect()
 }
 
 fn proof_bytes(proofs: &[Vec<Box<[u8]>>]) -> usize {

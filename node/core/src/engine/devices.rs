@@ -284,7 +284,8 @@ impl Engine {
         let room = DROPPED_DEVICES_MAX / 2 / out.len().max(1);
         let gone = out.iter().flat_map(|old| old.account.devices().take(room));
         // Devices that only an older proof names are out, whatever the seat names again.
-        let gone: Vec<DeviceId> = gone.chain(self.own_bygone.devices()).collect();
+        let gone: Vec<DeviceId> =
+            gone.chain(self.own_bygone.devices().take(DROPPED_DEVICES_MAX / 4)).collect();
         let stays = |device: &DeviceId| {
             *device != own && !out.iter().any(|old| old.account.standing(*device).is_some())
         };

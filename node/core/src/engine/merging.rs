@@ -22,7 +22,6 @@ use super::{
     Answer, CommandError, Context, Engine, Event, LinkId, Output, accounts::with, commands::Outcome,
 };
 use crate::{
-    bygone::Bygone,
     contacts::{Contact, Status},
     cuts::Cuts,
     person::Absorbed,
@@ -86,9 +85,12 @@ impl Engine {
         }
         let known = self.relatives.get(&id);
         let joined = known.map_or_else(|| said.clone(), |known| with(known, said.proof()));
-        let news = known.is_none_or(|known| known.head() != joined.head());
+        let mut bygone = self.relatives_bygone.get(&id).cloned().unwrap_or_default();
+        let older = bygone.note(known.unwrap_or(said), &joined) | bygone.note(said, &joined);
+        let news = older || known.is_none_or(|known| known.head() != joined.head());
         if news && (known.is_some() || self.relatives.len() < ABSORBED_ACCOUNTS_MAX) {
             self.relatives.insert(id, joined);
+            self.relatives_bygone.insert(id, bygone);
             self.save_own_account(cx)?;
             cx.out.push(Output::Event(Event::Account));
         }
@@ -216,12 +218,14 @@ impl Engine {
     /// Our account has gone over into another one: from now on this device uses that.
     fn go_over(&mut self, cx: &mut Context<'_>, to: AccountId) -> Result<(), StoreError> {
         let Some(stays) = self.relatives.remove(&to) else { return Ok(()) };
+        let of_stays = self.relatives_bygone.remove(&to).unwrap_or_default();
         let stays = self.acknowledged(cx, stays, &self.me.account);
         let before = std::mem::replace(&mut self.me.account, stays);
-        let bygone = std::mem::take(&mut self.own_bygone);
+        let bygone = std::mem::replace(&mut self.own_bygone, of_stays);
         let ended = before.id();
         self.own_absorbed.push(Absorbed { account: before, bygone });
         self.relatives.retain(|id, _| self.me.account.has_absorbed(*id));
+        self.relatives_bygone.retain(|id, _| self.relatives.contains_key(id));
         // We are no contact of our own.
         self.forget_ourselves(cx, to)?;
         let contacts: Vec<Contact> = self.contacts.all().cloned().collect();
@@ -290,7 +294,8 @@ impl Engine {
     fn absorb_own(&mut self, cx: &mut Context<'_>, id: AccountId) -> Result<(), StoreError> {
         let Some(account) = self.relatives.remove(&id) else { return Ok(()) };
         self.forget_ourselves(cx, id)?;
-        self.own_absorbed.push(Absorbed { account, bygone: Bygone::default() });
+        let bygone = self.relatives_bygone.remove(&id).unwrap_or_default();
+        self.own_absorbed.push(Absorbed { account, bygone });
         self.save_own_account(cx)?;
         let contacts: Vec<Contact> = self.contacts.all().cloned().collect();
         for contact in contacts {
