@@ -7,7 +7,7 @@
 use std::{cmp::Reverse, collections::BTreeSet};
 
 use kith_common::{
-    account::{Account, Standing},
+    account::{Account, Reason, Standing},
     codec::{DecodeError, Reader, Writer},
     ids::{AccountId, DeviceId, EntryId},
 };
@@ -104,6 +104,20 @@ impl Bygone {
         let of_seat = self.kept.iter().filter(|older| older.epoch() == epoch);
         let mut words = of_seat.filter_map(|older| older.standing(device)).peekable();
         words.peek().is_some() && words.all(|standing| !matches!(standing, Standing::Former(_)))
+    }
+
+    /// Whether an older proof of this epoch names a device, and all of them say that it stood or
+    /// went by its own word.
+    pub(crate) fn went_in_peace(&self, device: DeviceId, epoch: u64) -> bool {
+        let of_seat = self.kept.iter().filter(|older| older.epoch() == epoch);
+        let mut words = of_seat.filter_map(|older| older.standing(device)).peekable();
+        let retired = |standing| matches!(standing, Standing::Former(former) if former.reason == Reason::Retired);
+        words.peek().is_some() && words.all(|standing| standing.stands() || retired(standing))
+    }
+
+    /// The account as it was when it named them.
+    pub(crate) fn kept(&self) -> &[Account] {
+        &self.kept
     }
 
     /// The devices.

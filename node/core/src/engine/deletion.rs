@@ -178,12 +178,11 @@ impl Engine {
         let by = if clear.signer() == account.recovery() {
             author
         } else {
-            let older = self.own_bygone.older();
             let of_signer = |account: &Account| {
                 let mut devices = account.standings().map(|(device, _)| device);
                 devices.find(|device| account.authority_of(*device) == Some(*clear.signer()))
             };
-            of_signer(account).or_else(|| older.as_ref().and_then(of_signer))?
+            of_signer(account).or_else(|| self.own_bygone.kept().iter().find_map(of_signer))?
         };
         self.own_person().is(clear.value().account).then(|| (by, clear.value().clone()))
     }
@@ -235,15 +234,10 @@ impl Engine {
     /// of the devices forgot it.
     fn went_in_peace(&self, device: DeviceId) -> bool {
         let account = &self.me.account;
-        let retired = |account: &Account| match account.standing(device) {
-            Some(Standing::Former(former)) => former.reason == Reason::Retired,
-            _ => false,
-        };
         match account.standing(device) {
-            Some(_) => retired(account),
-            None => self.own_bygone.older().is_some_and(|older| {
-                older.epoch() == account.epoch() && (older.has(device) || retired(&older))
-            }),
+            Some(Standing::Former(former)) => former.reason == Reason::Retired,
+            Some(_) => false,
+            None => self.own_bygone.went_in_peace(device, account.epoch()),
         }
     }
 
