@@ -17,7 +17,7 @@ use kith_core::{
     engine::{Event, Output},
     limits::{
         BRANCHES_MAX, PENDING_ENTRIES_MAX, REQUESTS_PER_LINK_MAX, SYNC_FRAME_BYTES,
-        SYNC_WINDOW_BYTES,
+        SYNC_PROBE_BYTES, SYNC_WINDOW_BYTES,
     },
     store::{AuthorNumber, EntryRow, LogNumber, Store, memory::MemoryStore},
 };
@@ -36,9 +36,8 @@ const LOGS: u32 = 8;
 const ANSWERS_MAX: usize = 4;
 /// Bytes that one input may make the engine send on one link.
 const LINK_BYTES_MAX: usize = SYNC_WINDOW_BYTES
-    + SYNC_FRAME_BYTES
-    + ENTRY_ENVELOPE_BYTES_MAX
-    + BODY_BYTES_MAX
+    + SYNC_PROBE_BYTES
+    + 2 * (SYNC_FRAME_BYTES + ENTRY_ENVELOPE_BYTES_MAX + BODY_BYTES_MAX)
     + HELLO_TAGS_MAX * 16
     + ANSWERS_MAX * FRONTIER_ENVELOPE_BYTES_MAX
     + (1 + REQUESTS_PER_LINK_MAX) * REQUEST_ENVELOPE_BYTES_MAX;

@@ -45,6 +45,13 @@ pub const SYNC_WINDOW_BYTES: usize = 2 << 20;
 /// What a log may take of that at first; it doubles whenever something arrives. The first frames
 /// leave before more is read, and whoever takes nothing is not sent much.
 pub const SYNC_WINDOW_BYTES_FIRST: usize = 2 * SYNC_FRAME_BYTES;
+/// What logs may take of that together of which nobody knows yet whether anything arrives: the rest
+/// is for those of which something does. Many get less than the above at first, so that each has
+/// its chance.
+pub const SYNC_UNKNOWN_BYTES: usize = SYNC_WINDOW_BYTES / 4 * 3;
+/// Bytes beside the window for logs of which nothing was taken: sixteen that try again with one
+/// frame. With the window it is less than the network queues for a link.
+pub const SYNC_PROBE_BYTES: usize = SYNC_WINDOW_BYTES / 2;
 /// Frames of one log before another one has its turn: what comes together costs the receiver one
 /// signature for each chain, and one frontier.
 pub const SYNC_TURN_FRAMES: usize = 4;
