@@ -289,7 +289,8 @@ fn linking() -> [Vec<u8>; 3] {
     let inviter = *alice.authorities[0].public();
     let ack = acknowledge(tablet, inviter, *authority, [3; 32], alice.id());
     let acknowledgement = ack.into_bytes();
-    let accept = sign(tablet, LinkAccept { opening: [2; 32], acknowledgement, brings: vec![] }).into_bytes();
+    let accept =
+        sign(tablet, LinkAccept { opening: [2; 32], acknowledgement, brings: vec![] }).into_bytes();
     [join, offer, accept].map(<[u8]>::into_vec)
 }
 

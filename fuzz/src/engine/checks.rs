@@ -152,7 +152,6 @@ pub(crate) fn rows_of(store: &MemoryStore, log: LogId) -> Vec<EntryRow> {
 struct Above {
     device: DeviceId,
     seq: u64,
-    depth: u64,
     eff: u64,
 }
 
@@ -187,11 +186,10 @@ fn log(rows: &[EntryRow], authentic: &BTreeSet<EntryId>) {
         let seq = prev.map_or(0, |prev| prev.seq) + 1;
         assert_eq!((entry.seq, row.place.seq), (seq, seq));
         named.extend(prev);
-        let depth = 1 + named.iter().map(|above| above.depth).max().unwrap_or(0);
-        assert_eq!((entry.depth, row.depth), (depth, depth));
+        assert_eq!(row.depth, entry.depth);
         let eff = named.iter().map(|above| above.eff + 1).fold(entry.hlc.bits(), u64::max);
         assert_eq!(row.position.eff, eff);
-        above.insert(signed.id(), Above { device, seq, depth, eff });
+        above.insert(signed.id(), Above { device, seq, eff });
     }
     let mut of_device: BTreeMap<DeviceId, usize> = BTreeMap::new();
     for (device, _) in chains.values() {
