@@ -162,6 +162,9 @@ impl Handshake {
 }
 
 /// A talk over a recorded link; both nodes have ended.
+/// Talks of which one at least must go over the link that is recorded.
+const TALKS_MAX: usize = 5;
+
 fn talk() -> (Person, Person, Vec<String>, Recording) {
     let setup = || Setup { passphrase: Some(PASSPHRASE.to_owned()), ..Setup::default() };
     let mut alice = Person::start_with("Alice Nightingale", setup());
@@ -202,10 +205,16 @@ fn pieces(person: &Person) -> BTreeSet<Vec<u8>> {
 
 #[test]
 fn a_recording_is_not_opened_by_any_key_of_the_homes() {
-    let (alice, bob, texts, recording) = talk();
-    let ways = [recording.heard(0), recording.heard(1)];
-    let said: usize = texts.iter().map(String::len).sum();
-    assert!(ways[1].len() > said + 20 * 250, "the talk went over the recorded link");
+    // Alice may dial Bob too, and of two links one stays.
+    let (alice, bob, ways) = (0..TALKS_MAX)
+        .map(|_| {
+            let (alice, bob, texts, recording) = talk();
+            let said: usize = texts.iter().map(String::len).sum();
+            (alice, bob, [recording.heard(0), recording.heard(1)], said)
+        })
+        .find(|(.., ways, said)| ways[1].len() > said + 20 * 250)
+        .map(|(alice, bob, ways, _)| (alice, bob, ways))
+        .expect("one of some talks went over the recorded link");
 
     // Nothing readable, and no piece of an entry.
     let known: BTreeSet<Vec<u8>> = pieces(&alice).union(&pieces(&bob)).cloned().collect();
