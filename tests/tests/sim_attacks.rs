@@ -32,9 +32,9 @@ mod merge_restart;
 mod not_come_over;
 #[path = "attacks/old_self_log.rs"]
 mod old_self_log;
-#[path = "attacks/reported.rs"]
-mod reported;
 #[path = "attacks/taken_back.rs"]
 mod taken_back;
 #[path = "attacks/thief_absorbs.rs"]
 mod thief_absorbs;
+#[path = "attacks/who_left.rs"]
+mod who_left;

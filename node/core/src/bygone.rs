@@ -101,18 +101,22 @@ impl Bygone {
 
     /// Whether a device was there under the seat of this epoch, and nothing says that it was out.
     pub(crate) fn has_unaccused(&self, device: DeviceId, epoch: u64) -> bool {
-        let of_seat = self.kept.iter().filter(|older| older.epoch() == epoch);
-        let mut words = of_seat.filter_map(|older| older.standing(device)).peekable();
-        words.peek().is_some() && words.all(|standing| !matches!(standing, Standing::Former(_)))
+        self.all_say(device, epoch, |standing| !matches!(standing, Standing::Former(_)))
     }
 
-    /// Whether an older proof of this epoch names a device, and all of them say that it stood or
-    /// went by its own word.
+    /// The same, and nothing says that it was accused; it may have gone by its own word.
     pub(crate) fn went_in_peace(&self, device: DeviceId, epoch: u64) -> bool {
+        self.all_say(device, epoch, |standing| match standing {
+            Standing::Former(former) => former.reason == Reason::Retired,
+            _ => standing.stands(),
+        })
+    }
+
+    /// Whether proofs of this epoch name a device, and all of them say this of it.
+    fn all_say(&self, device: DeviceId, epoch: u64, what: impl Fn(Standing) -> bool) -> bool {
         let of_seat = self.kept.iter().filter(|older| older.epoch() == epoch);
         let mut words = of_seat.filter_map(|older| older.standing(device)).peekable();
-        let retired = |standing| matches!(standing, Standing::Former(former) if former.reason == Reason::Retired);
-        words.peek().is_some() && words.all(|standing| standing.stands() || retired(standing))
+        words.peek().is_some() && words.all(what)
     }
 
     /// The account as it was when it named them.

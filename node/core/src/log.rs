@@ -33,8 +33,10 @@ pub(crate) use self::{
     rules::{Cut, Limit},
 };
 use self::{pending::Pending, rules::Decision, shelf::Shelf};
-use crate::limits::AUTHORS_MAX;
-use crate::store::{AuthorNumber, Body, LogNumber, Place, Position, RecordKind, Store, StoreError};
+use crate::{
+    limits::AUTHORS_MAX,
+    store::{AuthorNumber, Body, LogNumber, Place, Position, RecordKind, Store, StoreError},
+};
 
 /// One conversation.
 #[derive(Debug)]

@@ -164,18 +164,16 @@ impl Log {
     }
 
     fn empty(&mut self, row: EntryRow, store: &mut dyn Store) -> Result<Option<Place>, StoreError> {
-        if row.body == Body::Deleted || view::open(&row)?.entry.kind == EntryKind::CUT {
+        let place = row.place;
+        if !shred(row, store)? {
             return Ok(None);
         }
-        let place = row.place;
         self.missing.remove(&(place.author, place.seq));
         if let Some(chain) = self.chain_mut(place.author)
             && chain.read < place.seq
         {
             chain.hidden += 1;
         }
-        store.replace_entry(&EntryRow { body: Body::Deleted, ..row })?;
-        store.erase();
         self.changed = true;
         Ok(Some(place))
     }
@@ -277,4 +275,15 @@ impl Log {
     pub(crate) fn missing(&self) -> impl Iterator<Item = (AuthorNumber, u64)> {
         self.missing.iter().copied()
     }
+}
+
+/// Deletes the body of an entry, unless it is a cut. Returns whether there was one to delete, or to
+/// wait for.
+pub(super) fn shred(row: EntryRow, store: &mut dyn Store) -> Result<bool, StoreError> {
+    if row.body == Body::Deleted || view::open(&row)?.entry.kind == EntryKind::CUT {
+        return Ok(false);
+    }
+    store.replace_entry(&EntryRow { body: Body::Deleted, ..row })?;
+    store.erase();
+    Ok(true)
 }

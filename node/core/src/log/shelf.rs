@@ -1,20 +1,15 @@
 //! What if a device is accused and may still answer? What lies beyond its cut is put aside: not
 //! shown, not named, not handed on, and there again if the device is believed (spec 03 R13).
 
-use kith_common::{
-    entry::{EntryKind, Mark},
-    envelope::Signed,
-    ids::DeviceId,
-    time::Timestamp,
-};
+use kith_common::{entry::Mark, envelope::Signed, ids::DeviceId, time::Timestamp};
 
 use super::{
-    Candidate, Cut, Envelope, Limit, Log, Received, candidate::authenticate, rules::Decision,
+    Candidate, Cut, Envelope, Limit, Log, Received, candidate::authenticate, erase::shred,
+    rules::Decision,
 };
 use crate::{
     limits::{SYNC_ROWS, TRASH_MS},
     store::{AuthorNumber, Body, EntryRow, LogNumber, Place, Store, StoreError},
-    view,
 };
 
 /// Entries of one history, put aside. They stand in the store under a log number of their own.
@@ -231,7 +226,7 @@ impl Log {
             if let Some(row) = store.entry(self.on_shelf(shelf, mark.seq))?
                 && row.position.id == mark.id
             {
-                empty(row, store)?;
+                shred(row, store)?;
             }
         }
         Ok(())
@@ -250,7 +245,7 @@ impl Log {
                 let Some(end) = rows.last() else { break };
                 next = end.place.seq + 1;
                 for row in rows.into_iter().filter(|row| row.place.seq <= mark.seq) {
-                    empty(row, store)?;
+                    shred(row, store)?;
                 }
             }
         }
@@ -303,15 +298,6 @@ impl Log {
         store.erase();
         Ok(())
     }
-}
-
-fn empty(row: EntryRow, store: &mut dyn Store) -> Result<(), StoreError> {
-    if row.body == Body::Deleted || view::open(&row)?.entry.kind == EntryKind::CUT {
-        return Ok(());
-    }
-    store.replace_entry(&EntryRow { body: Body::Deleted, ..row })?;
-    store.erase();
-    Ok(())
 }
 
 fn candidate_of(row: EntryRow) -> Option<Candidate> {

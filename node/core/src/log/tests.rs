@@ -8,9 +8,9 @@ mod bounds;
 mod cuts;
 mod erasure;
 mod forks;
+mod hostile;
 mod property;
 mod reading;
-mod reported;
 mod writing;
 
 use std::{collections::BTreeMap, sync::LazyLock};

@@ -1,4 +1,4 @@
-//! What a hostile reader has found, and is not mended yet.
+//! What remains of devices that were off, have left or were put out?
 use kith_common::{
     account::Untrust,
     entry::{Entry, EntryKind, Mark, Text, hash_body},

@@ -1,4 +1,4 @@
-//! What a hostile reader has found, and is not mended yet.
+//! What if somebody writes, deletes or reads to do harm?
 
 use super::*;
 use crate::{conversation::Conversation, limits::MISSING_MAX};
