@@ -18,6 +18,8 @@ mod crossing;
 mod dialling;
 #[path = "attacks/dropped.rs"]
 mod dropped;
+#[path = "attacks/forging.rs"]
+mod forging;
 #[path = "attacks/large_account.rs"]
 mod large_account;
 #[path = "attacks/late_knowledge.rs"]

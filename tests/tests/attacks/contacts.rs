@@ -1,4 +1,5 @@
 //! What strangers and contacts can do to the list of contacts.
+use super::forging::merged;
 use kith_common::{
     account::Account,
     crypto,
@@ -122,10 +123,7 @@ fn who_merged_and_was_removed_keeps_the_old_logs() {
     let entry = old.signed(entry, "from the old account");
     let frame = old.entries(&victim, vec![entry]);
     victim.hear(1, frame);
-    let moved = old.person.account.move_to(&old.person.authority(0), new.account()).unwrap();
-    let moved = old.person.account.join(&[moved]).unwrap();
-    let absorbs = new.person.account.absorb(&new.person.authority(0), old.account(), &[]).unwrap();
-    let stays = new.person.account.join(&[absorbs]).unwrap();
+    let (moved, stays) = merged(&old, &new);
     victim.hear(
         1,
         Frame::Accounts { proofs: vec![stays.proof().to_vec(), moved.proof().to_vec()] }.encode(),
@@ -151,10 +149,7 @@ fn who_removed_the_old_account_keeps_the_new_one() {
     victim.add(&new);
     victim.establish(2, &new);
     victim.command(Command::Remove(old.account()));
-    let moved = old.person.account.move_to(&old.person.authority(0), new.account()).unwrap();
-    let moved = old.person.account.join(&[moved]).unwrap();
-    let absorbs = new.person.account.absorb(&new.person.authority(0), old.account(), &[]).unwrap();
-    let stays = new.person.account.join(&[absorbs]).unwrap();
+    let (moved, stays) = merged(&old, &new);
     victim.hear(
         2,
         Frame::Accounts { proofs: vec![stays.proof().to_vec(), moved.proof().to_vec()] }.encode(),

@@ -1,4 +1,5 @@
 //! A contact whose recovery key says of somebody else's device that the account drops it.
+use super::forging::merged;
 use kith_common::{
     account::{Account, Seat},
     envelope::{Signed, sign},
@@ -53,10 +54,7 @@ fn a_friend_stays_a_friend_when_the_new_account_had_asked() {
         victim.node.engine().contact(new.account()).map(|c| c.status),
         Some(Status::Pending)
     );
-    let moved = old.person.account.move_to(&old.person.authority(0), new.account()).unwrap();
-    let moved = old.person.account.join(&[moved]).unwrap();
-    let absorbs = new.person.account.absorb(&new.person.authority(0), old.account(), &[]).unwrap();
-    let stays = new.person.account.join(&[absorbs]).unwrap();
+    let (moved, stays) = merged(&old, &new);
     victim.hear(
         1,
         Frame::Accounts { proofs: vec![stays.proof().to_vec(), moved.proof().to_vec()] }.encode(),

@@ -1,15 +1,8 @@
 //! What a device hears of others only after it needed it.
 
-use kith_common::{
-    account::Untrust,
-    entry::{Entry, EntryKind, Mark, Text, hash_body},
-    envelope::sign,
-    frame::{CarriedEntry, Frame},
-    frontier::Frontier,
-    ids::{EntryId, LogId},
-    time::Hlc,
-};
-use kith_core::engine::{Command, Input};
+use super::forging::carol_vouches;
+use kith_common::account::Untrust;
+use kith_core::engine::Command;
 use kith_tests::sim::World;
 
 const MINUTE: u64 = 60_000;
@@ -58,7 +51,6 @@ fn nothing_of_a_stolen_device_counts_where_it_had_said_nothing() {
     world.befriend(alice, carol);
     world.run_ms(2 * MINUTE);
     let [phone, tablet, laptop] = world.people[alice].nodes[..] else { panic!() };
-    let carols = world.people[carol].nodes[0];
     world.say(phone, carol, "hello");
     world.run_ms(MINUTE);
     let device = world.nodes[laptop].key().device();
@@ -71,40 +63,7 @@ fn nothing_of_a_stolen_device_counts_where_it_had_said_nothing() {
         );
         world.run_ms(2 * MINUTE);
     }
-    let log: LogId = world.log(alice, carol);
-    let body = Text { text: "I owe you a million".to_owned(), reply_to: None }.encode([1; 16]);
-    let entry = Entry {
-        log,
-        account: world.account(alice),
-        seq: 1,
-        prev: None,
-        parents: vec![],
-        depth: 1,
-        hlc: Hlc::at(world.nodes[laptop].clock(world.now_ms())),
-        account_head: EntryId::from_bytes([0; 32]),
-        kind: EntryKind::TEXT,
-        body_hash: hash_body(&body),
-        body_bytes: body.len() as u64,
-    };
-    let signed = sign(&world.nodes[laptop].key(), entry);
-    let mark = Mark { device, seq: 1, id: signed.id() };
-    let frontier = Frontier { log, received: vec![mark], read: vec![] };
-    let frontier = sign(&world.nodes[carols].key(), frontier).into_bytes();
-    let entries = vec![CarriedEntry { envelope: signed.into_bytes(), body: Some(body.into()) }];
-    world.nodes.iter_mut().for_each(|node| node.honest = false);
-    for link in world.links_between(phone, carols) {
-        world.input(
-            phone,
-            Input::Frame {
-                link,
-                bytes: Frame::Frontiers { ask: false, frontiers: vec![frontier.clone()] }.encode(),
-            },
-        );
-        world.input(
-            phone,
-            Input::Frame { link, bytes: Frame::Entries { log, entries: entries.clone() }.encode() },
-        );
-    }
+    carol_vouches(&mut world, (alice, carol), (laptop, phone));
     world.run_ms(MINUTE);
     let shown: Vec<_> = world
         .history(phone, world.account(carol), 100)

@@ -1,18 +1,14 @@
 //! After a merge the self log of the account that ended is shared on. A tablet that came over from
 //! there is in the hands of somebody who does not know its passphrase.
+use super::forging::{opened, own_words};
 use kith_common::{
     account::Untrust,
-    entry::{Entry, EntryKind, Mark, hash_body},
-    envelope::{Signed, sign},
-    frame::{CarriedEntry, Frame},
-    ids::{DeviceId, EntryId, LogId},
+    entry::{EntryKind, Mark},
+    frame::Frame,
+    ids::LogId,
     own::Own,
-    time::Hlc,
 };
-use kith_core::{
-    engine::{Command, CommandError, Input},
-    store::EntryRow,
-};
+use kith_core::engine::{Command, CommandError, Input};
 use kith_tests::sim::World;
 
 const MINUTE: u64 = 60_000;
@@ -59,11 +55,6 @@ fn begin(test: &'static str, tablet_is_there: bool) -> Story {
     Story { world, old, new, carol }
 }
 
-fn opened(row: &EntryRow) -> (DeviceId, EntryId, Entry) {
-    let signed = Signed::<Entry>::decode(&row.envelope).unwrap();
-    (DeviceId::from_bytes(*signed.signer()), signed.id(), signed.claim().clone())
-}
-
 fn marks(world: &World, node: usize, log: LogId) -> Vec<Mark> {
     let rows = world.nodes[node].all_rows();
     let mut marks: Vec<Mark> = rows
@@ -86,35 +77,7 @@ impl Story {
     fn says(&mut self, to: usize, owns: &[Own]) {
         let (_, tablet, _) = self.nodes();
         let old = self.world.account(self.old);
-        let log = LogId::own(old);
-        let key = self.world.nodes[tablet].key();
-        let rows = self.world.nodes[to].all_rows();
-        let mut last = rows
-            .iter()
-            .map(opened)
-            .filter(|(d, _, e)| *d == key.device() && e.log == log)
-            .max_by_key(|(.., e)| e.seq)
-            .map(|(_, id, e)| (id, e));
-        let mut entries = Vec::new();
-        for own in owns {
-            let body = own.encode([4; 16]);
-            let entry = Entry {
-                log,
-                account: old,
-                seq: last.as_ref().map_or(1, |(_, e)| e.seq + 1),
-                prev: last.as_ref().map(|(id, _)| *id),
-                parents: vec![],
-                depth: last.as_ref().map_or(1, |(_, e)| e.depth + 1),
-                hlc: Hlc::at(self.world.nodes[tablet].clock(self.world.now_ms())),
-                account_head: EntryId::from_bytes([0; 32]),
-                kind: own.kind(),
-                body_hash: hash_body(&body),
-                body_bytes: body.len() as u64,
-            };
-            let signed = sign(&key, entry.clone());
-            last = Some((signed.id(), entry));
-            entries.push(CarriedEntry { envelope: signed.into_bytes(), body: Some(body.into()) });
-        }
+        let (log, entries) = own_words(&self.world, (tablet, to), old, owns);
         let links = self.world.links_between(to, tablet);
         assert!(!links.is_empty());
         for link in links {

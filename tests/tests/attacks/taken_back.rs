@@ -1,26 +1,18 @@
 //! What a thief said in the self log goes with his cut: also what he said of validity and drafts.
+use super::forging::own_words;
 use kith_common::{
     account::Untrust,
-    entry::{Entry, EntryKind, Mark, hash_body},
-    envelope::{Signed, sign},
-    frame::{CarriedEntry, Frame},
-    ids::{DeviceId, EntryId, LogId},
+    frame::Frame,
+    ids::EntryId,
     own::{ContactNote, Own},
-    time::Hlc,
 };
 use kith_core::{
     contacts::{Status, Validity},
     engine::{Command, Input},
-    store::EntryRow,
 };
 use kith_tests::sim::World;
 
 const MINUTE: u64 = 60_000;
-
-fn opened(row: &EntryRow) -> (DeviceId, EntryId, Entry) {
-    let signed = Signed::<Entry>::decode(&row.envelope).unwrap();
-    (DeviceId::from_bytes(*signed.signer()), signed.id(), signed.claim().clone())
-}
 
 struct Story {
     world: World,
@@ -44,36 +36,7 @@ impl Story {
         let alice = self.world.account(self.alice);
         let (phone, tablet) =
             (self.world.people[self.alice].nodes[0], self.world.people[self.alice].nodes[1]);
-        let log = LogId::own(alice);
-        let key = self.world.nodes[tablet].key();
-        let rows = self.world.nodes[phone].all_rows();
-        let mut last = rows
-            .iter()
-            .map(opened)
-            .filter(|(d, _, e)| *d == key.device() && e.log == log)
-            .max_by_key(|(.., e)| e.seq)
-            .map(|(_, id, e)| (id, e));
-        // What everybody else has said stands below.
-        let mut entries = Vec::new();
-        for own in owns {
-            let body = own.encode([4; 16]);
-            let entry = Entry {
-                log,
-                account: alice,
-                seq: last.as_ref().map_or(1, |(_, e)| e.seq + 1),
-                prev: last.as_ref().map(|(id, _)| *id),
-                parents: vec![],
-                depth: last.as_ref().map_or(1, |(_, e)| e.depth + 1),
-                hlc: Hlc::at(self.world.nodes[tablet].clock(self.world.now_ms())),
-                account_head: EntryId::from_bytes([0; 32]),
-                kind: own.kind(),
-                body_hash: hash_body(&body),
-                body_bytes: body.len() as u64,
-            };
-            let signed = sign(&key, entry.clone());
-            last = Some((signed.id(), entry));
-            entries.push(CarriedEntry { envelope: signed.into_bytes(), body: Some(body.into()) });
-        }
+        let (log, entries) = own_words(&self.world, (tablet, phone), alice, owns);
         self.world.nodes[tablet].honest = false;
         for link in self.world.links_between(phone, tablet) {
             let bytes = Frame::Entries { log, entries: entries.clone() }.encode();
@@ -177,8 +140,4 @@ fn what_a_thief_began_to_write_is_gone_after_a_start_too() {
     story.world.set_running(phone, false);
     story.world.set_running(phone, true);
     assert_eq!(draft(&story), None, "after a start");
-    let _ = (
-        EntryKind::TEXT,
-        Mark { device: DeviceId::from_bytes([0; 32]), seq: 1, id: EntryId::from_bytes([0; 32]) },
-    );
 }

@@ -1,13 +1,11 @@
 //! What remains of devices that were off, have left or were put out?
+use super::forging::{carol_vouches, own_words};
 use kith_common::{
     account::Untrust,
-    entry::{Entry, EntryKind, Mark, Text, hash_body},
-    envelope::{Signed, sign},
     frame::{CarriedEntry, Frame},
-    frontier::Frontier,
-    ids::{DeviceId, EntryId, LogId},
+    ids::{EntryId, LogId},
     own::Own,
-    time::{Hlc, Timestamp},
+    time::Timestamp,
 };
 use kith_core::{
     engine::{Command, Input},
@@ -20,38 +18,13 @@ const MINUTE: u64 = 60_000;
 
 /// Drafts of somebody who has a device, but no passphrase, for conversations that never were.
 fn drafts(world: &World, stolen: usize, to: usize) -> (LogId, Vec<CarriedEntry>) {
-    let account = world.nodes[to].engine().identity().account.id();
-    let (log, key) = (LogId::own(account), world.nodes[stolen].key());
-    let rows = world.nodes[to].all_rows();
-    let read = rows.iter().map(|row| Signed::<Entry>::decode(&row.envelope).unwrap());
-    let mine = read.filter(|one| DeviceId::from_bytes(*one.signer()) == key.device());
-    let mine = mine.filter(|one| one.claim().log == log);
-    let mut last =
-        mine.max_by_key(|one| one.claim().seq).map(|one| (one.id(), one.claim().clone()));
-    let mut entries = Vec::new();
-    for number in 0..CONTACTS_MAX as u64 {
+    let about = |number: u64| {
         let mut about = [0xee; 32];
         about[..8].copy_from_slice(&number.to_be_bytes());
-        let own = Own::Draft { log: LogId::from_bytes(about), text: "x".to_owned() };
-        let body = own.encode([4; 16]);
-        let entry = Entry {
-            log,
-            account,
-            seq: last.as_ref().map_or(1, |(_, e)| e.seq + 1),
-            prev: last.as_ref().map(|(id, _)| *id),
-            parents: vec![],
-            depth: 1,
-            hlc: Hlc::at(world.nodes[stolen].clock(world.now_ms())),
-            account_head: EntryId::from_bytes([0; 32]),
-            kind: own.kind(),
-            body_hash: hash_body(&body),
-            body_bytes: body.len() as u64,
-        };
-        let signed = sign(&key, entry.clone());
-        last = Some((signed.id(), entry));
-        entries.push(CarriedEntry { envelope: signed.into_bytes(), body: Some(body.into()) });
-    }
-    (log, entries)
+        Own::Draft { log: LogId::from_bytes(about), text: "x".to_owned() }
+    };
+    let owns: Vec<Own> = (0..CONTACTS_MAX as u64).map(about).collect();
+    own_words(world, (stolen, to), world.nodes[to].engine().identity().account.id(), &owns)
 }
 
 /// The laptop is stolen and says much; it is cut off before all of that. Later Bob asks only the
@@ -528,40 +501,7 @@ fn nothing_of_a_stolen_device_counts_in_a_conversation_begun_later() {
     world.run_ms(2 * MINUTE);
     world.say(phone, carol, "hello");
     world.run_ms(MINUTE);
-    let log: LogId = world.log(alice, carol);
-    let body = Text { text: "I owe you a million".to_owned(), reply_to: None }.encode([1; 16]);
-    let entry = Entry {
-        log,
-        account: world.account(alice),
-        seq: 1,
-        prev: None,
-        parents: vec![],
-        depth: 1,
-        hlc: Hlc::at(world.nodes[laptop].clock(world.now_ms())),
-        account_head: EntryId::from_bytes([0; 32]),
-        kind: EntryKind::TEXT,
-        body_hash: hash_body(&body),
-        body_bytes: body.len() as u64,
-    };
-    let signed = sign(&world.nodes[laptop].key(), entry);
-    let mark = Mark { device, seq: 1, id: signed.id() };
-    let frontier = Frontier { log, received: vec![mark], read: vec![] };
-    let frontier = sign(&world.nodes[carols].key(), frontier).into_bytes();
-    let entries = vec![CarriedEntry { envelope: signed.into_bytes(), body: Some(body.into()) }];
-    world.nodes.iter_mut().for_each(|node| node.honest = false);
-    for link in world.links_between(phone, carols) {
-        world.input(
-            phone,
-            Input::Frame {
-                link,
-                bytes: Frame::Frontiers { ask: false, frontiers: vec![frontier.clone()] }.encode(),
-            },
-        );
-        world.input(
-            phone,
-            Input::Frame { link, bytes: Frame::Entries { log, entries: entries.clone() }.encode() },
-        );
-    }
+    carol_vouches(&mut world, (alice, carol), (laptop, phone));
     world.run_ms(MINUTE);
     let shown: Vec<_> = world
         .history(phone, world.account(carol), 100)
