@@ -40,6 +40,7 @@ use kith_common::{
     linking::{JoinRequest, LinkAccept, LinkOffer},
     own::Clear,
     share::{ContactCard, ShareError, SharedId},
+    time::Timestamp,
 };
 
 use self::{
@@ -162,11 +163,16 @@ fn check_operation(file: &File, case: &EnvelopeCase) {
             let devices = devices.iter().map(device_id).collect();
             check(file, case, Absorbs { account, base, from, devices });
         }
-        Fields::Cut { account, log, device, seq, entry, chosen } => {
-            let last = entry.as_ref().map(|entry| Last { seq: *seq, entry: entry_id(entry) });
+        Fields::Cut { account, log, device, seq, entry, received, since } => {
+            let [received, since] = [received, since].map(|time| time.map(Timestamp::from_millis));
+            let last = entry.as_ref().zip(received);
+            let last = last.map(|(entry, received)| {
+                let entry = entry_id(entry);
+                Last { seq: *seq, entry, received }
+            });
             let (account, log) = (account_id(account), LogId::from_bytes(log.fixed()));
             let device = device_id(device);
-            check(file, case, Cut { account, log, device, last, chosen: *chosen });
+            check(file, case, Cut { account, log, device, last, since });
         }
         _ => panic!("{} is no operation", case.name),
     }

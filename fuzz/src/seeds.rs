@@ -14,6 +14,7 @@ use kith_common::{
     linking::{JoinRequest, LinkAccept, LinkCode, LinkOffer, commitment},
     own::{Clear, ContactNote, Own, Setting},
     share::{ContactCard, SharedId},
+    time::Timestamp,
 };
 use kith_core::store::Store;
 
@@ -118,8 +119,10 @@ fn operations(seat: &Seat) -> [Vec<u8>; 7] {
     let mut taken = CAST.bob.devices.each_ref().map(|device| device.device()).to_vec();
     taken.sort_unstable();
     let absorbs = Absorbs { account, base, from: to, devices: taken };
-    let last = Some(Last { seq: 70_000, entry: EntryId::from_bytes([5; 32]) });
-    let cut = Cut { account, log: LogId::from_bytes([6; 32]), device, last, chosen: true };
+    let (entry, received) = (EntryId::from_bytes([5; 32]), Timestamp::from_millis(1 << 40));
+    let last = Some(Last { seq: 70_000, entry, received });
+    let since = Some(received.plus_millis(1));
+    let cut = Cut { account, log: LogId::from_bytes([6; 32]), device, last, since };
     [
         sign(key, vote).into_bytes(),
         sign(key, DeviceRetire { account, base, device }).into_bytes(),

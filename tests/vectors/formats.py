@@ -148,8 +148,7 @@ PAYLOADS = {
     "absorbs": lambda f: {0: f["account"], 1: f["base"], 2: f["from"], 3: f["devices"]},
     "cut": lambda f: (
         {0: f["account"], 1: f["log"], 2: f["device"], 3: f["seq"]}
-        | ({4: f["entry"]} if "entry" in f else {})
-        | {5: f["chosen"]}
+        | {key: f[name] for key, name in [(4, "entry"), (5, "received"), (6, "since")] if name in f}
     ),
     "clear": lambda f: {
         0: f["account"],

@@ -680,15 +680,15 @@ CUT = Signed(
         "device": KEYS[LAPTOP].public,
         "seq": 2,
         "entry": nonce("last entry"),
-        "chosen": True,
+        "received": NEW_YEAR_MS,
+        "since": NEW_YEAR_MS + 1,
     },
 )
 CUT_OF_ALL = Signed(
     "a cut of all",
     "cut",
     "alice.recovery",
-    {name: value for name, value in CUT.fields.items() if name != "entry"}
-    | {"seq": 0, "chosen": False},
+    {name: CUT.fields[name] for name in ("account", "log", "device")} | {"seq": 0},
 )
 
 
@@ -784,6 +784,10 @@ def refused_operations():
         ("an absorbs of 1025 bytes", "too-large", ABSORBS, filled_to(1025, ABSORBS)),
         ("a number without an entry", "missing", CUT, changed_operation(CUT, entry=None)),
         ("an entry without a number", "value", CUT, changed_operation(CUT, seq=0)),
+        ("a time without an entry", "value", CUT, changed_operation(CUT, seq=0, entry=None)),
+        ("an entry without its time", "missing", CUT, changed_operation(CUT, received=None)),
+        ("received when no longer believed", "value", CUT, changed_operation(CUT, received=NEW_YEAR_MS + 1)),
+        ("a time of 49 bits", "too-large", CUT, changed_operation(CUT, since=1 << 48)),
         ("number 2^53", "too-large", CUT, changed_operation(CUT, seq=1 << 53)),
         ("an acknowledgement for a genesis", "value", ALICE_GENESIS, ALICE_ACK.envelope),
     ]:
@@ -980,7 +984,8 @@ CUT_AFTER_2 = Signed(
     "the laptop through its second entry",
     "cut",
     "alice.phone authority",
-    CUT.fields | {"seq": 2, "entry": L2.id, "chosen": False},
+    {name: value for name, value in CUT.fields.items() if name != "since"}
+    | {"seq": 2, "entry": L2.id},
 )
 
 

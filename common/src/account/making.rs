@@ -24,6 +24,7 @@ use crate::{
     limits::{
         ABSORBED_ACCOUNTS_MAX, ABSORBED_DEVICES_MAX, DROPPED_DEVICES_MAX, SETTLED_DEVICES_MAX,
     },
+    time::Timestamp,
 };
 
 /// Why an operation is not made.
@@ -334,9 +335,9 @@ impl Account {
         log: LogId,
         device: DeviceId,
         last: Option<Last>,
-        chosen: bool,
+        since: Option<Timestamp>,
     ) -> Result<Verified<Cut>, OperationError> {
-        let cut = sign(key, Cut { account: self.id(), log, device, last, chosen });
+        let cut = sign(key, Cut { account: self.id(), log, device, last, since });
         if !self.is_out(device) {
             return Err(OperationError::NotFormer(device));
         }
@@ -345,7 +346,7 @@ impl Account {
 
     /// Whose word a cut is, if it counts (R18).
     pub fn weigh(&self, cut: &Verified<Cut>) -> Option<CutWord> {
-        let Cut { account, device, chosen, .. } = *cut.value();
+        let Cut { account, device, .. } = *cut.value();
         if account != self.id() || !self.is_out(device) {
             return None;
         }
@@ -353,8 +354,7 @@ impl Account {
             return Some(CutWord::Recovery);
         }
         let by = device_of(&self.settled, cut.signer())?;
-        let word = if chosen { CutWord::Chosen } else { CutWord::Taken };
-        (self.standing(by) == Some(Standing::Settled)).then_some(word)
+        (self.standing(by) == Some(Standing::Settled)).then_some(CutWord::Device)
     }
 
     /// Whether a device is former, or not named: it may have been, and forgotten (R14).

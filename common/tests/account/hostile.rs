@@ -2,13 +2,14 @@
 
 use kith_common::{
     account::{
-        Account, AccountError, CutWord, DeviceAck, DeviceAdd, DeviceUntrust, Genesis, Last,
+        Account, AccountError, Cut, CutWord, DeviceAck, DeviceAdd, DeviceUntrust, Genesis, Last,
         OperationError, Seat, Standing, Untrust, acknowledge, combine,
     },
     envelope::{Payload, Signed, sign},
     ids::{AccountId, DeviceId, EntryId, LogId},
     keys::SigningKey,
     limits::{ACCOUNT_PROOF_ENVELOPES_MAX, ADDITIONS_PER_INVITER_MAX, SETTLED_DEVICES_MAX},
+    time::Timestamp,
 };
 
 use crate::notation::{
@@ -241,43 +242,74 @@ fn only_the_words_are_left() {
 fn cuts_count_by_who_signs_them() {
     let account = folded(&history("R0{abt} ab→t t+x"));
     let (log, other) = (LogId::from_bytes([1; 32]), AccountId::from_bytes([2; 32]));
-    let last = Some(Last { seq: 3, entry: EntryId::from_bytes([4; 32]) });
-    let word = |key: &SigningKey, device: DeviceId, chosen: bool| {
-        let cut = kith_common::account::Cut { account: account.id(), log, device, last, chosen };
+    let received = Timestamp::from_millis(7);
+    let last = Some(Last { seq: 3, entry: EntryId::from_bytes([4; 32]), received });
+    let since = Some(Timestamp::from_millis(8));
+    let word = |key: &SigningKey, device: DeviceId| {
+        let cut = Cut { account: account.id(), log, device, last, since };
         account.weigh(&sign(key, cut))
     };
-    assert_eq!(word(recovery(), id('t'), false), Some(CutWord::Recovery));
-    assert_eq!(word(authority('a'), id('t'), true), Some(CutWord::Chosen));
-    assert_eq!(word(authority('a'), id('x'), false), Some(CutWord::Taken));
-    assert_eq!(word(authority('t'), id('x'), true), None, "it does not stand");
-    assert_eq!(word(authority('a'), id('b'), true), None, "not former");
-    assert_eq!(word(authority('a'), id('z'), true), Some(CutWord::Chosen), "forgotten, perhaps");
+    assert_eq!(word(recovery(), id('t')), Some(CutWord::Recovery));
+    assert_eq!(word(authority('a'), id('t')), Some(CutWord::Device));
+    assert_eq!(word(authority('a'), id('x')), Some(CutWord::Device));
+    assert_eq!(word(authority('t'), id('x')), None, "it does not stand");
+    assert_eq!(word(authority('a'), id('b')), None, "not former");
+    assert_eq!(word(authority('a'), id('z')), Some(CutWord::Device), "forgotten, perhaps");
     let invited = folded(&history("R0{ab} a*P(x)"));
-    let of_invited = invited.cut(authority('a'), log, id('x'), last, true).unwrap_err();
+    let of_invited = invited.cut(authority('a'), log, id('x'), last, since).unwrap_err();
     assert_eq!(of_invited, OperationError::NotFormer(id('x')));
-    assert_eq!(word(device('a'), id('t'), true), None, "the signing key");
-    let made = account.cut(authority('a'), log, id('t'), last, true).unwrap();
+    assert_eq!(word(device('a'), id('t')), None, "the signing key");
+    let made = account.cut(authority('a'), log, id('t'), last, since).unwrap();
     assert!(account.accepts_cut(&made));
-    let elsewhere = kith_common::account::Cut { account: other, ..made.value().clone() };
+    let elsewhere = Cut { account: other, ..made.value().clone() };
     assert!(!account.accepts_cut(&sign(authority('a'), elsewhere)));
-    let wrong = account.cut(authority('a'), log, id('b'), last, true).unwrap_err();
+    let wrong = account.cut(authority('a'), log, id('b'), last, since).unwrap_err();
     assert_eq!(wrong, OperationError::NotFormer(id('b')));
 }
 
+/// What a device says of a chain: how far, when it had that, and since when it is not believed.
 #[test]
-fn cuts_combine_by_whose_word_they_are() {
-    let last = |seq| Some(Last { seq, entry: EntryId::from_bytes([4; 32]) });
-    use CutWord::{Chosen, Recovery, Taken};
-    assert_eq!(combine(&[]), None);
-    assert_eq!(combine(&[(Taken, last(3)), (Taken, last(5)), (Taken, None)]), Some(last(5)));
-    assert_eq!(combine(&[(Taken, last(3)), (Chosen, last(5))]), Some(last(5)));
-    assert_eq!(combine(&[(Chosen, last(3)), (Chosen, last(5)), (Taken, None)]), Some(last(3)));
-    assert_eq!(combine(&[(Chosen, None), (Chosen, last(5))]), Some(None));
-    assert_eq!(combine(&[(Recovery, last(9)), (Chosen, last(5))]), Some(last(9)));
-    let one = |byte| Some(Last { seq: 3, entry: EntryId::from_bytes([byte; 32]) });
-    for word in [Taken, Chosen, Recovery] {
-        assert_eq!(combine(&[(word, one(1)), (word, one(2))]), Some(one(1)));
-        assert_eq!(combine(&[(word, one(2)), (word, one(1))]), Some(one(1)));
+fn cuts_combine_by_when_something_was_there() {
+    use CutWord::{Device, Recovery};
+    let time = Timestamp::from_millis;
+    let last = |seq, received, id| Last {
+        seq,
+        entry: EntryId::from_bytes([id; 32]),
+        received: time(received),
+    };
+    let (account, log, device) =
+        (folded(&history("R0{at}")).id(), LogId::from_bytes([1; 32]), id('t'));
+    let said =
+        |last, since: Option<u64>| Cut { account, log, device, last, since: since.map(time) };
+    let taken = |seq, received| said(Some(last(seq, received, 4)), None);
+    let chosen = |seq, received, since| said(Some(last(seq, received, 4)), Some(since));
+    let holds = |words: &[(CutWord, Cut)]| {
+        let words: Vec<_> = words.iter().map(|(word, cut)| (*word, cut)).collect();
+        let found = combine(&words).map(|last| last.map(|last| last.seq));
+        let reversed: Vec<_> = words.into_iter().rev().collect();
+        assert_eq!(combine(&reversed).map(|last| last.map(|last| last.seq)), found);
+        found
+    };
+    let of_devices =
+        |cuts: &[Cut]| holds(&cuts.iter().map(|c| (Device, c.clone())).collect::<Vec<_>>());
+    assert_eq!(of_devices(&[]), None);
+    assert_eq!(of_devices(&[taken(3, 10), taken(5, 90), said(None, None)]), Some(Some(5)));
+    // Who was behind takes nothing away, whether a time was chosen on one device or on both.
+    assert_eq!(of_devices(&[chosen(1, 10, 50), taken(3, 30)]), Some(Some(3)));
+    assert_eq!(of_devices(&[chosen(1, 10, 50), chosen(3, 30, 50)]), Some(Some(3)));
+    assert_eq!(of_devices(&[said(None, Some(50)), taken(3, 30)]), Some(Some(3)));
+    // What came behind the time is not believed, whoever has it.
+    assert_eq!(of_devices(&[chosen(1, 10, 50), taken(3, 50)]), Some(Some(1)));
+    assert_eq!(of_devices(&[chosen(1, 10, 50), chosen(3, 60, 90)]), Some(Some(1)));
+    assert_eq!(of_devices(&[said(None, Some(50)), taken(3, 50)]), Some(None));
+    // The recovery key decides.
+    let words = [(Recovery, taken(9, 90)), (Device, chosen(1, 10, 50)), (Recovery, taken(12, 10))];
+    assert_eq!(holds(&words), Some(Some(9)));
+    for word in [Device, Recovery] {
+        let [one, other] = [1, 2].map(|id| said(Some(last(3, 10, id)), None));
+        for pair in [[(word, &one), (word, &other)], [(word, &other), (word, &one)]] {
+            assert_eq!(combine(&pair), Some(one.last));
+        }
     }
 }
 

@@ -201,7 +201,8 @@ pub(crate) enum Fields {
         device: Hex,
         seq: u64,
         entry: Option<Hex>,
-        chosen: bool,
+        received: Option<u64>,
+        since: Option<u64>,
     },
     Clear {
         account: Hex,

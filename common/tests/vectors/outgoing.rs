@@ -25,7 +25,7 @@ use kith_common::{
     linking::{JoinRequest, LinkAccept, LinkCode, LinkOffer, TOKEN_BYTES, check_number},
     own::{Clear, ContactNote, Own, Setting},
     share::ContactCard,
-    time::Hlc,
+    time::{Hlc, Timestamp},
 };
 use rand_core::{TryCryptoRng, TryRng};
 use serde_json::{Value, json};
@@ -157,9 +157,10 @@ fn put_operations(out: &mut Outgoing, key: &SigningKey, ack: Box<[u8]>, base: Ba
         out.put("absorbs", key, Absorbs { account, base, from: another, devices });
     }
     let log = LogId::from_bytes([1; 32]);
-    let last = Some(Last { seq: SEQ_MAX, entry: EntryId::from_bytes([2; 32]) });
-    out.put("cut", key, Cut { account, log, device, last, chosen: true });
-    out.put("cut", key, Cut { account, log, device, last: None, chosen: false });
+    let received = Timestamp::from_millis(Timestamp::LAST.millis() - 1);
+    let last = Some(Last { seq: SEQ_MAX, entry: EntryId::from_bytes([2; 32]), received });
+    out.put("cut", key, Cut { account, log, device, last, since: Some(Timestamp::LAST) });
+    out.put("cut", key, Cut { account, log, device, last: None, since: None });
 }
 
 /// The messages by which a device joins; the check number of the first two.

@@ -1,12 +1,15 @@
 //! How far is a former device believed in a log? What was said of it, one word of each signer
 //! (spec 02 R18).
 
+use core::cmp::{Ordering, Reverse};
+
 use kith_common::{
-    account::{Account, Cut, Last, Standing, combine},
+    account::{Account, Cut, CutWord, Last, Standing, combine},
     codec::{Reader, Writer},
     entry::Mark,
     envelope::{Signed, Verified},
     ids::{DeviceId, LogId},
+    time::Timestamp,
 };
 
 use crate::{
@@ -93,10 +96,18 @@ impl Cuts {
 
     /// The cut that counts now: `None` if there is none, `Some(None)` if nothing is believed.
     pub(crate) fn counting(&self, account: &Account) -> Option<Option<Mark>> {
-        let word = |cut: &Verified<Cut>| Some((account.weigh(cut)?, cut.value().last));
-        let words: Vec<_> = self.said.iter().filter_map(word).collect();
-        let mark = |Last { seq, entry }| Mark { device: self.device, seq, id: entry };
+        let words: Vec<_> = self.words(account).collect();
+        let mark = |Last { seq, entry, .. }| Mark { device: self.device, seq, id: entry };
         combine(&words).map(|last| last.map(mark))
+    }
+
+    /// Since when the device is not believed, if somebody chose that.
+    pub(crate) fn since(&self, account: &Account) -> Option<Timestamp> {
+        self.words(account).filter_map(|(_, cut)| cut.since).min()
+    }
+
+    fn words<'a>(&'a self, account: &'a Account) -> impl Iterator<Item = (CutWord, &'a Cut)> {
+        self.said.iter().filter_map(|cut| Some((account.weigh(cut)?, cut.value())))
     }
 
     /// Whether somebody who decides in the account has cut the device off, however it stands now.
@@ -120,12 +131,12 @@ fn has_word(account: &Account, signer: &[u8; 32]) -> bool {
 
 /// Whether one cut counts before another of the same signer: 02 R18.
 fn goes_before(one: &Cut, other: &Cut, is_final: bool) -> bool {
-    let last = |cut: &Cut| cut.last.map(|last| (last.seq, core::cmp::Reverse(last.entry)));
-    match (one.chosen, other.chosen) {
+    let since = |cut: &Cut| cut.since.unwrap_or(Timestamp::LAST);
+    let last = |cut: &Cut| cut.last.map(|last| (last.seq, Reverse(last.entry)));
+    match since(one).cmp(&since(other)) {
         _ if is_final => one.last < other.last,
-        (true, true) => one.last < other.last,
-        (false, false) => last(one) > last(other),
-        (chosen, _) => chosen,
+        Ordering::Equal => last(one) > last(other),
+        earlier => earlier.is_lt(),
     }
 }
 
@@ -147,11 +158,13 @@ mod tests {
 
     use super::*;
 
-    fn cut(signer: u8, seq: u64, chosen: bool) -> Verified<Cut> {
-        let last = (seq > 0).then(|| Last { seq, entry: EntryId::from_bytes([7; 32]) });
+    fn cut(signer: u8, seq: u64, since: Option<u64>) -> Verified<Cut> {
+        let (entry, received) = (EntryId::from_bytes([7; 32]), Timestamp::from_millis(seq));
+        let last = (seq > 0).then_some(Last { seq, entry, received });
+        let since = since.map(Timestamp::from_millis);
         let device = DeviceId::from_bytes([2; 32]);
         let (account, log) = (AccountId::from_bytes([1; 32]), LogId::from_bytes([3; 32]));
-        sign(&SigningKey::from_seed(&[signer; 32]), Cut { account, log, device, last, chosen })
+        sign(&SigningKey::from_seed(&[signer; 32]), Cut { account, log, device, last, since })
     }
 
     fn empty() -> Cuts {
@@ -164,7 +177,7 @@ mod tests {
         let key = |number| SigningKey::from_seed(&[number; 32]);
         let begun = Account::create(&key(1), &key(2), &key(3), [0; 32]);
         let said_by = |signer: u8, account: &Account, of: AccountId| {
-            let made = cut(signer, 0, false).value().clone();
+            let made = cut(signer, 0, None).value().clone();
             let made = sign(&key(signer), Cut { account: of, ..made });
             Cuts { said: vec![made], ..empty() }.said_by(account)
         };
@@ -175,7 +188,7 @@ mod tests {
         }
         // However the device stands that was cut: it may have been invited by somebody else.
         let other = AccountId::from_bytes([8; 32]);
-        let device = cut(3, 0, false).value().device;
+        let device = cut(3, 0, None).value().device;
         let absorbs = begun.absorb(&key(3), other, &[device]).unwrap();
         let inviting = begun.join(&[absorbs]).unwrap();
         assert!(inviting.invites(device) && said_by(3, &inviting, id));
@@ -187,44 +200,52 @@ mod tests {
     fn whoever_says_much_crowds_out_nobody() {
         let mut cuts = empty();
         for seq in 0..100 {
-            cuts.add(cut(1, seq, false), false, &|_| true);
+            cuts.add(cut(1, seq, None), false, &|_| true);
         }
-        assert!(cuts.add(cut(2, 5, false), false, &|_| true));
+        assert!(cuts.add(cut(2, 5, None), false, &|_| true));
         assert_eq!(cuts.said.len(), 2);
-        assert!(!cuts.add(cut(3, 5, false), false, &|_| false), "a stranger");
+        assert!(!cuts.add(cut(3, 5, None), false, &|_| false), "a stranger");
         // Whoever has no word any more makes room.
         for signer in 3..=u8::MAX {
-            cuts.add(cut(signer, 5, false), false, &|_| true);
+            cuts.add(cut(signer, 5, None), false, &|_| true);
         }
         assert_eq!(cuts.said.len(), CUTS_MAX);
-        let only = *cut(9, 0, false).signer();
-        let last = *cut(255, 0, false).signer();
-        assert!(cuts.add(cut(255, 5, false), false, &|signer| *signer == only || *signer == last));
+        let only = *cut(9, 0, None).signer();
+        let last = *cut(255, 0, None).signer();
+        assert!(cuts.add(cut(255, 5, None), false, &|signer| *signer == only || *signer == last));
         assert_eq!(cuts.said.len(), 2);
     }
 
     #[test]
     fn of_one_signer_the_word_is_kept_that_counts_whatever_came_first() {
-        let words = [(4, false), (9, false), (7, true), (3, true), (0, true), (0, false)];
+        let words = [
+            (4, None),
+            (9, None),
+            (7, Some(8)),
+            (3, Some(6)),
+            (5, Some(6)),
+            (0, Some(6)),
+            (0, None),
+        ];
         let mut kept = Vec::new();
         for first in 0..words.len() {
             let mut cuts = empty();
             for step in 0..words.len() {
-                let (seq, chosen) = words[(first + step) % words.len()];
-                cuts.add(cut(1, seq, chosen), false, &|_| true);
+                let (seq, since) = words[(first + step) % words.len()];
+                cuts.add(cut(1, seq, since), false, &|_| true);
             }
-            let Cut { last, chosen, .. } = cuts.said[0].value();
-            kept.push((*last, *chosen));
+            let Cut { last, since, .. } = cuts.said[0].value();
+            kept.push((last.map(|last| last.seq), since.map(|since| since.millis())));
         }
-        assert_eq!(kept, vec![(None, true); words.len()]);
+        assert_eq!(kept, vec![(Some(5), Some(6)); words.len()]);
         let mut cuts = empty();
         for seq in [4, 9, 0] {
-            cuts.add(cut(1, seq, false), false, &|_| true);
+            cuts.add(cut(1, seq, None), false, &|_| true);
         }
         assert_eq!(cuts.said[0].value().last.map(|last| last.seq), Some(9));
         let mut cuts = empty();
         for seq in [4, 2, 9] {
-            cuts.add(cut(1, seq, false), true, &|_| true);
+            cuts.add(cut(1, seq, None), true, &|_| true);
         }
         assert_eq!(cuts.said[0].value().last.map(|last| last.seq), Some(2), "the recovery key");
     }

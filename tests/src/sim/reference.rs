@@ -13,6 +13,7 @@ use kith_common::{
     ids::{AccountId, DeviceId, EntryId, LogId},
     limits::BODY_SALT_BYTES,
     own::{Clear, Own},
+    time::Timestamp,
 };
 use kith_core::store::{EntryRow, Position};
 
@@ -118,7 +119,7 @@ impl<'w> Reference<'w> {
 
     /// Spec 02 R18.
     fn all_cuts(&self) -> BTreeMap<DeviceId, Option<Last>> {
-        let mut words: BTreeMap<DeviceId, Vec<(CutWord, Option<Last>)>> = BTreeMap::new();
+        let mut words: BTreeMap<DeviceId, Vec<([u8; 32], CutWord, Cut)>> = BTreeMap::new();
         for (_, said) in self.archive.of_log(self.log) {
             let stands = self.standing(said.device).is_some_and(|(_, s)| s.stands());
             let Some(body) = said.body.as_ref().filter(|_| said.entry.kind == EntryKind::CUT)
@@ -130,24 +131,11 @@ impl<'w> Reference<'w> {
             let account = self.accounts.iter().find(|a| a.id() == said.entry.account);
             let word = account.and_then(|account| account.weigh(&cut));
             if let Some(word) = word.filter(|_| stands && cut.value().log == self.log) {
-                words.entry(cut.value().device).or_default().push((word, cut.value().last));
+                let of_device = words.entry(cut.value().device).or_default();
+                of_device.push((*cut.signer(), word, cut.value().clone()));
             }
         }
-        let cuts = words.into_iter().map(|(device, mut words)| {
-            let gravest = words.iter().map(|(word, _)| *word).max().expect("there is one");
-            words.retain(|(word, _)| *word == gravest);
-            words.sort_by_key(|(_, last)| {
-                last.map_or((0, None), |last| (last.seq, Some(last.entry)))
-            });
-            let lowest = words[0].1;
-            let highest = words.last().expect("there is one").1;
-            let highest = words
-                .iter()
-                .find(|(_, last)| last.map(|last| last.seq) == highest.map(|last| last.seq));
-            let last = if gravest == CutWord::Taken { highest.expect("there").1 } else { lowest };
-            (device, last)
-        });
-        cuts.collect()
+        words.into_iter().map(|(device, words)| (device, last_believed(words))).collect()
     }
 
     /// Whether an entry leads to the cut of its device: spec 03 R13.
@@ -271,4 +259,28 @@ impl Deleted {
         let through = self.through.get(&(said.entry.log, said.device));
         self.single.contains(&id) || through.is_some_and(|through| said.entry.seq <= *through)
     }
+}
+
+/// Spec 02 R18, of the words about one device: who said them, and in whose right.
+fn last_believed(words: Vec<([u8; 32], CutWord, Cut)>) -> Option<Last> {
+    let (mut recovery, words): (Vec<_>, Vec<_>) =
+        words.into_iter().partition(|(_, word, _)| *word == CutWord::Recovery);
+    recovery.sort_by_key(|(.., cut)| cut.last.map(|last| (last.seq, last.entry)));
+    if let Some((.., cut)) = recovery.first() {
+        return cut.last;
+    }
+    let time = |time: Option<Timestamp>| time.map_or(u64::MAX, |time| time.millis());
+    let since = |signer: Option<&[u8; 32]>| {
+        let of = words.iter().filter(|(by, ..)| signer.is_none_or(|signer| signer == by));
+        of.map(|(.., cut)| time(cut.since)).min()
+    };
+    let counts = |(by, _, cut): &&([u8; 32], CutWord, Cut)| {
+        Some(time(cut.since)) == since(Some(by))
+            && cut.last.is_some_and(|last| Some(last.received.millis()) < since(None))
+    };
+    let mut lasts: Vec<Last> =
+        words.iter().filter(counts).filter_map(|(.., cut)| cut.last).collect();
+    lasts.sort_by_key(|last| last.seq);
+    let highest = lasts.last()?.seq;
+    lasts.into_iter().filter(|last| last.seq == highest).min_by_key(|last| last.entry)
 }

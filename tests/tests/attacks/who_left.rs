@@ -174,10 +174,15 @@ fn what_was_said_before_a_theft_stays_if_the_second_voice_has_heard_the_first() 
 
 /// The tablet has seen the first message.
 #[test]
-#[ignore = "reported: the word of a device that was off takes away what the others have"]
 fn what_was_said_before_a_theft_stays_if_the_one_who_speaks_is_behind() {
     let test = "what_was_said_before_a_theft_stays_if_the_one_who_speaks_is_behind";
     what_was_said_before(test, true, false, true);
+}
+
+#[test]
+fn what_was_said_before_a_theft_stays_if_the_one_who_speaks_is_behind_and_heard() {
+    let test = "what_was_said_before_a_theft_stays_if_the_one_who_speaks_is_behind_and_heard";
+    what_was_said_before(test, true, true, true);
 }
 
 /// The phone deleted what Carol had said, over some days; later it was given away. A new device

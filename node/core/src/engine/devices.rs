@@ -323,9 +323,9 @@ impl Engine {
         // What is believed is decided by what was here before, and all of it is needed before the
         // rest goes: of several words of one kind the one that believes more may be this one.
         for device in out {
-            for (log, last, is_chosen) in self.last_believed(cx, device, since)? {
+            for (log, last, since) in self.last_believed(cx, (account, device), since)? {
                 // A device that is disputed is not cut; once that is decided, it can be.
-                let Ok(cut) = account.cut(key, log, device, last, is_chosen) else {
+                let Ok(cut) = account.cut(key, log, device, last, since) else {
                     continue;
                 };
                 cuts.push((log, cut.bytes().to_vec()));
@@ -343,24 +343,23 @@ impl Engine {
         self.tell_carried_out(cx, carried_out, key)
     }
 
-    /// The last entry of a device in each log that is believed, and whether that is what the person
-    /// chose. What was put aside is what was here too.
+    /// The last entry of a device in each log that is believed, and the time that the person chose,
+    /// here or on another device. What was put aside is what was here too.
     fn last_believed(
         &self,
         cx: &Context<'_>,
-        device: DeviceId,
+        (account, device): (&Account, DeviceId),
         since: Option<Timestamp>,
-    ) -> Result<Vec<(LogId, Option<Last>, bool)>, StoreError> {
+    ) -> Result<Vec<(LogId, Option<Last>, Option<Timestamp>)>, StoreError> {
         let mut cuts = Vec::new();
-        let is_before = |row: &EntryRow| since.is_none_or(|since| row.received_at < since);
         for (id, conversation) in &self.conversations {
-            let log = &conversation.log;
-            let last = log.last_of(device, &is_before, cx.store)?;
-            let last = last.map(|mark| Last { seq: mark.seq, entry: mark.id });
+            let heard = Cuts::load(cx.store, *id, device)?.since(account);
+            let since = since.into_iter().chain(heard).min();
+            let is_before = |row: &EntryRow| since.is_none_or(|since| row.received_at < since);
             // Of whom nothing is here, others may have honest words. Yet it is said: a thief may
             // begin to write there, and the self log remembers who is not to be invited again.
-            let is_chosen = since.is_some() && log.has_anything_of(device);
-            cuts.push((*id, last, is_chosen));
+            let last = conversation.log.last_of(device, &is_before, cx.store)?;
+            cuts.push((*id, last, since));
         }
         Ok(cuts)
     }

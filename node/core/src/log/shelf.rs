@@ -1,7 +1,7 @@
 //! What if a device is accused and may still answer? What lies beyond its cut is put aside: not
 //! shown, not named, not handed on, and there again if the device is believed (spec 03 R13).
 
-use kith_common::{entry::Mark, envelope::Signed, ids::DeviceId, time::Timestamp};
+use kith_common::{account::Last, entry::Mark, envelope::Signed, ids::DeviceId, time::Timestamp};
 
 use super::{
     Candidate, Cut, Envelope, Limit, Log, Received, candidate::authenticate, erase::shred,
@@ -102,23 +102,23 @@ impl Log {
         device: DeviceId,
         condition: &dyn Fn(&EntryRow) -> bool,
         store: &dyn Store,
-    ) -> Result<Option<Mark>, StoreError> {
+    ) -> Result<Option<Last>, StoreError> {
         let here = self.chains_of(device).map(|(author, chain)| {
             (Place { log: self.number, author, seq: chain.head.seq }, chain.first)
         });
         let aside = self.shelves_of(device).into_iter();
         let aside = aside.map(|shelf| (self.on_shelf(shelf, shelf.last), shelf.first));
-        let mut last: Option<Mark> = None;
+        let mut last: Option<Last> = None;
         for (mut place, first) in here.chain(aside) {
             while place.seq >= first
                 && last.is_none_or(|last| place.seq >= last.seq)
                 && let Some(row) = store.entry(place)?
             {
                 if condition(&row) {
-                    let mark = Mark { device, seq: place.seq, id: row.position.id };
-                    let is_higher =
-                        last.is_none_or(|last| mark.seq > last.seq || mark.id < last.id);
-                    last = if is_higher { Some(mark) } else { last };
+                    let (seq, entry) = (place.seq, row.position.id);
+                    if last.is_none_or(|last| seq > last.seq || entry < last.entry) {
+                        last = Some(Last { seq, entry, received: row.received_at });
+                    }
                     break;
                 }
                 place.seq -= 1;
