@@ -56,6 +56,8 @@ pub struct Log {
     lifted: BTreeSet<DeviceId>,
     /// The highest number of a device that an entry here names though it is beyond a cut.
     absent: BTreeMap<DeviceId, u64>,
+    /// Entries of histories for which there was no room. In memory only: they are offered again.
+    excess: BTreeSet<EntryId>,
     /// Whether something came in that stands below what named it.
     disordered: bool,
     /// How far other devices of the person have read.
@@ -117,6 +119,7 @@ impl Log {
             shelves: Vec::new(),
             lifted: BTreeSet::new(),
             absent: BTreeMap::new(),
+            excess: BTreeSet::new(),
             disordered: false,
             reads: BTreeMap::new(),
             cleared: BTreeMap::new(),

@@ -2,13 +2,13 @@
 
 use kith_common::{
     entry::{Entry, Mark},
-    ids::DeviceId,
+    ids::{DeviceId, EntryId},
     time::Timestamp,
 };
 
 use super::{Candidate, Chain, Envelope, Head, Log};
 use crate::{
-    limits::{AUTHORS_MAX, BRANCHES_MAX, CLOCK_AHEAD_MS_MAX},
+    limits::{AUTHORS_MAX, BRANCHES_MAX, CLOCK_AHEAD_MS_MAX, EXCESS_MAX},
     refusal::Refusal,
     store::{AuthorNumber, Place, Position, Store, StoreError},
 };
@@ -143,6 +143,7 @@ impl Log {
         let place = |author| Place { log: self.number, author, seq };
         let base = match candidate.entry().prev {
             None => None,
+            Some(id) if self.excess.contains(&id) => return Ok(Some((Err(Refusal::Fork), None))),
             Some(id) => match self.named(&Mark { device, seq: seq - 1, id }, store)? {
                 Some((author, _)) => Some(author),
                 None => return Ok(None),
@@ -179,10 +180,20 @@ impl Log {
                 Some((_, head)) => heads.push(head),
                 // Beyond a cut: it counts for nothing, here and everywhere.
                 None if self.is_beyond_cut(mark, store)? => absent.push(*mark),
+                // It never comes in, here; what answers it does.
+                None if self.excess.contains(&mark.id) => {}
                 None => return Ok(None),
             }
         }
         Ok(Some(Parents { heads, absent }))
+    }
+
+    /// Remembers what there was no room for.
+    pub(super) fn note_excess(&mut self, id: EntryId) {
+        if self.excess.len() >= EXCESS_MAX {
+            self.excess.clear();
+        }
+        self.excess.insert(id);
     }
 
     /// Whether an entry that is not stored lies beyond the cut of its device: behind it, or on
