@@ -323,7 +323,7 @@ impl Engine {
         // What is believed is decided by what was here before, and all of it is needed before the
         // rest goes: of several words of one kind the one that believes more may be this one.
         for device in out {
-            for (log, last, since) in self.last_believed(cx, (account, device), since)? {
+            for Believed { log, last, since } in self.last_believed(cx, (account, device), since)? {
                 // A device that is disputed is not cut; once that is decided, it can be.
                 let Ok(cut) = account.cut(key, log, device, last, since) else {
                     continue;
@@ -350,7 +350,7 @@ impl Engine {
         cx: &Context<'_>,
         (account, device): (&Account, DeviceId),
         since: Option<Timestamp>,
-    ) -> Result<Vec<(LogId, Option<Last>, Option<Timestamp>)>, StoreError> {
+    ) -> Result<Vec<Believed>, StoreError> {
         let mut cuts = Vec::new();
         for (id, conversation) in &self.conversations {
             let heard = Cuts::load(cx.store, *id, device)?.since(account);
@@ -359,10 +359,18 @@ impl Engine {
             // Of whom nothing is here, others may have honest words. Yet it is said: a thief may
             // begin to write there, and the self log remembers who is not to be invited again.
             let last = conversation.log.last_of(device, &is_before, cx.store)?;
-            cuts.push((*id, last, since));
+            cuts.push(Believed { log: *id, last, since });
         }
         Ok(cuts)
     }
+}
+
+/// How far a device is believed in a log.
+struct Believed {
+    log: LogId,
+    last: Option<Last>,
+    /// Since when it is not, if the person chose that.
+    since: Option<Timestamp>,
 }
 
 /// The account with a new device settled, if the signer is a quorum by itself.
