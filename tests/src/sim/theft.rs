@@ -393,6 +393,10 @@ impl Play {
             // Whom the others have put out for good by mistake is no device of hers any more.
             honest.retain(|node| !is_out(world, *node));
         }
+        if honest.is_empty() {
+            // She has put out every device of hers: the words alone are left, on a new one.
+            return;
+        }
         if self.decided || 2 * honest.len() <= owners.len() {
             self.recover(world, thief, &honest);
         }
