@@ -73,7 +73,7 @@ impl Plan {
 
     /// People, who knows whom, and the weather.
     fn gather(&mut self, world: &mut World) {
-        world.weather = self.weather();
+        let weather = self.weather();
         let people = 2 + self.one_of(0..3);
         for name in &NAMES[..people] {
             let devices = self.pick(&[1, 1, 2, 3]);
@@ -91,6 +91,9 @@ impl Plan {
         for person in 0..world.people.len() {
             world.tell_own_places(person);
         }
+        // Linking writes down where the others are; only then may a device crash.
+        world.run_ms(10);
+        world.weather = weather;
         let everybody = world.people.len();
         for one in 1..everybody {
             let other = self.one_of(0..one);
