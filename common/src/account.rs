@@ -53,7 +53,7 @@ mod standing;
 
 pub use self::{
     certificate::TransportCert,
-    cut::{Cut, CutWord, Last, combine},
+    cut::{Believed, Cut, CutWord, Last},
     making::OperationError,
     merging::{Absorbs, MovedTo, ends_up, merged},
     operation::{

@@ -6,11 +6,17 @@ pub const ENTRY_ENVELOPE_BYTES_MAX: usize = 2048;
 /// Largest account envelope in bytes, a seat: 16 acknowledgements, 64 dropped devices and 16
 /// absorbed accounts of 34 bytes.
 pub const ACCOUNT_ENVELOPE_BYTES_MAX: usize = 12 * 1024;
-/// Largest genesis, acknowledgement, vote, retirement, cut and moved-to in bytes: at most 300,
+/// Largest genesis, acknowledgement, vote, retirement and moved-to in bytes: at most 300,
 /// rounded up with room for extensions.
 pub const OPERATION_ENVELOPE_BYTES_MAX: usize = 512;
 /// Largest device addition in bytes: an acknowledgement and 210 bytes around it.
 pub const ADDITION_ENVELOPE_BYTES_MAX: usize = 1024;
+/// Largest cut in bytes: four histories of 53 bytes and 300 bytes around them, rounded up with room
+/// for extensions.
+pub const CUT_ENVELOPE_BYTES_MAX: usize = 1024;
+/// Histories of one device in one log that are kept beside each other: a device with a second one is
+/// proven to lie, more only take room.
+pub const HISTORIES_MAX: usize = 4;
 /// Largest absorbs in bytes: 8 devices of 34 bytes and 240 bytes around them, rounded up with room
 /// for extensions.
 pub const ABSORBS_ENVELOPE_BYTES_MAX: usize = 1024;

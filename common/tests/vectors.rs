@@ -163,16 +163,15 @@ fn check_operation(file: &File, case: &EnvelopeCase) {
             let devices = devices.iter().map(device_id).collect();
             check(file, case, Absorbs { account, base, from, devices });
         }
-        Fields::Cut { account, log, device, seq, entry, received, since } => {
-            let [received, since] = [received, since].map(|time| time.map(Timestamp::from_millis));
-            let last = entry.as_ref().zip(received);
-            let last = last.map(|(entry, received)| {
-                let entry = entry_id(entry);
+        Fields::Cut { account, log, device, lasts, since } => {
+            let last = |(seq, entry, received): &(u64, Hex, u64)| {
+                let (entry, received) = (entry_id(entry), Timestamp::from_millis(*received));
                 Last { seq: *seq, entry, received }
-            });
+            };
+            let lasts = lasts.iter().map(last).collect();
             let (account, log) = (account_id(account), LogId::from_bytes(log.fixed()));
-            let device = device_id(device);
-            check(file, case, Cut { account, log, device, last, since });
+            let (device, since) = (device_id(device), Timestamp::from_millis(*since));
+            check(file, case, Cut { account, log, device, lasts, since });
         }
         _ => panic!("{} is no operation", case.name),
     }

@@ -120,9 +120,9 @@ fn operations(seat: &Seat) -> [Vec<u8>; 7] {
     taken.sort_unstable();
     let absorbs = Absorbs { account, base, from: to, devices: taken };
     let (entry, received) = (EntryId::from_bytes([5; 32]), Timestamp::from_millis(1 << 40));
-    let last = Some(Last { seq: 70_000, entry, received });
-    let since = Some(received.plus_millis(1));
-    let cut = Cut { account, log: LogId::from_bytes([6; 32]), device, last, since };
+    let lasts = vec![Last { seq: 70_000, entry, received }];
+    let since = received.plus_millis(1);
+    let cut = Cut { account, log: LogId::from_bytes([6; 32]), device, lasts, since };
     [
         sign(key, vote).into_bytes(),
         sign(key, DeviceRetire { account, base, device }).into_bytes(),

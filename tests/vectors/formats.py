@@ -146,10 +146,13 @@ PAYLOADS = {
     ),
     "moved-to": lambda f: {0: f["account"], 1: f["base"], 2: f["to"]},
     "absorbs": lambda f: {0: f["account"], 1: f["base"], 2: f["from"], 3: f["devices"]},
-    "cut": lambda f: (
-        {0: f["account"], 1: f["log"], 2: f["device"], 3: f["seq"]}
-        | {key: f[name] for key, name in [(4, "entry"), (5, "received"), (6, "since")] if name in f}
-    ),
+    "cut": lambda f: {
+        0: f["account"],
+        1: f["log"],
+        2: f["device"],
+        3: f["lasts"],
+        4: f["since"],
+    },
     "clear": lambda f: {
         0: f["account"],
         1: f["log"],

@@ -678,9 +678,7 @@ CUT = Signed(
         "account": ALICE,
         "log": LOG,
         "device": KEYS[LAPTOP].public,
-        "seq": 2,
-        "entry": nonce("last entry"),
-        "received": NEW_YEAR_MS,
+        "lasts": [[2, nonce("last entry"), NEW_YEAR_MS]],
         "since": NEW_YEAR_MS + 1,
     },
 )
@@ -688,7 +686,7 @@ CUT_OF_ALL = Signed(
     "a cut of all",
     "cut",
     "alice.recovery",
-    {name: CUT.fields[name] for name in ("account", "log", "device")} | {"seq": 0},
+    CUT.fields | {"lasts": []},
 )
 
 
@@ -702,6 +700,11 @@ def refused_operations():
         return sign1("device-ack", KEYS[PHONE], cbor2.dumps(fields))
 
     ids = sorted(nonce(f"device {n}") for n in range(65))
+    last = CUT.fields["lasts"][0]
+
+    def several(count):
+        return [[n + 1, *last[1:]] for n in range(count)]
+
     seventeen = [{"device": one, "authority": nonce(str(one))} for one in ids[:17]]
     critical = sign1("genesis", KEYS["alice.recovery"], cbor2.dumps({0: b""}))
     for name, why, one, envelope in [
@@ -782,13 +785,12 @@ def refused_operations():
             changed_operation(ABSORBS, devices=ids[:1] * 2),
         ),
         ("an absorbs of 1025 bytes", "too-large", ABSORBS, filled_to(1025, ABSORBS)),
-        ("a number without an entry", "missing", CUT, changed_operation(CUT, entry=None)),
-        ("an entry without a number", "value", CUT, changed_operation(CUT, seq=0)),
-        ("a time without an entry", "value", CUT, changed_operation(CUT, seq=0, entry=None)),
-        ("an entry without its time", "missing", CUT, changed_operation(CUT, received=None)),
-        ("received when no longer believed", "value", CUT, changed_operation(CUT, received=NEW_YEAR_MS + 1)),
+        ("five histories", "too-large", CUT, changed_operation(CUT, lasts=several(5))),
+        ("histories not ascending", "not-canonical", CUT, changed_operation(CUT, lasts=several(4)[::-1])),
+        ("entry number 0", "value", CUT, changed_operation(CUT, lasts=[[0, *last[1:]]])),
+        ("entry number 2^53", "too-large", CUT, changed_operation(CUT, lasts=[[1 << 53, *last[1:]]])),
+        ("received when no longer believed", "value", CUT, changed_operation(CUT, since=NEW_YEAR_MS)),
         ("a time of 49 bits", "too-large", CUT, changed_operation(CUT, since=1 << 48)),
-        ("number 2^53", "too-large", CUT, changed_operation(CUT, seq=1 << 53)),
         ("an acknowledgement for a genesis", "value", ALICE_GENESIS, ALICE_ACK.envelope),
     ]:
         yield refused(name, one.format, why, envelope)
@@ -978,14 +980,13 @@ CUT_AFTER_1 = Signed(
     "the laptop through its first entry",
     "cut",
     "alice.phone authority",
-    CUT.fields | {"seq": 1, "entry": L1.id},
+    CUT.fields | {"lasts": [[1, L1.id, NEW_YEAR_MS]]},
 )
 CUT_AFTER_2 = Signed(
     "the laptop through its second entry",
     "cut",
     "alice.phone authority",
-    {name: value for name, value in CUT.fields.items() if name != "since"}
-    | {"seq": 2, "entry": L2.id},
+    CUT.fields | {"lasts": [[2, L2.id, NEW_YEAR_MS]]},
 )
 
 

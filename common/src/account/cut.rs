@@ -1,17 +1,15 @@
 //! How far is a former device's chain believed? (spec 02 R18)
 
-use core::cmp::Reverse;
-
 use crate::{
     codec::{DecodeError, Reader, Writer},
     envelope::Payload,
     ids::{AccountId, DeviceId, EntryId, LogId},
-    limits::{OPERATION_ENVELOPE_BYTES_MAX, SEQ_MAX},
+    limits::{CUT_ENVELOPE_BYTES_MAX, HISTORIES_MAX, SEQ_MAX},
     time::Timestamp,
 };
 
-/// The last entry of a former device in one log that is believed; signed by an authority key or
-/// the recovery key.
+/// What is believed of a former device in one log, and since when it is not believed. By the
+/// recovery key or the authority key of a device it decides, by the signing key it witnesses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cut {
     /// The account of the device.
@@ -20,14 +18,14 @@ pub struct Cut {
     pub log: LogId,
     /// The former device.
     pub device: DeviceId,
-    /// Its last entry that is believed; `None` if none is.
-    pub last: Option<Last>,
-    /// Since when the device is not believed, if a person chose that; otherwise a program took
-    /// what it had. Later than [`Last::received`].
-    pub since: Option<Timestamp>,
+    /// The last entry of each of its histories that the signer has received before
+    /// [`since`](Self::since), ascending; at most [`HISTORIES_MAX`].
+    pub lasts: Vec<Last>,
+    /// Since when the device is not believed.
+    pub since: Timestamp,
 }
 
-/// The last entry of a chain.
+/// The last entry of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Last {
     /// Its number, from 1.
@@ -42,45 +40,41 @@ impl Payload for Cut {
     const KIND: u64 = 12;
     const VERSION: u64 = 1;
     const DOMAIN: &'static str = "kith/cut/1";
-    const ENVELOPE_BYTES_MAX: usize = OPERATION_ENVELOPE_BYTES_MAX;
+    const ENVELOPE_BYTES_MAX: usize = CUT_ENVELOPE_BYTES_MAX;
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         reader.map(|m| {
             let account = AccountId::from_bytes(m.required(0)?.fixed("account")?);
             let log = LogId::from_bytes(m.required(1)?.fixed("log")?);
             let device = DeviceId::from_bytes(m.required(2)?.fixed("device")?);
-            let seq = m.required(3)?.uint_max("last number", SEQ_MAX)?;
-            let entry = m.optional(4)?.map(|r| r.fixed("last entry")).transpose()?;
-            let received = m.optional(5)?.map(time).transpose()?;
-            let since = m.optional(6)?.map(time).transpose()?;
-            let last = match (seq, entry.map(EntryId::from_bytes), received) {
-                (0, None, None) => None,
-                (0, ..) => return Err(DecodeError::Value("last entry")),
-                (_, None, _) => return Err(DecodeError::Missing(4)),
-                (_, _, None) => return Err(DecodeError::Missing(5)),
-                (_, Some(entry), Some(received)) => Some(Last { seq, entry, received }),
-            };
-            let is_later = |since| last.is_none_or(|last| last.received < since);
-            if !since.is_none_or(is_later) {
-                return Err(DecodeError::Value("since"));
+            let lasts = m.required(3)?.list("last entries", HISTORIES_MAX, |r| {
+                r.tuple("last entry", 3)?;
+                let seq = r.uint_max("last number", SEQ_MAX)?;
+                let entry = EntryId::from_bytes(r.fixed("last entry")?);
+                Ok(Last { seq, entry, received: time(r)? })
+            })?;
+            if !lasts.is_sorted_by(|one, other| one < other) {
+                return Err(DecodeError::NotCanonical);
             }
-            Ok(Self { account, log, device, last, since })
+            let since = time(m.required(4)?)?;
+            if lasts.iter().any(|last| last.seq == 0 || last.received >= since) {
+                return Err(DecodeError::Value("last entry"));
+            }
+            Ok(Self { account, log, device, lasts, since })
         })
     }
 
     fn write(&self, writer: &mut Writer) {
-        writer.map(4 + 2 * usize::from(self.last.is_some()) + usize::from(self.since.is_some()));
+        writer.map(5);
         writer.uint(0).bytes(self.account.as_bytes());
         writer.uint(1).bytes(self.log.as_bytes());
         writer.uint(2).bytes(self.device.as_bytes());
-        writer.uint(3).uint(self.last.map_or(0, |last| last.seq));
-        if let Some(last) = self.last {
-            writer.uint(4).bytes(last.entry.as_bytes());
-            writer.uint(5).uint(last.received.millis());
+        writer.uint(3).array(self.lasts.len());
+        for last in &self.lasts {
+            writer.array(3).uint(last.seq).bytes(last.entry.as_bytes());
+            writer.uint(last.received.millis());
         }
-        if let Some(since) = self.since {
-            writer.uint(6).uint(since.millis());
-        }
+        writer.uint(4).uint(self.since.millis());
     }
 }
 
@@ -91,23 +85,34 @@ fn time(reader: &mut Reader<'_>) -> Result<Timestamp, DecodeError> {
 /// Whose word a cut is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CutWord {
-    /// A settled device.
+    /// A device that stands says what it has.
+    Witness,
+    /// A settled device decides.
     Device,
-    /// The recovery key.
+    /// The recovery key decides.
     Recovery,
 }
 
-/// Where a chain ends by all cuts of it that count; `None` if there are none, `Some(None)` if
-/// nothing of the chain is believed.
-pub fn combine(cuts: &[(CutWord, &Cut)]) -> Option<Option<Last>> {
-    let of_recovery = cuts.iter().filter(|(word, _)| *word == CutWord::Recovery);
-    if let Some(last) = of_recovery.map(|(_, cut)| cut.last).min() {
-        return Some(last);
+/// What is believed of a former device, and since when it is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Believed {
+    /// Entries through which its histories are believed, ascending; several may be of one history.
+    pub lasts: Vec<Last>,
+    /// Since when it is not believed.
+    pub since: Timestamp,
+}
+
+impl Believed {
+    /// By all cuts that count; `None` if nobody has decided.
+    pub fn by(cuts: &[(CutWord, &Cut)]) -> Option<Self> {
+        let times = |word: CutWord| {
+            cuts.iter().filter(move |(other, _)| *other == word).map(|(_, cut)| cut.since).min()
+        };
+        let since = times(CutWord::Recovery).or_else(|| times(CutWord::Device))?;
+        let lasts = cuts.iter().flat_map(|(_, cut)| &cut.lasts);
+        let mut lasts: Vec<Last> = lasts.filter(|last| last.received < since).copied().collect();
+        lasts.sort_unstable();
+        lasts.dedup_by_key(|last| last.entry);
+        Some(Self { lasts, since })
     }
-    let since = cuts.iter().filter_map(|(_, cut)| cut.since).min();
-    let was_there = |last: &Last| since.is_none_or(|since| last.received < since);
-    let lasts = cuts.iter().filter_map(|(_, cut)| cut.last).filter(was_there);
-    // Of two entries with one number the smaller id.
-    let last = lasts.max_by_key(|last| (last.seq, Reverse(last.entry)));
-    (!cuts.is_empty()).then_some(last)
 }

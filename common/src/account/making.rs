@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::{
     Account, PendingCheckpoint,
-    cut::{Cut, CutWord, Last},
+    cut::{Believed, Cut, CutWord},
     merging::{Absorbs, MovedTo},
     operation::{
         Checkpoint, DeviceAck, DeviceAdd, DeviceKeys, DeviceRetire, DeviceUntrust, Genesis, Seat,
@@ -24,7 +24,6 @@ use crate::{
     limits::{
         ABSORBED_ACCOUNTS_MAX, ABSORBED_DEVICES_MAX, DROPPED_DEVICES_MAX, SETTLED_DEVICES_MAX,
     },
-    time::Timestamp,
 };
 
 /// Why an operation is not made.
@@ -325,7 +324,7 @@ impl Account {
         signed_seat(recovery, self.id(), epoch, acks, dropped, absorbed.to_vec())
     }
 
-    /// Says how far a former device's chain is believed.
+    /// Says what is believed of a former device: decides it, or witnesses if the key signs entries.
     ///
     /// # Errors
     /// If the device is not former, or the key is not one that may say so.
@@ -334,10 +333,10 @@ impl Account {
         key: &SigningKey,
         log: LogId,
         device: DeviceId,
-        last: Option<Last>,
-        since: Option<Timestamp>,
+        believed: Believed,
     ) -> Result<Verified<Cut>, OperationError> {
-        let cut = sign(key, Cut { account: self.id(), log, device, last, since });
+        let Believed { lasts, since } = believed;
+        let cut = sign(key, Cut { account: self.id(), log, device, lasts, since });
         if !self.is_out(device) {
             return Err(OperationError::NotFormer(device));
         }
@@ -353,8 +352,12 @@ impl Account {
         if cut.signer() == self.recovery() {
             return Some(CutWord::Recovery);
         }
+        let stands = |device| self.standing(device).is_some_and(Standing::stands);
+        if stands(DeviceId::from_bytes(*cut.signer())) {
+            return Some(CutWord::Witness);
+        }
         let by = device_of(&self.settled, cut.signer())?;
-        (self.standing(by) == Some(Standing::Settled)).then_some(CutWord::Device)
+        stands(by).then_some(CutWord::Device)
     }
 
     /// Whether a device is former, or not named: it may have been, and forgotten (R14).

@@ -2,8 +2,8 @@
 
 use kith_common::{
     account::{
-        Account, AccountError, Cut, CutWord, DeviceAck, DeviceAdd, DeviceUntrust, Genesis, Last,
-        OperationError, Seat, Standing, Untrust, acknowledge, combine,
+        Account, AccountError, Believed, Cut, CutWord, DeviceAck, DeviceAdd, DeviceUntrust,
+        Genesis, Last, OperationError, Seat, Standing, Untrust, acknowledge,
     },
     envelope::{Payload, Signed, sign},
     ids::{AccountId, DeviceId, EntryId, LogId},
@@ -240,77 +240,78 @@ fn only_the_words_are_left() {
 
 #[test]
 fn cuts_count_by_who_signs_them() {
-    let account = folded(&history("R0{abt} ab→t t+x"));
+    let account = folded(&history("R0{abt} ab→t t+x a+d"));
     let (log, other) = (LogId::from_bytes([1; 32]), AccountId::from_bytes([2; 32]));
-    let received = Timestamp::from_millis(7);
-    let last = Some(Last { seq: 3, entry: EntryId::from_bytes([4; 32]), received });
-    let since = Some(Timestamp::from_millis(8));
+    let said = Believed { lasts: Vec::new(), since: Timestamp::from_millis(8) };
     let word = |key: &SigningKey, device: DeviceId| {
-        let cut = Cut { account: account.id(), log, device, last, since };
+        let (lasts, since) = (Vec::new(), said.since);
+        let cut = Cut { account: account.id(), log, device, lasts, since };
         account.weigh(&sign(key, cut))
     };
     assert_eq!(word(recovery(), id('t')), Some(CutWord::Recovery));
     assert_eq!(word(authority('a'), id('t')), Some(CutWord::Device));
+    assert_eq!(word(device('a'), id('t')), Some(CutWord::Witness));
+    assert_eq!(word(device('d'), id('t')), Some(CutWord::Witness), "added");
+    assert_eq!(word(authority('d'), id('t')), None, "it is not settled");
+    for key in [authority('t'), device('t')] {
+        assert_eq!(word(key, id('x')), None, "it does not stand");
+    }
     assert_eq!(word(authority('a'), id('x')), Some(CutWord::Device));
-    assert_eq!(word(authority('t'), id('x')), None, "it does not stand");
     assert_eq!(word(authority('a'), id('b')), None, "not former");
+    assert_eq!(word(device('z'), id('t')), None, "a stranger");
     assert_eq!(word(authority('a'), id('z')), Some(CutWord::Device), "forgotten, perhaps");
     let invited = folded(&history("R0{ab} a*P(x)"));
-    let of_invited = invited.cut(authority('a'), log, id('x'), last, since).unwrap_err();
+    let of_invited = invited.cut(authority('a'), log, id('x'), said.clone()).unwrap_err();
     assert_eq!(of_invited, OperationError::NotFormer(id('x')));
-    assert_eq!(word(device('a'), id('t')), None, "the signing key");
-    let made = account.cut(authority('a'), log, id('t'), last, since).unwrap();
+    let made = account.cut(authority('a'), log, id('t'), said.clone()).unwrap();
     assert!(account.accepts_cut(&made));
     let elsewhere = Cut { account: other, ..made.value().clone() };
     assert!(!account.accepts_cut(&sign(authority('a'), elsewhere)));
-    let wrong = account.cut(authority('a'), log, id('b'), last, since).unwrap_err();
+    let wrong = account.cut(authority('a'), log, id('b'), said).unwrap_err();
     assert_eq!(wrong, OperationError::NotFormer(id('b')));
 }
 
-/// What a device says of a chain: how far, when it had that, and since when it is not believed.
+/// What devices say of a chain: how far they have it, when that came, and since when it is not
+/// believed.
 #[test]
 fn cuts_combine_by_when_something_was_there() {
-    use CutWord::{Device, Recovery};
+    use CutWord::{Device, Recovery, Witness};
     let time = Timestamp::from_millis;
-    let last = |seq, received, id| Last {
-        seq,
-        entry: EntryId::from_bytes([id; 32]),
-        received: time(received),
-    };
     let (account, log, device) =
-        (folded(&history("R0{at}")).id(), LogId::from_bytes([1; 32]), id('t'));
-    let said =
-        |last, since: Option<u64>| Cut { account, log, device, last, since: since.map(time) };
-    let taken = |seq, received| said(Some(last(seq, received, 4)), None);
-    let chosen = |seq, received, since| said(Some(last(seq, received, 4)), Some(since));
+        (AccountId::from_bytes([2; 32]), LogId::from_bytes([1; 32]), id('t'));
+    let said = |entries: &[(u64, u64)], since| {
+        let last = |(seq, received): &(u64, u64)| {
+            let id = u8::try_from(*seq).unwrap();
+            Last { seq: *seq, entry: EntryId::from_bytes([id; 32]), received: time(*received) }
+        };
+        let lasts = entries.iter().map(last).collect();
+        Cut { account, log, device, lasts, since: time(since) }
+    };
     let holds = |words: &[(CutWord, Cut)]| {
         let words: Vec<_> = words.iter().map(|(word, cut)| (*word, cut)).collect();
-        let found = combine(&words).map(|last| last.map(|last| last.seq));
+        let found = Believed::by(&words);
         let reversed: Vec<_> = words.into_iter().rev().collect();
-        assert_eq!(combine(&reversed).map(|last| last.map(|last| last.seq)), found);
-        found
+        assert_eq!(Believed::by(&reversed), found);
+        found.map(|b| (b.since.millis(), b.lasts.iter().map(|last| last.seq).collect::<Vec<_>>()))
     };
-    let of_devices =
-        |cuts: &[Cut]| holds(&cuts.iter().map(|c| (Device, c.clone())).collect::<Vec<_>>());
-    assert_eq!(of_devices(&[]), None);
-    assert_eq!(of_devices(&[taken(3, 10), taken(5, 90), said(None, None)]), Some(Some(5)));
-    // Who was behind takes nothing away, whether a time was chosen on one device or on both.
-    assert_eq!(of_devices(&[chosen(1, 10, 50), taken(3, 30)]), Some(Some(3)));
-    assert_eq!(of_devices(&[chosen(1, 10, 50), chosen(3, 30, 50)]), Some(Some(3)));
-    assert_eq!(of_devices(&[said(None, Some(50)), taken(3, 30)]), Some(Some(3)));
-    // What came behind the time is not believed, whoever has it.
-    assert_eq!(of_devices(&[chosen(1, 10, 50), taken(3, 50)]), Some(Some(1)));
-    assert_eq!(of_devices(&[chosen(1, 10, 50), chosen(3, 60, 90)]), Some(Some(1)));
-    assert_eq!(of_devices(&[said(None, Some(50)), taken(3, 50)]), Some(None));
-    // The recovery key decides.
-    let words = [(Recovery, taken(9, 90)), (Device, chosen(1, 10, 50)), (Recovery, taken(12, 10))];
-    assert_eq!(holds(&words), Some(Some(9)));
-    for word in [Device, Recovery] {
-        let [one, other] = [1, 2].map(|id| said(Some(last(3, 10, id)), None));
-        for pair in [[(word, &one), (word, &other)], [(word, &other), (word, &one)]] {
-            assert_eq!(combine(&pair), Some(one.last));
-        }
+    assert_eq!(holds(&[]), None);
+    assert_eq!(holds(&[(Witness, said(&[(3, 10)], 50))]), None, "nobody has decided");
+    assert_eq!(holds(&[(Device, said(&[], 50))]), Some((50, vec![])));
+    // Who was behind takes nothing away, whoever decides.
+    let behind = (Device, said(&[(1, 10)], 50));
+    for word in [Device, Witness] {
+        let more = (word, said(&[(3, 30)], 90));
+        assert_eq!(holds(&[behind.clone(), more]), Some((50, vec![1, 3])), "{word:?}");
+        let late = (word, said(&[(3, 50)], 90));
+        assert_eq!(holds(&[behind.clone(), late]), Some((50, vec![1])), "{word:?}");
     }
+    // Two histories, each by who had it.
+    let both = [(Device, said(&[(3, 10)], 50)), (Device, said(&[(9, 40)], 60))];
+    assert_eq!(holds(&both), Some((50, vec![3, 9])));
+    // A witness moves no time, and the recovery key goes before every device.
+    assert_eq!(holds(&[behind.clone(), (Witness, said(&[], 5))]), Some((50, vec![1])));
+    let recovered = (Recovery, said(&[(1, 10)], 80));
+    assert_eq!(holds(&[recovered, (Device, said(&[(3, 4)], 5))]), Some((80, vec![1, 3])));
 }
 
 /// ```text

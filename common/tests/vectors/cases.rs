@@ -199,10 +199,8 @@ pub(crate) enum Fields {
         account: Hex,
         log: Hex,
         device: Hex,
-        seq: u64,
-        entry: Option<Hex>,
-        received: Option<u64>,
-        since: Option<u64>,
+        lasts: Vec<(u64, Hex, u64)>,
+        since: u64,
     },
     Clear {
         account: Hex,

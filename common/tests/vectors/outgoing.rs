@@ -18,9 +18,9 @@ use kith_common::{
     limits::{
         ABSORBED_ACCOUNTS_MAX, ABSORBED_DEVICES_MAX, ADDRESS_BYTES_MAX, ADDRESSES_MAX,
         DELETED_ENTRIES_MAX, DROPPED_DEVICES_MAX, FRAME_ACCOUNTS_MAX, FRAME_ENTRIES_MAX,
-        FRAME_HEADS_MAX, FRAME_HINTS_MAX, GREETING_BYTES_MAX, LINK_MESSAGE_BYTES_MAX,
-        LINK_OFFER_BYTES_MAX, NAME_BYTES_MAX, REPLACED_MAX, SEQ_MAX, SETTLED_DEVICES_MAX,
-        TEXT_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
+        FRAME_HEADS_MAX, FRAME_HINTS_MAX, GREETING_BYTES_MAX, HISTORIES_MAX,
+        LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX, NAME_BYTES_MAX, REPLACED_MAX, SEQ_MAX,
+        SETTLED_DEVICES_MAX, TEXT_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
     },
     linking::{JoinRequest, LinkAccept, LinkCode, LinkOffer, TOKEN_BYTES, check_number},
     own::{Clear, ContactNote, Own, Setting},
@@ -158,9 +158,11 @@ fn put_operations(out: &mut Outgoing, key: &SigningKey, ack: Box<[u8]>, base: Ba
     }
     let log = LogId::from_bytes([1; 32]);
     let received = Timestamp::from_millis(Timestamp::LAST.millis() - 1);
-    let last = Some(Last { seq: SEQ_MAX, entry: EntryId::from_bytes([2; 32]), received });
-    out.put("cut", key, Cut { account, log, device, last, since: Some(Timestamp::LAST) });
-    out.put("cut", key, Cut { account, log, device, last: None, since: None });
+    for count in [0, HISTORIES_MAX] {
+        let last = |entry| Last { seq: SEQ_MAX, entry: EntryId::from_bytes(entry), received };
+        let lasts = many(count).map(last).collect();
+        out.put("cut", key, Cut { account, log, device, lasts, since: Timestamp::LAST });
+    }
 }
 
 /// The messages by which a device joins; the check number of the first two.

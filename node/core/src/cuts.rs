@@ -1,45 +1,44 @@
-//! How far is a former device believed in a log? What was said of it, one word of each signer
-//! (spec 02 R18).
-
-use core::cmp::{Ordering, Reverse};
+//! What is believed of a former device in a log? What was said of it, at most four words of each
+//! signer (spec 02 R18).
 
 use kith_common::{
-    account::{Account, Cut, CutWord, Last, Standing, combine},
+    account::{Account, Believed, Cut, CutWord, Standing},
     codec::{Reader, Writer},
-    entry::Mark,
     envelope::{Signed, Verified},
-    ids::{DeviceId, LogId},
+    ids::{AccountId, DeviceId, LogId},
     time::Timestamp,
 };
 
 use crate::{
-    limits::CUTS_MAX,
+    limits::{CUT_SIGNERS_MAX, CUTS_PER_SIGNER_MAX},
     store::{RecordKind, Store, StoreError},
 };
 
-/// The cuts of one device in one log.
+/// The cuts of one device in one log, by an account.
 #[derive(Debug)]
 pub(crate) struct Cuts {
-    log: LogId,
-    device: DeviceId,
+    key: [u8; 96],
+    /// Of each signer together, ascending by their times.
     said: Vec<Verified<Cut>>,
 }
 
 impl Cuts {
     pub(crate) fn load(
         store: &dyn Store,
-        log: LogId,
-        device: DeviceId,
+        account: AccountId,
+        (log, device): (LogId, DeviceId),
     ) -> Result<Self, StoreError> {
-        let Some(bytes) = store.record(RecordKind::Cut, &key(log, device))? else {
-            return Ok(Self { log, device, said: Vec::new() });
+        let key = key(account, log, device);
+        let Some(bytes) = store.record(RecordKind::Cut, &key)? else {
+            return Ok(Self { key, said: Vec::new() });
         };
         let envelopes = Reader::all(&bytes, |reader| {
-            reader.list("cuts", CUTS_MAX, |r| Signed::<Cut>::decode(r.bytes("cut", usize::MAX)?))
+            let read = |r: &mut Reader<'_>| Signed::<Cut>::decode(r.bytes("cut", usize::MAX)?);
+            reader.list("cuts", CUT_SIGNERS_MAX * CUTS_PER_SIGNER_MAX, read)
         });
         let envelopes = envelopes.map_err(|error| StoreError::new("Reading cuts", error))?;
         let said = envelopes.into_iter().filter_map(|cut| cut.verify().ok()).collect();
-        Ok(Self { log, device, said })
+        Ok(Self { key, said })
     }
 
     fn save(&self, store: &mut dyn Store) -> Result<(), StoreError> {
@@ -48,7 +47,7 @@ impl Cuts {
         for cut in &self.said {
             writer.bytes(cut.bytes());
         }
-        store.put_record(RecordKind::Cut, &key(self.log, self.device), &writer.finish())
+        store.put_record(RecordKind::Cut, &self.key, &writer.finish())
     }
 
     /// Keeps what somebody says who has a word in the account. Returns whether it is new.
@@ -57,57 +56,79 @@ impl Cuts {
         account: &Account,
         store: &mut dyn Store,
     ) -> Result<bool, StoreError> {
-        let mut cuts = Self::load(store, cut.value().log, cut.value().device)?;
-        let is_final = cut.signer() == account.recovery();
-        let any = cuts.add(cut, is_final, &|signer| has_word(account, signer));
+        let about = (cut.value().log, cut.value().device);
+        let mut cuts = Self::load(store, cut.value().account, about)?;
+        let any = cut.value().account == account.id() && cuts.add(cut, account);
         if any {
             cuts.save(store)?;
         }
         Ok(any)
     }
 
-    /// Nobody's many words crowd out another's: of each signer one is kept, the one that would
-    /// count were there no others.
-    fn add(
-        &mut self,
-        cut: Verified<Cut>,
-        is_final: bool,
-        has_word: &dyn Fn(&[u8; 32]) -> bool,
-    ) -> bool {
-        if !has_word(cut.signer()) {
+    /// Nobody's many words crowd out another's.
+    fn add(&mut self, cut: Verified<Cut>, account: &Account) -> bool {
+        if !has_word(account, cut.signer()) || !self.has_room_for(&cut, account) {
             return false;
         }
-        if let Some(known) = self.said.iter_mut().find(|known| known.signer() == cut.signer()) {
-            let counts = goes_before(cut.value(), known.value(), is_final);
-            if counts {
-                *known = cut;
+        let (signer, since) = (*cut.signer(), cut.value().since);
+        let of_signer = |known: &Verified<Cut>| *known.signer() == signer;
+        let same = self.said.iter().position(|k| of_signer(k) && k.value().since == since);
+        match same.and_then(|at| self.said.get_mut(at)) {
+            Some(known) if known.value().lasts < cut.value().lasts => *known = cut,
+            Some(_) => return false,
+            None => {
+                let is_before =
+                    |known: &Verified<Cut>| of_signer(known) && known.value().since > since;
+                let at = self.said.iter().position(is_before);
+                let end = self.said.iter().rposition(of_signer).map(|last| last + 1);
+                let at = at.or(end).unwrap_or(self.said.len());
+                self.said.insert(at, cut);
             }
-            return counts;
         }
-        if self.said.len() >= CUTS_MAX {
-            self.said.retain(|known| has_word(known.signer()));
+        let own: Vec<usize> =
+            (0..self.said.len()).filter(|at| of_signer(&self.said[*at])).collect();
+        if own.len() <= CUTS_PER_SIGNER_MAX {
+            return true;
         }
-        let has_room = self.said.len() < CUTS_MAX;
-        if has_room {
-            self.said.push(cut);
-        }
-        has_room
+        // Of more, those in the middle go.
+        let middle = self.said.remove(own[CUTS_PER_SIGNER_MAX / 2]);
+        middle.value().since != since
     }
 
-    /// The cut that counts now: `None` if there is none, `Some(None)` if nothing is believed.
-    pub(crate) fn counting(&self, account: &Account) -> Option<Option<Mark>> {
-        let words: Vec<_> = self.words(account).collect();
-        let mark = |Last { seq, entry, .. }| Mark { device: self.device, seq, id: entry };
-        combine(&words).map(|last| last.map(mark))
+    /// Whoever says something that does not count makes room for who does.
+    fn has_room_for(&mut self, cut: &Verified<Cut>, account: &Account) -> bool {
+        let knows = self.said.iter().any(|known| known.signer() == cut.signer());
+        let mut signers: Vec<&[u8; 32]> = self.said.iter().map(Verified::signer).collect();
+        signers.dedup();
+        if knows || signers.len() < CUT_SIGNERS_MAX {
+            return true;
+        }
+        let counts = account.weigh(cut).is_some();
+        let before = self.said.len();
+        self.said.retain(|known| {
+            has_word(account, known.signer()) && !(counts && account.weigh(known).is_none())
+        });
+        self.said.len() < before
     }
 
-    /// Since when the device is not believed, if somebody chose that.
-    pub(crate) fn since(&self, account: &Account) -> Option<Timestamp> {
-        self.words(account).filter_map(|(_, cut)| cut.since).min()
+    /// What counts now; `None` if nobody has decided.
+    pub(crate) fn believed(&self, account: &Account) -> Option<Believed> {
+        let word = |cut| Some((account.weigh(cut)?, cut.value()));
+        let words: Vec<(CutWord, &Cut)> = self.said.iter().filter_map(word).collect();
+        Believed::by(&words)
     }
 
-    fn words<'a>(&'a self, account: &'a Account) -> impl Iterator<Item = (CutWord, &'a Cut)> {
-        self.said.iter().filter_map(|cut| Some((account.weigh(cut)?, cut.value())))
+    /// Since when the device is not believed, by those who decide and satisfy a condition.
+    pub(crate) fn since(
+        &self,
+        account: &Account,
+        condition: impl Fn(&[u8; 32]) -> bool,
+    ) -> Option<Timestamp> {
+        let decides = |cut: &&Verified<Cut>| {
+            condition(cut.signer())
+                && account.weigh(cut).is_some_and(|word| word != CutWord::Witness)
+        };
+        self.said.iter().filter(decides).map(|cut| cut.value().since).min()
     }
 
     /// Whether somebody who decides in the account has cut the device off, however it stands now.
@@ -126,127 +147,162 @@ impl Cuts {
 fn has_word(account: &Account, signer: &[u8; 32]) -> bool {
     let mut devices = account.standings().map(|(device, _)| device);
     account.recovery() == signer
-        || devices.any(|device| account.authority_of(device).as_ref() == Some(signer))
+        || devices.any(|device| {
+            device.as_bytes() == signer || account.authority_of(device).as_ref() == Some(signer)
+        })
 }
 
-/// Whether one cut counts before another of the same signer: 02 R18.
-fn goes_before(one: &Cut, other: &Cut, is_final: bool) -> bool {
-    let since = |cut: &Cut| cut.since.unwrap_or(Timestamp::LAST);
-    let last = |cut: &Cut| cut.last.map(|last| (last.seq, Reverse(last.entry)));
-    match since(one).cmp(&since(other)) {
-        _ if is_final => one.last < other.last,
-        Ordering::Equal => last(one) > last(other),
-        earlier => earlier.is_lt(),
+fn key(account: AccountId, log: LogId, device: DeviceId) -> [u8; 96] {
+    let mut key = [0; 96];
+    for (at, part) in [log.as_bytes(), device.as_bytes(), account.as_bytes()].iter().enumerate() {
+        key[32 * at..32 * (at + 1)].copy_from_slice(*part);
     }
-}
-
-fn key(log: LogId, device: DeviceId) -> [u8; 64] {
-    let mut key = [0; 64];
-    let (left, right) = key.split_at_mut(32);
-    left.copy_from_slice(log.as_bytes());
-    right.copy_from_slice(device.as_bytes());
     key
 }
 
 #[cfg(test)]
 mod tests {
     use kith_common::{
+        account::{Last, Untrust, acknowledge},
         envelope::sign,
-        ids::{AccountId, EntryId},
+        ids::EntryId,
         keys::SigningKey,
     };
 
     use super::*;
+    use crate::store::memory::MemoryStore;
 
-    fn cut(signer: u8, seq: u64, since: Option<u64>) -> Verified<Cut> {
-        let (entry, received) = (EntryId::from_bytes([7; 32]), Timestamp::from_millis(seq));
-        let last = (seq > 0).then_some(Last { seq, entry, received });
-        let since = since.map(Timestamp::from_millis);
-        let device = DeviceId::from_bytes([2; 32]);
-        let (account, log) = (AccountId::from_bytes([1; 32]), LogId::from_bytes([3; 32]));
-        sign(&SigningKey::from_seed(&[signer; 32]), Cut { account, log, device, last, since })
+    const LOG: LogId = LogId::from_bytes([3; 32]);
+    const STOLEN: DeviceId = DeviceId::from_bytes([2; 32]);
+
+    /// Signing, authority and recovery keys.
+    fn key(number: u8, what: u8) -> SigningKey {
+        let mut seed = [number; 32];
+        seed[0] = what;
+        SigningKey::from_seed(&seed)
     }
 
-    fn empty() -> Cuts {
-        let (log, device) = (LogId::from_bytes([3; 32]), DeviceId::from_bytes([2; 32]));
-        Cuts { log, device, said: Vec::new() }
+    /// An account of settled devices and of as many as these have taken in, the first with this
+    /// number; and all keys that have a word.
+    fn account_of(first: u8, settled: u8, added: u8) -> (Account, Vec<SigningKey>) {
+        let recovery = key(first, 3);
+        let (id, _) = Account::genesis(&recovery);
+        let ack = |number: u8, inviter: &SigningKey| {
+            let (device, authority) = (key(number, 1), *key(number, 2).public());
+            acknowledge(&device, *inviter.public(), authority, [number; 32], id)
+        };
+        let acks = (first..first + settled).map(|number| ack(number, &recovery)).collect();
+        let mut account = Account::begin(&recovery, 0, acks).unwrap();
+        for number in 0..added {
+            let by = key(first + number % settled, 2);
+            let addition = account.add_device(&by, &ack(first + settled + number, &by)).unwrap();
+            account = account.join(&[addition]).unwrap();
+        }
+        let devices = first..first + settled + added;
+        let keys = devices.flat_map(|number| [key(number, 2), key(number, 1)]);
+        (account, std::iter::once(recovery).chain(keys).collect())
+    }
+
+    fn cut(by: &SigningKey, account: &Account, (seq, since): (u64, u64)) -> Verified<Cut> {
+        let (entry, received) = (EntryId::from_bytes([7; 32]), Timestamp::from_millis(since - 1));
+        let last = (seq > 0).then_some(Last { seq, entry, received });
+        let (lasts, since) = (last.into_iter().collect(), Timestamp::from_millis(since));
+        sign(by, Cut { account: account.id(), log: LOG, device: STOLEN, lasts, since })
+    }
+
+    fn empty(account: &Account) -> Cuts {
+        Cuts { key: super::key(account.id(), LOG, STOLEN), said: Vec::new() }
     }
 
     #[test]
     fn a_cut_is_remembered_while_who_said_it_decides() {
-        let key = |number| SigningKey::from_seed(&[number; 32]);
-        let begun = Account::create(&key(1), &key(2), &key(3), [0; 32]);
-        let said_by = |signer: u8, account: &Account, of: AccountId| {
-            let made = cut(signer, 0, None).value().clone();
-            let made = sign(&key(signer), Cut { account: of, ..made });
-            Cuts { said: vec![made], ..empty() }.said_by(account)
+        let (begun, keys) = account_of(1, 1, 0);
+        let said_by = |by: &SigningKey, account: &Account, of: &Account| {
+            Cuts { said: vec![cut(by, of, (0, 1))], ..empty(of) }.said_by(account)
         };
-        let id = begun.id();
-        for (signer, counts) in [(1, true), (2, false), (3, true), (4, false)] {
-            assert_eq!(said_by(signer, &begun, id), counts, "{signer}");
-            assert!(!said_by(signer, &begun, AccountId::from_bytes([9; 32])));
-        }
+        let stranger = account_of(9, 1, 0).0;
+        let decides = keys.iter().map(|key| said_by(key, &begun, &begun));
+        assert_eq!(
+            decides.collect::<Vec<_>>(),
+            [true, true, false],
+            "recovery, authority, signing"
+        );
+        assert!(!said_by(&key(4, 2), &begun, &begun));
+        assert!(!said_by(&keys[0], &begun, &stranger));
         // However the device stands that was cut: it may have been invited by somebody else.
-        let other = AccountId::from_bytes([8; 32]);
-        let device = cut(3, 0, None).value().device;
-        let absorbs = begun.absorb(&key(3), other, &[device]).unwrap();
+        let authority = &keys[1];
+        let absorbs = begun.absorb(authority, stranger.id(), &[STOLEN]).unwrap();
         let inviting = begun.join(&[absorbs]).unwrap();
-        assert!(inviting.invites(device) && said_by(3, &inviting, id));
-        let retired = begun.join(&[begun.retire(&key(3), key(2).device()).unwrap()]).unwrap();
-        assert!(!said_by(3, &retired, id));
+        assert!(inviting.invites(STOLEN) && said_by(authority, &inviting, &begun));
+        let retired = begun.retire(authority, key(1, 1).device()).unwrap();
+        let retired = begun.join(&[retired]).unwrap();
+        assert!(!said_by(authority, &retired, &begun));
     }
 
     #[test]
     fn whoever_says_much_crowds_out_nobody() {
-        let mut cuts = empty();
-        for seq in 0..100 {
-            cuts.add(cut(1, seq, None), false, &|_| true);
+        let (account, keys) = account_of(10, 16, 16);
+        let mut cuts = empty(&account);
+        for since in 1..100 {
+            cuts.add(cut(&keys[1], &account, (1, since)), &account);
         }
-        assert!(cuts.add(cut(2, 5, None), false, &|_| true));
-        assert_eq!(cuts.said.len(), 2);
-        assert!(!cuts.add(cut(3, 5, None), false, &|_| false), "a stranger");
-        // Whoever has no word any more makes room.
-        for signer in 3..=u8::MAX {
-            cuts.add(cut(signer, 5, None), false, &|_| true);
+        assert_eq!(cuts.said.len(), CUTS_PER_SIGNER_MAX);
+        for key in &keys {
+            for since in [200, 300] {
+                assert!(cuts.add(cut(key, &account, (1, since)), &account));
+            }
         }
-        assert_eq!(cuts.said.len(), CUTS_MAX);
-        let only = *cut(9, 0, None).signer();
-        let last = *cut(255, 0, None).signer();
-        assert!(cuts.add(cut(255, 5, None), false, &|signer| *signer == only || *signer == last));
-        assert_eq!(cuts.said.len(), 2);
+        assert!(!cuts.add(cut(&key(200, 2), &account, (1, 5)), &account), "a stranger");
+        assert_eq!(cuts.said.len(), 2 * CUT_SIGNERS_MAX + 2);
+    }
+
+    /// Sixty devices have come and gone, and each has said something.
+    #[test]
+    fn who_has_gone_makes_room_for_who_stands() {
+        let (account, keys) = account_of(10, 16, 16);
+        let mut cuts = empty(&account);
+        let (before, mut of_others) = account_of(90, 16, 16);
+        of_others[0] = key(10, 3);
+        cuts.said = of_others.iter().map(|key| cut(key, &account, (1, 5))).collect();
+        assert_eq!((cuts.said.len(), before.devices().count()), (CUT_SIGNERS_MAX, 32));
+        assert!(cuts.add(cut(&keys[1], &account, (2, 7)), &account));
+        assert_eq!(cuts.said.len(), 2, "and the recovery key");
     }
 
     #[test]
-    fn of_one_signer_the_word_is_kept_that_counts_whatever_came_first() {
-        let words = [
-            (4, None),
-            (9, None),
-            (7, Some(8)),
-            (3, Some(6)),
-            (5, Some(6)),
-            (0, Some(6)),
-            (0, None),
-        ];
-        let mut kept = Vec::new();
+    fn of_one_signer_the_first_and_the_last_times_are_kept_whatever_came_first() {
+        let (account, keys) = account_of(1, 1, 0);
+        let words = [(4, 10), (9, 20), (7, 30), (3, 40), (5, 50), (0, 60), (8, 20)];
         for first in 0..words.len() {
-            let mut cuts = empty();
+            let mut cuts = empty(&account);
             for step in 0..words.len() {
-                let (seq, since) = words[(first + step) % words.len()];
-                cuts.add(cut(1, seq, since), false, &|_| true);
+                cuts.add(cut(&keys[1], &account, words[(first + step) % words.len()]), &account);
             }
-            let Cut { last, since, .. } = cuts.said[0].value();
-            kept.push((last.map(|last| last.seq), since.map(|since| since.millis())));
+            let seq = |cut: &Verified<Cut>| cut.value().lasts.first().map_or(0, |last| last.seq);
+            let kept = cuts.said.iter().map(|cut| (seq(cut), cut.value().since.millis()));
+            assert_eq!(kept.collect::<Vec<_>>(), [(4, 10), (9, 20), (5, 50), (0, 60)], "{first}");
         }
-        assert_eq!(kept, vec![(Some(5), Some(6)); words.len()]);
-        let mut cuts = empty();
-        for seq in [4, 9, 0] {
-            cuts.add(cut(1, seq, None), false, &|_| true);
+    }
+
+    /// Mallory, a contact with 32 devices, says of Alice's stolen device what does not count, in the
+    /// log of the two.
+    #[test]
+    fn a_contact_crowds_out_nothing_that_the_owner_said() {
+        let mut store = MemoryStore::new();
+        let (alice, own) = account_of(10, 2, 0);
+        let (mallory, others) = account_of(100, 16, 16);
+        let stolen = key(11, 1).device();
+        let vote = alice.untrust(&own[1], stolen, Untrust::Stolen).unwrap();
+        let alice = alice.join(&[vote]).unwrap();
+        let said = Believed { lasts: Vec::new(), since: Timestamp::from_millis(5) };
+        let said_by_alice = alice.cut(&own[1], LOG, stolen, said.clone()).unwrap();
+        assert!(Cuts::keep(said_by_alice, &alice, &mut store).unwrap());
+        for signer in &others {
+            let since = Timestamp::from_millis(1);
+            let cut = Cut { account: mallory.id(), log: LOG, device: stolen, lasts: vec![], since };
+            Cuts::keep(sign(signer, cut), &mallory, &mut store).unwrap();
         }
-        assert_eq!(cuts.said[0].value().last.map(|last| last.seq), Some(9));
-        let mut cuts = empty();
-        for seq in [4, 2, 9] {
-            cuts.add(cut(1, seq, None), true, &|_| true);
-        }
-        assert_eq!(cuts.said[0].value().last.map(|last| last.seq), Some(2), "the recovery key");
+        let cuts = Cuts::load(&store, alice.id(), (LOG, stolen)).unwrap();
+        assert_eq!(cuts.believed(&alice), Some(said));
     }
 }

@@ -1,6 +1,6 @@
 //! How much is too much? Every bound of the engine, with its reason.
 
-use kith_common::limits::{ACCOUNT_DEVICES_MAX, HELLO_TAGS_MAX};
+use kith_common::limits::{ACCOUNT_DEVICES_MAX, HELLO_TAGS_MAX, HISTORIES_MAX};
 
 /// Contacts of one account: each costs a few KiB of memory.
 pub const CONTACTS_MAX: usize = 1000;
@@ -16,9 +16,8 @@ pub const WARNINGS_MAX: usize = 10;
 pub const REQUESTS_PER_LINK_MAX: usize = 64;
 /// Chains of one log: two accounts of 32 devices, as many former ones; as many as a frontier names.
 pub const AUTHORS_MAX: usize = 128;
-/// Histories of one device that are kept beside each other: a device with a second one is proven to
-/// lie, more only take room.
-pub const BRANCHES_MAX: usize = 4;
+/// See [`HISTORIES_MAX`].
+pub const BRANCHES_MAX: usize = HISTORIES_MAX;
 /// Entries of one log remembered for which there was no room among the histories of their device, so
 /// that an honest answer to them comes in; when there are more, all are forgotten and offered again.
 pub const EXCESS_MAX: usize = 1024;
@@ -112,9 +111,11 @@ pub const OLDER_PROOF_BYTES_MAX: usize = 256 * 1024;
 pub const NOTE_PROOF_BYTES_MAX: usize = 48 * 1024;
 /// Devices of a person that have names, former ones included.
 pub const NAMED_DEVICES_MAX: usize = 128;
-/// Cuts of one device in one log that are kept: one of each device of its account, and one of the
-/// recovery key.
-pub const CUTS_MAX: usize = ACCOUNT_DEVICES_MAX + 1;
+/// Signers whose cuts of one device in one log are kept: both keys of each device of its account, and
+/// the recovery key.
+pub const CUT_SIGNERS_MAX: usize = 2 * ACCOUNT_DEVICES_MAX + 1;
+/// Cuts of one signer among these: two with the earliest times, two with the latest.
+pub const CUTS_PER_SIGNER_MAX: usize = 4;
 /// Shortest time between two statements to our own devices of what was read in one log.
 pub const READ_NOTE_MS_MIN: u64 = 30_000;
 /// Shortest time between two rounds of handing on frontiers of others.

@@ -157,6 +157,11 @@ impl<'a> Person<'a> {
         all.filter(move |device| person.standing(*device).is_none())
     }
 
+    /// Devices that are out, those that only older proofs name included.
+    pub(crate) fn past(&self) -> impl Iterator<Item = DeviceId> + use<'a> {
+        self.former().map(|(device, ..)| device).chain(self.bygone())
+    }
+
     /// What proves all of it.
     pub(crate) fn proofs(&self) -> Vec<Vec<Box<[u8]>>> {
         let older = self.bygone.proofs().map(<[_]>::to_vec);

@@ -13,7 +13,6 @@ use kith_common::{
     ids::{AccountId, DeviceId, EntryId, LogId},
     limits::BODY_SALT_BYTES,
     own::{Clear, Own},
-    time::Timestamp,
 };
 use kith_core::store::{EntryRow, Position};
 
@@ -95,7 +94,7 @@ pub struct Reference<'w> {
     accounts: Vec<&'w Account>,
     /// Entries that devices which stand have.
     held: &'w BTreeSet<EntryId>,
-    cuts: BTreeMap<DeviceId, Option<Last>>,
+    cuts: BTreeMap<DeviceId, Vec<Last>>,
 }
 
 impl<'w> Reference<'w> {
@@ -118,7 +117,7 @@ impl<'w> Reference<'w> {
     }
 
     /// Spec 02 R18.
-    fn all_cuts(&self) -> BTreeMap<DeviceId, Option<Last>> {
+    fn all_cuts(&self) -> BTreeMap<DeviceId, Vec<Last>> {
         let mut words: BTreeMap<DeviceId, Vec<([u8; 32], CutWord, Cut)>> = BTreeMap::new();
         for (_, said) in self.archive.of_log(self.log) {
             let stands = self.standing(said.device).is_some_and(|(_, s)| s.stands());
@@ -135,25 +134,28 @@ impl<'w> Reference<'w> {
                 of_device.push((*cut.signer(), word, cut.value().clone()));
             }
         }
-        words.into_iter().map(|(device, words)| (device, last_believed(words))).collect()
+        let believed = |(device, words)| Some((device, believed(words)?));
+        words.into_iter().filter_map(believed).collect()
     }
 
     /// Whether an entry leads to the cut of its device: spec 03 R13.
-    fn is_before_cut(&self, id: EntryId, device: DeviceId, last: Option<Last>) -> bool {
-        let mut next = last.map(|last| last.entry);
-        while let Some(at) = next {
-            if at == id {
-                return true;
+    fn is_before_cut(&self, id: EntryId, device: DeviceId, lasts: &[Last]) -> bool {
+        for last in lasts {
+            let mut next = Some(last.entry);
+            while let Some(at) = next {
+                if at == id {
+                    return true;
+                }
+                let said = self.archive.said.get(&at).filter(|said| said.device == device);
+                next = said.and_then(|said| said.entry.prev);
             }
-            let said = self.archive.said.get(&at).filter(|said| said.device == device);
-            next = said.and_then(|said| said.entry.prev);
         }
         false
     }
 
     fn is_excluded(&self, id: EntryId, device: DeviceId) -> bool {
         let cut = self.cuts.get(&device);
-        cut.is_some_and(|last| !self.is_before_cut(id, device, *last))
+        cut.is_some_and(|lasts| !self.is_before_cut(id, device, lasts))
     }
 
     /// Whether the writer may have written it.
@@ -163,7 +165,7 @@ impl<'w> Reference<'w> {
             Some((_, standing)) if standing.stands() => true,
             // Disputed: what was held remains; former: the same, unless it is cut.
             _ => match self.cuts.get(&said.device) {
-                Some(last) => self.is_before_cut(id, said.device, *last),
+                Some(lasts) => self.is_before_cut(id, said.device, lasts),
                 None => self.held.contains(&id),
             },
         }
@@ -261,26 +263,27 @@ impl Deleted {
     }
 }
 
-/// Spec 02 R18, of the words about one device: who said them, and in whose right.
-fn last_believed(words: Vec<([u8; 32], CutWord, Cut)>) -> Option<Last> {
-    let (mut recovery, words): (Vec<_>, Vec<_>) =
-        words.into_iter().partition(|(_, word, _)| *word == CutWord::Recovery);
-    recovery.sort_by_key(|(.., cut)| cut.last.map(|last| (last.seq, last.entry)));
-    if let Some((.., cut)) = recovery.first() {
-        return cut.last;
+/// Spec 02 R18, of the words about one device: who said them, and in whose right. `None` if nobody
+/// has decided.
+fn believed(words: Vec<([u8; 32], CutWord, Cut)>) -> Option<Vec<Last>> {
+    let mut by_signer: BTreeMap<[u8; 32], BTreeMap<u64, (CutWord, Cut)>> = BTreeMap::new();
+    for (signer, word, cut) in words {
+        let same = by_signer.entry(signer).or_default().entry(cut.since.millis());
+        let known = same.or_insert_with(|| (word, cut.clone()));
+        if known.1.lasts < cut.lasts {
+            *known = (word, cut);
+        }
     }
-    let time = |time: Option<Timestamp>| time.map_or(u64::MAX, |time| time.millis());
-    let since = |signer: Option<&[u8; 32]>| {
-        let of = words.iter().filter(|(by, ..)| signer.is_none_or(|signer| signer == by));
-        of.map(|(.., cut)| time(cut.since)).min()
+    let mut counting: Vec<(CutWord, Cut)> = Vec::new();
+    for of_signer in by_signer.into_values() {
+        let count = of_signer.len();
+        let ends = of_signer.into_values().enumerate();
+        counting.extend(ends.filter(|(at, _)| *at < 2 || at + 2 >= count).map(|(_, word)| word));
+    }
+    let since_by = |right: CutWord| {
+        counting.iter().filter(|(word, _)| *word == right).map(|(_, cut)| cut.since).min()
     };
-    let counts = |(by, _, cut): &&([u8; 32], CutWord, Cut)| {
-        Some(time(cut.since)) == since(Some(by))
-            && cut.last.is_some_and(|last| Some(last.received.millis()) < since(None))
-    };
-    let mut lasts: Vec<Last> =
-        words.iter().filter(counts).filter_map(|(.., cut)| cut.last).collect();
-    lasts.sort_by_key(|last| last.seq);
-    let highest = lasts.last()?.seq;
-    lasts.into_iter().filter(|last| last.seq == highest).min_by_key(|last| last.entry)
+    let since = since_by(CutWord::Recovery).or_else(|| since_by(CutWord::Device))?;
+    let lasts = counting.iter().flat_map(|(_, cut)| cut.lasts.clone());
+    Some(lasts.filter(|last| last.received < since).collect())
 }

@@ -1,8 +1,9 @@
 //! Which devices speak for whom? What is learned of accounts, and what follows from it.
 
 use kith_common::{
-    account::{Account, Cut, Standing},
+    account::{Account, Believed, Cut, Last, Standing},
     codec::{DecodeError, Reader, Writer},
+    entry::Mark,
     envelope::Signed,
     frame::Frame,
     ids::{AccountId, DeviceId, EntryId, LogId},
@@ -369,19 +370,21 @@ impl Engine {
             let me = self.me.device.device();
             standing.push(me);
             for (device, former, account) in person.former().filter(|(device, ..)| *device != me) {
-                let mut cut = Cuts::load(cx.store, log, device)?.counting(account);
+                let cuts = Cuts::load(cx.store, account.id(), (log, device))?;
+                let mut lasts = marks(device, cuts.believed(account));
                 // Of ours, who was cut before this log began has nothing to say in it.
-                if cut.is_none() && is_ours && !conversation.log.has_anything_of(device) {
-                    let own = Cuts::load(cx.store, self.own_log(), device)?;
-                    cut = own.counting(account).map(|_| None);
+                if lasts.is_none() && is_ours && !conversation.log.has_anything_of(device) {
+                    let own = Cuts::load(cx.store, account.id(), (self.own_log(), device))?;
+                    lasts = own.believed(account).map(|_| Vec::new());
                 }
-                devices
-                    .push((device, cut.map(|last| log::Cut { last, is_final: former.is_final })));
+                let cut = lasts.map(|lasts| log::Cut { lasts, is_final: former.is_final });
+                devices.push((device, cut));
             }
             for device in person.bygone().filter(|device| *device != me) {
                 // Who was cut may be forgotten since: that is never for good.
-                let cut = Cuts::load(cx.store, log, device)?.counting(person.account);
-                devices.push((device, cut.map(|last| log::Cut { last, is_final: false })));
+                let cuts = Cuts::load(cx.store, person.account.id(), (log, device))?;
+                let lasts = marks(device, cuts.believed(person.account));
+                devices.push((device, lasts.map(|lasts| log::Cut { lasts, is_final: false })));
             }
         }
         let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(()) };
@@ -398,7 +401,17 @@ impl Engine {
         self.touched.insert(log);
         let mut received = conversation.log.receive_waiting(cx.now, cx.store)?;
         received.trimmed |= trimmed;
-        self.came_in(cx, log, None, received)
+        self.came_in(cx, log, None, received)?;
+        self.witness_all(cx, log)
+    }
+
+    /// Says in a log what this device knows of former ones of ours.
+    fn witness_all(&mut self, cx: &mut Context<'_>, log: LogId) -> Result<(), StoreError> {
+        let mut any = false;
+        for device in self.own_person().past().collect::<Vec<_>>() {
+            any |= self.witness(cx, log, device)?;
+        }
+        if any { self.refresh_limits(cx, log) } else { Ok(()) }
     }
 
     /// Entries of a log have gone or changed their places.
@@ -528,4 +541,10 @@ fn read_proof(reader: &mut Reader<'_>) -> Result<Vec<Box<[u8]>>, DecodeError> {
 
 fn read_addresses(reader: &mut Reader<'_>) -> Result<Vec<String>, DecodeError> {
     reader.list("addresses", usize::MAX, |r| r.text("address", usize::MAX).map(str::to_owned))
+}
+
+/// The entries through which a device is believed.
+fn marks(device: DeviceId, believed: Option<Believed>) -> Option<Vec<Mark>> {
+    let mark = |last: Last| Mark { device, seq: last.seq, id: last.entry };
+    Some(believed?.lasts.into_iter().map(mark).collect())
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use kith_common::{
-    account::{Account, Last, Standing, Untrust},
+    account::{Account, Believed, Cut, Reason, Standing, Untrust},
     entry::EntryKind,
+    envelope::Verified,
     frame::Frame,
     ids::{AccountId, DeviceId, LogId},
     keys::SigningKey,
@@ -17,13 +18,8 @@ use super::{
     Answer, CommandError, Context, Engine, Event, LinkId, Output, accounts::with, commands::Outcome,
 };
 use crate::{
-    cuts::Cuts,
-    limits::LINK_CODE_MS,
-    linking::Host,
-    names::chosen_name,
-    person::Absorbed,
-    refusal::Refusal,
-    store::{EntryRow, StoreError},
+    cuts::Cuts, limits::LINK_CODE_MS, linking::Host, names::chosen_name, person::Absorbed,
+    refusal::Refusal, store::StoreError,
 };
 
 const CUT_OFF: &str = "this device was cut off from the account";
@@ -190,9 +186,7 @@ impl Engine {
             Err(error) => return Ok(Err(error.into())),
         };
         let account = self.absorb_rest(cx.store, account, authority)?;
-        let carried_out = self.carried_out(cx, &account)?;
-        self.learn(cx, &account)?;
-        self.tell_carried_out(cx, carried_out, authority)?;
+        self.cut_former(cx, (&account, Vec::new()), None, authority)?;
         Ok(Ok(Answer::Done))
     }
 
@@ -310,7 +304,7 @@ impl Engine {
     }
 
     /// Goes over to what the account is now, and says how far devices are believed that are out:
-    /// who was voted against, and what it had brought in.
+    /// who was voted against, what it had brought in, and whoever would not be cut any more.
     fn cut_former(
         &mut self,
         cx: &mut Context<'_>,
@@ -319,18 +313,23 @@ impl Engine {
         key: &SigningKey,
     ) -> Result<(), StoreError> {
         let carried_out = self.carried_out(cx, account)?;
-        let mut cuts = Vec::new();
-        // What is believed is decided by what was here before, and all of it is needed before the
-        // rest goes: of several words of one kind the one that believes more may be this one.
-        for device in out {
-            for Believed { log, last, since } in self.last_believed(cx, (account, device), since)? {
-                // A device that is disputed is not cut; once that is decided, it can be.
-                let Ok(cut) = account.cut(key, log, device, last, since) else {
-                    continue;
-                };
-                cuts.push((log, cut.bytes().to_vec()));
-                Cuts::keep(cut, account, cx.store)?;
+        // What came in this very millisecond is here too.
+        let since = since.unwrap_or(cx.now.plus_millis(1));
+        let mut times: Vec<(LogId, DeviceId, Timestamp)> = Vec::new();
+        for log in self.conversations.keys() {
+            times.extend(out.iter().map(|device| (*log, *device, since)));
+            for device in self.own_person().past().filter(|device| !out.contains(device)) {
+                let lost = self.lost_cut(cx, account, (*log, device))?;
+                times.extend(lost.map(|since| (*log, device, since)));
             }
+        }
+        let mut cuts = Vec::new();
+        // What is believed is decided by what was here before.
+        for (log, device, since) in times {
+            // A device that is disputed is not cut; once that is decided, it can be.
+            let Some(cut) = self.cut(cx, (account, key), (log, device), since)? else { continue };
+            cuts.push((log, cut.bytes().to_vec()));
+            Cuts::keep(cut, account, cx.store)?;
         }
         self.learn(cx, account)?;
         // A log may have gone with the account that was left out.
@@ -343,34 +342,72 @@ impl Engine {
         self.tell_carried_out(cx, carried_out, key)
     }
 
-    /// The last entry of a device in each log that is believed, and the time that the person chose,
-    /// here or on another device. What was put aside is what was here too.
-    fn last_believed(
+    /// Since when a device was not believed that nobody would cut any more, for those who did go: as
+    /// they said, but for who was stolen himself.
+    fn lost_cut(
         &self,
         cx: &Context<'_>,
-        (account, device): (&Account, DeviceId),
-        since: Option<Timestamp>,
-    ) -> Result<Vec<Believed>, StoreError> {
-        let mut cuts = Vec::new();
-        for (id, conversation) in &self.conversations {
-            let heard = Cuts::load(cx.store, *id, device)?.since(account);
-            let since = since.into_iter().chain(heard).min();
-            let is_before = |row: &EntryRow| since.is_none_or(|since| row.received_at < since);
-            // Of whom nothing is here, others may have honest words. Yet it is said: a thief may
-            // begin to write there, and the self log remembers who is not to be invited again.
-            let last = conversation.log.last_of(device, &is_before, cx.store)?;
-            cuts.push(Believed { log: *id, last, since });
+        now: &Account,
+        (log, device): (LogId, DeviceId),
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let cuts = Cuts::load(cx.store, now.id(), (log, device))?;
+        if cuts.believed(now).is_some() || cuts.believed(&self.me.account).is_none() {
+            return Ok(None);
         }
-        Ok(cuts)
+        let honest = cuts.since(&self.me.account, |signer| !is_stolen(now, signer));
+        Ok(Some(honest.unwrap_or(cx.now.plus_millis(1))))
+    }
+
+    /// What is said of a device in a log: what is here of what came before a time, put aside or not.
+    fn cut(
+        &self,
+        cx: &Context<'_>,
+        (account, key): (&Account, &SigningKey),
+        (log, device): (LogId, DeviceId),
+        mut since: Timestamp,
+    ) -> Result<Option<Verified<Cut>>, StoreError> {
+        let Some(conversation) = self.conversations.get(&log) else { return Ok(None) };
+        if key.public() == account.recovery() {
+            // Beside it nobody decides: what devices said that it keeps goes on to hold.
+            let said = Cuts::load(cx.store, account.id(), (log, device))?.believed(account);
+            since = said.map_or(since, |said| since.min(said.since));
+        }
+        let lasts = conversation.log.lasts_before(device, since, cx.store)?;
+        Ok(account.cut(key, log, device, Believed { lasts, since }).ok())
+    }
+
+    /// A device of ours is believed less than this one knows: it came before the time that holds.
+    pub(super) fn witness(
+        &mut self,
+        cx: &mut Context<'_>,
+        log: LogId,
+        device: DeviceId,
+    ) -> Result<bool, StoreError> {
+        let account = &self.me.account;
+        let Some(conversation) = self.conversations.get(&log) else { return Ok(false) };
+        let said = Cuts::load(cx.store, account.id(), (log, device))?.believed(account);
+        let Some(Believed { since, .. }) = said else { return Ok(false) };
+        let lasts = conversation.log.lasts_before(device, since, cx.store)?;
+        if conversation.log.believes(device, &lasts, cx.store)? {
+            return Ok(false);
+        }
+        let believed = Believed { lasts, since };
+        let Ok(cut) = account.cut(&self.me.device, log, device, believed) else {
+            return Ok(false);
+        };
+        let bytes = cut.bytes().to_vec();
+        if !Cuts::keep(cut, account, cx.store)? {
+            return Ok(false);
+        }
+        self.write_entry(cx, log, EntryKind::CUT, |salt| [&salt[..], &bytes].concat())?;
+        Ok(true)
     }
 }
 
-/// How far a device is believed in a log.
-struct Believed {
-    log: LogId,
-    last: Option<Last>,
-    /// Since when it is not, if the person chose that.
-    since: Option<Timestamp>,
+/// Whether the device with this key was put out as stolen.
+fn is_stolen(account: &Account, signer: &[u8; 32]) -> bool {
+    let mut stolen = account.former().filter(|(_, former)| former.reason == Reason::Stolen);
+    stolen.any(|(device, _)| account.authority_of(device).as_ref() == Some(signer))
 }
 
 /// The account with a new device settled, if the signer is a quorum by itself.

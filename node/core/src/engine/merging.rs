@@ -462,8 +462,8 @@ impl Engine {
         }
         for account in asked {
             let out = account.standing(device).is_some_and(|standing| !standing.stands());
-            let log = LogId::own(account.id());
-            if out || Cuts::load(store, log, device)?.said_by(account) {
+            let own = (LogId::own(account.id()), device);
+            if out || Cuts::load(store, account.id(), own)?.said_by(account) {
                 return Ok(true);
             }
         }

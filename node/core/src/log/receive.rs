@@ -9,7 +9,7 @@ use kith_common::{
 };
 
 use super::{
-    Candidate, Chain, Covered, Cut, Envelope, Head, Limit, Log,
+    Candidate, Chain, Covered, Envelope, Head, Log,
     candidate::{authenticate, candidate_bytes},
     rules::{Decision, Entering},
 };
@@ -184,9 +184,7 @@ impl Log {
                 received.accepted.push(place);
                 received.cuts.extend(SaidCut::of(candidate.entry(), &candidate.body));
                 self.accept(candidate, entering, now, store)?;
-                let limit = self.limit(device);
-                if matches!(limit, Some(Limit::Cut(Cut { last: Some(last), .. })) if last.id == mark)
-                {
+                if self.is_cut_at(device, |last| last.id == mark) {
                     received.trimmed |= self.trim(device, store)?;
                 }
                 Ok(Some(place))

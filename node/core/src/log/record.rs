@@ -16,8 +16,8 @@ use crate::{
 };
 
 /// Versions 1 and 2 were of accounts with one device, 3 of logs that put nothing aside, 4 of such as
-/// overlooked nothing.
-const VERSION: u64 = 5;
+/// overlooked nothing, 5 of cuts with one last entry.
+const VERSION: u64 = 6;
 
 pub(super) fn encode(log: &Log) -> Vec<u8> {
     let mut writer = Writer::new();
@@ -32,9 +32,12 @@ pub(super) fn encode(log: &Log) -> Vec<u8> {
         writer.array(2).bytes(device.as_bytes());
         match limit {
             Limit::Held(seq) => writer.array(1).uint(*seq),
-            Limit::Cut(Cut { last: None, is_final }) => writer.array(2).bool(*is_final).array(0),
-            Limit::Cut(Cut { last: Some(mark), is_final }) => {
-                writer.array(2).bool(*is_final).array(2).uint(mark.seq).bytes(mark.id.as_bytes())
+            Limit::Cut(Cut { lasts, is_final }) => {
+                writer.array(2).bool(*is_final).array(lasts.len());
+                for mark in lasts {
+                    writer.array(2).uint(mark.seq).bytes(mark.id.as_bytes());
+                }
+                &mut writer
             }
         };
     }
@@ -167,14 +170,12 @@ fn read_limit(reader: &mut Reader<'_>) -> Result<(DeviceId, Limit), DecodeError>
         return Ok((device, Limit::Held(reader.uint()?)));
     }
     let is_final = reader.bool()?;
-    let last = match reader.array("cut", 2)? {
-        0 => None,
-        _ => {
-            let seq = reader.uint()?;
-            Some(Mark { device, seq, id: EntryId::from_bytes(reader.fixed("entry")?) })
-        }
-    };
-    Ok((device, Limit::Cut(Cut { last, is_final })))
+    let lasts = reader.list("last entries", usize::MAX, |r| {
+        r.tuple("last entry", 2)?;
+        let seq = r.uint()?;
+        Ok(Mark { device, seq, id: EntryId::from_bytes(r.fixed("entry")?) })
+    })?;
+    Ok((device, Limit::Cut(Cut { lasts, is_final })))
 }
 
 fn read_doomed(reader: &mut Reader<'_>) -> Result<Vec<(DeviceId, EntryId)>, DecodeError> {

@@ -39,17 +39,17 @@ pub(super) struct Begins {
 }
 
 /// How far a former device is believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Limit {
     /// Nobody has cut it yet: what was held or vouched for counts, through this number.
     Held(u64),
     Cut(Cut),
 }
 
-/// Through this entry, or not at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// On each history through an entry, or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cut {
-    pub(crate) last: Option<Mark>,
+    pub(crate) lasts: Vec<Mark>,
     /// Whether the device is out for good: what lies beyond is erased, else put aside.
     pub(crate) is_final: bool,
 }
@@ -65,7 +65,7 @@ impl Limit {
     pub(super) fn through(&self) -> u64 {
         match self {
             Self::Held(seq) => *seq,
-            Self::Cut(cut) => cut.last.map_or(0, |mark| mark.seq),
+            Self::Cut(cut) => cut.lasts.iter().map(|mark| mark.seq).max().unwrap_or(0),
         }
     }
 }
@@ -196,17 +196,22 @@ impl Log {
         self.excess.insert(id);
     }
 
-    /// Whether an entry that is not stored lies beyond the cut of its device: behind it, or on
-    /// another history than the one that leads to it.
+    /// Whether an entry that is not stored lies beyond the cut of its device: behind each entry that
+    /// it names, or on another history than the one that leads to it.
     fn is_beyond_cut(&self, mark: &Mark, store: &dyn Store) -> Result<bool, StoreError> {
-        let Some(Limit::Cut(Cut { last, .. })) = self.limits.get(&mark.device) else {
+        let Some(Limit::Cut(Cut { lasts, .. })) = self.limits.get(&mark.device) else {
             return Ok(false);
         };
-        let Some(last) = last else { return Ok(true) };
-        Ok(mark.seq > last.seq
-            || (mark.seq == last.seq && mark.id != last.id)
-            || self.named(last, store)?.is_some()
-            || self.is_off_the_way(mark, *last, store)?)
+        for last in lasts {
+            let is_beyond = mark.seq > last.seq
+                || (mark.seq == last.seq && mark.id != last.id)
+                || self.named(last, store)?.is_some()
+                || self.is_off_the_way(mark, *last, store)?;
+            if !is_beyond {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether an entry that is not stored is on another history than the one that leads to an entry
@@ -231,7 +236,12 @@ impl Log {
     }
 
     /// How far a former device is believed in this log, if it is one.
-    pub(crate) fn limit(&self, device: DeviceId) -> Option<Limit> {
-        self.limits.get(&device).copied()
+    pub(crate) fn limit(&self, device: DeviceId) -> Option<&Limit> {
+        self.limits.get(&device)
+    }
+
+    /// Whether a cut names an entry of the device that satisfies a condition.
+    pub(super) fn is_cut_at(&self, device: DeviceId, condition: impl Fn(&Mark) -> bool) -> bool {
+        matches!(self.limits.get(&device), Some(Limit::Cut(cut)) if cut.lasts.iter().any(condition))
     }
 }

@@ -1,7 +1,12 @@
 //! What if a device is accused and may still answer? What lies beyond its cut is put aside: not
 //! shown, not named, not handed on, and there again if the device is believed (spec 03 R13).
 
-use kith_common::{account::Last, entry::Mark, envelope::Signed, ids::DeviceId, time::Timestamp};
+use std::collections::BTreeSet;
+
+use kith_common::{
+    account::Last, entry::Mark, envelope::Signed, ids::DeviceId, limits::HISTORIES_MAX,
+    time::Timestamp,
+};
 
 use super::{
     Candidate, Cut, Envelope, Limit, Log, Received, candidate::authenticate, erase::shred,
@@ -10,6 +15,7 @@ use super::{
 use crate::{
     limits::{SYNC_ROWS, TRASH_MS},
     store::{AuthorNumber, Body, EntryRow, LogNumber, Place, Store, StoreError},
+    view,
 };
 
 /// Entries of one history, put aside. They stand in the store under a log number of their own.
@@ -95,36 +101,42 @@ impl Log {
         self.last_seq(device) > 0 || self.last_aside(device) > 0
     }
 
-    /// The last entry of a device that satisfies a condition, put aside or not; of two of one number
-    /// that with the smaller id.
-    pub(crate) fn last_of(
+    /// The last entries of a device that came before a time, put aside or not, one for each history,
+    /// ascending; at most [`HISTORIES_MAX`], of more those that came first.
+    pub(crate) fn lasts_before(
         &self,
         device: DeviceId,
-        condition: &dyn Fn(&EntryRow) -> bool,
+        time: Timestamp,
         store: &dyn Store,
-    ) -> Result<Option<Last>, StoreError> {
+    ) -> Result<Vec<Last>, StoreError> {
         let here = self.chains_of(device).map(|(author, chain)| {
             (Place { log: self.number, author, seq: chain.head.seq }, chain.first)
         });
         let aside = self.shelves_of(device).into_iter();
         let aside = aside.map(|shelf| (self.on_shelf(shelf, shelf.last), shelf.first));
-        let mut last: Option<Last> = None;
+        let mut lasts: Vec<Last> = Vec::new();
+        let mut continued = BTreeSet::new();
         for (mut place, first) in here.chain(aside) {
             while place.seq >= first
-                && last.is_none_or(|last| place.seq >= last.seq)
                 && let Some(row) = store.entry(place)?
             {
-                if condition(&row) {
+                if row.received_at < time {
                     let (seq, entry) = (place.seq, row.position.id);
-                    if last.is_none_or(|last| seq > last.seq || entry < last.entry) {
-                        last = Some(Last { seq, entry, received: row.received_at });
-                    }
+                    lasts.push(Last { seq, entry, received: row.received_at });
+                    let first = store.entry(Place { seq: first, ..place })?;
+                    let first = first.as_ref().map(view::open).transpose()?;
+                    continued.extend(first.and_then(|row| row.entry.prev));
                     break;
                 }
                 place.seq -= 1;
             }
         }
-        Ok(last)
+        lasts.retain(|last| !continued.contains(&last.entry));
+        lasts.sort_unstable_by_key(|last| (last.received, *last));
+        lasts.truncate(HISTORIES_MAX);
+        lasts.sort_unstable();
+        lasts.dedup();
+        Ok(lasts)
     }
 
     /// Takes in again what is believed now, and throws away what has long not been.
@@ -146,9 +158,12 @@ impl Log {
         }
         // Where the entry that a cut names is back, what leads elsewhere goes.
         for device in lifted {
-            if let Some(Limit::Cut(Cut { last: Some(last), .. })) = self.limit(device)
-                && self.named(&last, store)?.is_some()
-            {
+            let Some(Limit::Cut(Cut { lasts, .. })) = self.limits.get(&device) else { continue };
+            let mut is_here = false;
+            for last in lasts {
+                is_here |= self.named(last, store)?.is_some();
+            }
+            if is_here {
                 received.trimmed |= self.trim(device, store)?;
             }
         }

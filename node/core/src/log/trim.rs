@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
+    account::Last,
     entry::Mark,
     ids::{DeviceId, EntryId},
 };
@@ -59,7 +60,8 @@ impl Log {
         store: &mut dyn Store,
     ) -> Result<bool, StoreError> {
         let limit = Limit::Cut(cut);
-        if self.limits.insert(device, limit) != Some(limit) {
+        if self.limits.get(&device) != Some(&limit) {
+            self.limits.insert(device, limit);
             self.lifted.insert(device);
             self.changed = true;
         }
@@ -72,10 +74,10 @@ impl Log {
         device: DeviceId,
         store: &mut dyn Store,
     ) -> Result<bool, StoreError> {
-        let Some(Limit::Cut(Cut { last: through, .. })) = self.limits.get(&device).copied() else {
+        let Some(Limit::Cut(Cut { lasts, .. })) = self.limits.get(&device) else {
             return Ok(false);
         };
-        let kept = self.kept(device, through, store)?;
+        let kept = self.kept(device, lasts, store)?;
         let chains: Vec<(AuthorNumber, u64)> =
             self.chains_of(device).map(|(number, chain)| (number, chain.head.seq)).collect();
         let mut any = false;
@@ -117,6 +119,32 @@ impl Log {
         Ok(any)
     }
 
+    /// Whether a cut believes each of these entries, by what is here.
+    pub(crate) fn believes(
+        &self,
+        device: DeviceId,
+        lasts: &[Last],
+        store: &dyn Store,
+    ) -> Result<bool, StoreError> {
+        let Some(Limit::Cut(Cut { lasts: believed, .. })) = self.limits.get(&device) else {
+            return Ok(true);
+        };
+        let mut kept = super::Covered::new();
+        for mark in believed {
+            if let Some((number, _)) = self.named(mark, store)? {
+                self.cover(&mut kept, number, mark.seq);
+            }
+        }
+        for last in lasts {
+            let mark = Mark { device, seq: last.seq, id: last.entry };
+            let at = self.named(&mark, store)?.and_then(|(number, _)| kept.get(&number));
+            if at.is_none_or(|through| *through < last.seq) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn head_at_row(
         &self,
         number: AuthorNumber,
@@ -135,16 +163,22 @@ impl Log {
     fn kept(
         &self,
         device: DeviceId,
-        through: Option<Mark>,
+        lasts: &[Mark],
         store: &dyn Store,
     ) -> Result<super::Covered, StoreError> {
         let mut kept = super::Covered::new();
-        let Some(mark) = through else { return Ok(kept) };
-        match self.named(&mark, store)? {
-            Some((number, _)) => self.cover(&mut kept, number, mark.seq),
-            // Not there yet: every branch may still turn out to lead to it, except where it is
-            // known to lead elsewhere.
-            None => kept.extend(self.chains_of(device).map(|(number, _)| (number, mark.seq - 1))),
+        for mark in lasts {
+            match self.named(mark, store)? {
+                Some((number, _)) => self.cover(&mut kept, number, mark.seq),
+                // Not there yet: every branch may still turn out to lead to it, except where it is
+                // known to lead elsewhere.
+                None => {
+                    for (number, _) in self.chains_of(device) {
+                        let through = kept.entry(number).or_default();
+                        *through = (*through).max(mark.seq - 1);
+                    }
+                }
+            }
         }
         Ok(kept)
     }

@@ -4,12 +4,12 @@ use super::*;
 
 impl Holder {
     fn cut(&mut self, device: u8, last: Option<Mark>) -> bool {
-        self.cut_for(device, Cut { last, is_final: true })
+        self.cut_for(device, Cut { lasts: last.into_iter().collect(), is_final: true })
     }
 
     /// The device may still answer.
     fn suspect(&mut self, device: u8, last: Option<Mark>) -> bool {
-        self.cut_for(device, Cut { last, is_final: false })
+        self.cut_for(device, Cut { lasts: last.into_iter().collect(), is_final: false })
     }
 
     fn cut_for(&mut self, device: u8, cut: Cut) -> bool {
@@ -40,7 +40,7 @@ fn same_in_every_order(dag: &Dag, through: Option<Mark>, batches: &[&str], shown
     let ways = [(false, false), (false, true), (true, false), (true, true)];
     for cut_at in 0..=batches.len() {
         for (reversed, is_final) in ways {
-            let cut = Cut { last: through, is_final };
+            let cut = Cut { lasts: through.into_iter().collect(), is_final };
             let mut holder = Holder::new();
             let mut order: Vec<&str> = batches.to_vec();
             if reversed {
@@ -48,7 +48,7 @@ fn same_in_every_order(dag: &Dag, through: Option<Mark>, batches: &[&str], shown
             }
             for (number, batch) in order.iter().enumerate() {
                 if number == cut_at {
-                    holder.cut_for(b'a', cut);
+                    holder.cut_for(b'a', cut.clone());
                 }
                 holder.get(dag, batch, at(HOUR_MS));
             }

@@ -83,7 +83,7 @@ fn what_a_thief_deleted_of_what_was_put_aside_is_asked_for_again() {
     let mut holder = Holder::new();
     holder.get(&dag, "a1 a2 a3", at(HOUR_MS));
     let device = key(b'a').device();
-    let cut = Cut { last: Some(dag.made["a1"].mark), is_final: false };
+    let cut = Cut { lasts: vec![dag.made["a1"].mark], is_final: false };
     holder.log.cut(device, cut, &mut holder.store).unwrap();
     holder.log.receive_waiting(at(HOUR_MS), &mut holder.store).unwrap();
     holder.log.delete(&[dag.made["a2"].mark], &mut holder.store).unwrap();
@@ -113,7 +113,7 @@ fn a_device_that_was_suspected_and_is_believed_again_changes_no_order() {
     let mut holder = Holder::new();
     holder.get(&dag, "a1 a2", at(HOUR_MS));
     let device = key(b'a').device();
-    let cut = Cut { last: Some(dag.made["a1"].mark), is_final: false };
+    let cut = Cut { lasts: vec![dag.made["a1"].mark], is_final: false };
     holder.log.cut(device, cut, &mut holder.store).unwrap();
     holder.get(&dag, "b1 c1", at(HOUR_MS));
     holder.log.trust(device);
