@@ -8,6 +8,8 @@
     reason = "a test stops at the first thing that is wrong"
 )]
 
+#[path = "attacks/behind.rs"]
+mod behind;
 #[path = "attacks/contact_merge.rs"]
 mod contact_merge;
 #[path = "attacks/contacts.rs"]
