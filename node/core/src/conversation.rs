@@ -13,7 +13,10 @@ use kith_common::{
 
 use crate::{
     delivery::Receipt,
-    limits::{FRONTIER_MS_MIN, READ_NOTE_MS_MIN, RELAY_MS_MIN, WANT_MS_MAX, WANT_MS_MIN},
+    limits::{
+        FRONTIER_MS_MIN, FRONTIERS_KEPT_MAX, READ_NOTE_MS_MIN, RELAY_MS_MIN, WANT_MS_MAX,
+        WANT_MS_MIN,
+    },
     log::Log,
     store::{LogNumber, RecordKind, Store, StoreError},
 };
@@ -123,18 +126,19 @@ impl Conversation {
             return Ok(false);
         }
         let key = receipt_key(frontier.log, device);
+        // What a chain that was cut since, or a person who shares no longer what was read, has
+        // proven before: the frontiers that say so stay beside.
+        let mut together = Receipt::default();
+        together.advance(frontier);
         let mut kept = Vec::new();
-        // Its person shares no longer what was read: the frontier that proved it stays beside.
-        if !receipt.has_read(frontier)
-            && let Some(bytes) = store.record(RecordKind::Frontier, &key)?
-        {
-            kept = read_frontiers(&bytes)?;
-            kept.retain(|older| receipt.has_read(older.claim()));
-            kept.truncate(1);
+        if let Some(bytes) = store.record(RecordKind::Frontier, &key)? {
+            let older = read_frontiers(&bytes)?.into_iter().rev();
+            kept.extend(older.filter(|older| together.advance(older.claim())));
         }
+        kept.truncate(FRONTIERS_KEPT_MAX - 1);
         let mut writer = Writer::new();
         writer.array(kept.len() + 1);
-        for older in kept {
+        for older in kept.into_iter().rev() {
             writer.bytes(older.bytes());
         }
         writer.bytes(envelope);
@@ -232,7 +236,7 @@ fn read_frontiers(bytes: &[u8]) -> Result<Vec<Signed<Frontier>>, StoreError> {
     let envelope = |reader: &mut Reader<'_>| {
         Signed::decode(reader.bytes("frontier", FRONTIER_ENVELOPE_BYTES_MAX)?)
     };
-    Reader::all(bytes, |reader| reader.list("frontiers", 2, envelope))
+    Reader::all(bytes, |reader| reader.list("frontiers", FRONTIERS_KEPT_MAX, envelope))
         .map_err(|error| StoreError::new("Reading a stored frontier", error))
 }
 

@@ -32,7 +32,8 @@ impl DeliveryState {
 /// The highest number of each chain, by the device that wrote it.
 pub type Reached = BTreeMap<DeviceId, u64>;
 
-/// What one device has signed that it received and read; never goes backwards.
+/// What one device has signed that it received and read, in all its frontiers together: one that is
+/// behind in a chain, since that was cut, takes nothing back and says the rest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Receipt {
     received: Reached,
@@ -40,23 +41,11 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Takes a newer frontier in. Returns whether anything advanced; a frontier that is behind
-    /// in any chain changes nothing.
+    /// Takes a frontier in. Returns whether anything advanced.
     pub fn advance(&mut self, frontier: &Frontier) -> bool {
-        let next = Self { received: reached(&frontier.received), read: reached(&frontier.read) };
-        if !covers(&next.received, &self.received) {
-            return false;
-        }
-        let read = if covers(&next.read, &self.read) { next.read } else { self.read.clone() };
-        let next = Self { received: next.received, read };
-        let moved = next != *self;
-        *self = next;
-        moved
-    }
-
-    /// Whether everything known to be read follows from this frontier.
-    pub(crate) fn has_read(&self, frontier: &Frontier) -> bool {
-        self.read == reached(&frontier.read)
+        let received = raise(&mut self.received, &frontier.received);
+        let read = raise(&mut self.read, &frontier.read);
+        received || read
     }
 
     /// How far a chain was received.
@@ -95,8 +84,15 @@ pub(crate) fn reached(marks: &[Mark]) -> Reached {
     marks.iter().map(|mark| (mark.device, mark.seq)).collect()
 }
 
-fn covers(next: &Reached, before: &Reached) -> bool {
-    before.iter().all(|(device, seq)| next.get(device).is_some_and(|found| found >= seq))
+/// Returns whether anything rose.
+fn raise(reached: &mut Reached, marks: &[Mark]) -> bool {
+    let mut any = false;
+    for mark in marks {
+        let seq = reached.entry(mark.device).or_default();
+        any |= mark.seq > *seq;
+        *seq = mark.seq.max(*seq);
+    }
+    any
 }
 
 #[cfg(test)]
@@ -128,9 +124,11 @@ mod tests {
         let mut receipt = Receipt::default();
         assert!(receipt.advance(&frontier(&[(1, 5)], &[])));
         assert!(!receipt.advance(&frontier(&[(1, 5)], &[])));
-        assert!(!receipt.advance(&frontier(&[(1, 4), (2, 9)], &[])));
+        assert!(!receipt.advance(&frontier(&[(1, 4)], &[])));
+        // What the first device wrote was cut, what the second one wrote goes on.
+        assert!(receipt.advance(&frontier(&[(1, 4), (2, 9)], &[])));
         assert_eq!(receipt.received(device(1)), 5);
-        assert_eq!(receipt.received(device(2)), 0);
+        assert_eq!(receipt.received(device(2)), 9);
         assert!(receipt.advance(&frontier(&[(1, 5)], &[(1, 3)])));
         assert!(receipt.advance(&frontier(&[(1, 6)], &[])));
         assert_eq!(receipt.read(device(1)), 3);

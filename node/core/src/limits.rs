@@ -111,6 +111,9 @@ pub const OLDER_PROOF_BYTES_MAX: usize = 256 * 1024;
 pub const NOTE_PROOF_BYTES_MAX: usize = 48 * 1024;
 /// Devices of a person that have names, former ones included.
 pub const NAMED_DEVICES_MAX: usize = 128;
+/// Frontiers of one device in one log that are kept: the newest, and older ones that prove more of a
+/// chain that was cut since.
+pub const FRONTIERS_KEPT_MAX: usize = 4;
 /// Signers whose cuts of one device in one log are kept: both keys of each device of its account, and
 /// the recovery key.
 pub const CUT_SIGNERS_MAX: usize = 2 * ACCOUNT_DEVICES_MAX + 1;

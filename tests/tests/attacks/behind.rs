@@ -8,7 +8,10 @@ use kith_common::{
     ids::{EntryId, LogId},
     time::{Hlc, Timestamp},
 };
-use kith_core::engine::{Command, Input};
+use kith_core::{
+    delivery::DeliveryState,
+    engine::{Command, Input},
+};
 use kith_tests::sim::World;
 
 const MINUTE: u64 = 60_000;
@@ -427,4 +430,32 @@ fn control_a_cut_outlasts_one_of_those_who_said_it() {
 #[test]
 fn a_cut_outlasts_those_who_said_it() {
     years_later("a_cut_outlasts_those_who_said_it", 2);
+}
+
+/// Something that both have received is taken back; what is said afterwards is seen to arrive.
+#[test]
+fn what_is_said_after_something_was_taken_back_is_ticked() {
+    let mut s = story("what_is_said_after_something_was_taken_back_is_ticked");
+    let since = s.world.nodes[s.phone].clock(s.world.now_ms());
+    s.world.run_ms(MINUTE);
+    s.say_all(s.laptop, &["thief"]);
+    s.untrust(s.phone, s.laptop, Some(since));
+    s.untrust(s.tablet, s.laptop, Some(since));
+    s.world.set_running(s.laptop, false);
+    s.world.run_ms(MINUTE);
+    assert!(s.shown(s.carols).is_empty());
+    s.say_all(s.phone, &["four"]);
+    s.world.say(s.carols, s.alice, "five");
+    s.world.run_ms(MINUTE);
+    for (node, with, text) in [(s.phone, s.carol, "four"), (s.carols, s.alice, "five")] {
+        for restarted in [false, true] {
+            let history = s.world.history(node, s.world.account(with), 10);
+            let message = history.iter().find(|message| message.text.as_deref() == Some(text));
+            let state = message.and_then(|message| message.state);
+            assert_eq!(state, Some(DeliveryState::DeliveredAll), "{text}, restarted: {restarted}");
+            s.world.set_running(node, false);
+            s.world.set_running(node, true);
+            s.world.run_ms(1000);
+        }
+    }
 }
