@@ -86,10 +86,8 @@ impl Log {
         if self.is_beyond_cut(&mark, store)? {
             return Ok(Decision::Refuse(Refusal::BeyondCut));
         }
-        let last = self.last_seq(candidate.device);
         if matches!(candidate.envelope, Envelope::Doubtful(_)) {
-            let refused = entry.seq <= last;
-            return Ok(if refused { Decision::Refuse(Refusal::Signature) } else { Decision::Wait });
+            return Ok(Decision::Wait);
         }
         if self.limits.get(&candidate.device).is_some_and(|limit| mark.seq > limit.through()) {
             return Ok(Decision::Wait);

@@ -95,9 +95,12 @@ fn what_is_not_taken_is_offered_ever_more_seldom() {
     assert_eq!(wait_ms / 1000, RESEND_MS_MIN / 1000);
 }
 
-/// A chain of which only the newest entry has a signature that holds: whoever got it at one
-/// time has taken it in (spec 03 R4), and has to hand it on.
-fn held_together_by_its_end(count: u64, text_bytes: usize) -> Vec<CarriedEntry> {
+/// A chain of one device that begins at a time. Those that are broken have no signature that holds.
+fn chain_at(
+    begins_ms: u64,
+    (count, text_bytes): (u64, usize),
+    is_broken: impl Fn(u64) -> bool,
+) -> Vec<CarriedEntry> {
     let mut made: Vec<CarriedEntry> = Vec::new();
     for seq in 1..=count {
         let text = Text { text: "x".repeat(text_bytes), reply_to: None };
@@ -109,14 +112,14 @@ fn held_together_by_its_end(count: u64, text_bytes: usize) -> Vec<CarriedEntry> 
             prev: made.last().map(|entry| EntryId::of(&entry.envelope)),
             parents: Vec::new(),
             depth: seq,
-            hlc: Hlc::at(Timestamp::from_millis(1)),
+            hlc: Hlc::at(Timestamp::from_millis(begins_ms)),
             account_head: EntryId::from_bytes([0; 32]),
             kind: EntryKind::TEXT,
             body_hash: hash_body(&body),
             body_bytes: body.len() as u64,
         };
         let mut envelope = sign(&key(), entry).into_bytes();
-        if seq < count {
+        if is_broken(seq) {
             *envelope.last_mut().unwrap() ^= 1;
         }
         made.push(CarriedEntry { envelope, body: Some(body.into()) });
@@ -124,48 +127,105 @@ fn held_together_by_its_end(count: u64, text_bytes: usize) -> Vec<CarriedEntry> 
     made
 }
 
+fn chain(begins_ms: u64, count: u64) -> Vec<CarriedEntry> {
+    chain_at(begins_ms, (count, 1), |_| false)
+}
+
+/// A chain of which only the newest entry has a signature that holds: whoever got it at one
+/// time has taken it in (spec 03 R4), and has to hand it on.
+fn held_together_by_its_end((count, text_bytes): (u64, usize)) -> Vec<CarriedEntry> {
+    chain_at(1, (count, text_bytes), |seq| seq < count)
+}
+
+/// One who holds a log.
+struct Holder {
+    log: Log,
+    store: MemoryStore,
+    /// Refusals that count against whoever sent it.
+    counted: usize,
+}
+
+impl Holder {
+    fn new() -> Self {
+        let store = MemoryStore::new();
+        let id = LogId::from_bytes([1; 32]);
+        let log = Log::load(&store, id, crate::store::LogNumber(1)).unwrap();
+        Self { log, store, counted: 0 }
+    }
+
+    fn receive(&mut self, entries: Vec<CarriedEntry>) {
+        let at = Timestamp::from_millis(1000);
+        let received = self.log.receive(entries, &|_, _| Ok(()), at, &mut self.store).unwrap();
+        self.counted += received.refused.iter().filter(|refusal| !refusal.is_harmless()).count();
+    }
+
+    /// Writes with a phone that is honest.
+    fn write(&mut self) {
+        let draft = Draft {
+            account: AccountId::from_bytes([9; 32]),
+            account_head: EntryId::from_bytes([0; 32]),
+            kind: EntryKind::TEXT,
+            body: Text { text: "mine".into(), reply_to: None }.encode([7; BODY_SALT_BYTES]),
+        };
+        self.log.write(&honest(), Timestamp::from_millis(1000), draft, &mut self.store).unwrap();
+    }
+
+    /// Sends to another one for as long as there is something to send, some hours at most.
+    fn send_to(&self, other: &mut Self) {
+        let mut now = Uptime::from_millis(0);
+        let mut outgoing = Outgoing::new(now);
+        let covered = |other: &Self| self.log.covered(&other.log.heads(), &self.store).unwrap();
+        outgoing.frontier(covered(other), 0, now);
+        for _ in 0..300 {
+            // What comes together is taken in together.
+            let batch = |_| outgoing.next_batch(&self.log, &self.store, 0, now).unwrap();
+            let frames = (0..).map(batch).take_while(|entries| !entries.is_empty());
+            other.receive(frames.flatten().collect());
+            outgoing.frontier(covered(other), 0, now);
+            let Some(due) = outgoing.deadline() else { break };
+            now = due;
+            outgoing.overdue(now);
+        }
+    }
+
+    /// How many entries of the liar and of the honest phone are here.
+    fn has(&self) -> [u64; 2] {
+        [key(), honest()].map(|key| self.log.last_seq(key.device()))
+    }
+}
+
+fn honest() -> SigningKey {
+    SigningKey::from_seed(&[9; 32])
+}
+
 /// A liar's chain takes more than one frame. What stands behind it is of the person's own phone.
 #[test]
 fn what_only_its_end_makes_authentic_is_handed_on() {
     // The last two are all that may wait (spec 03).
-    [(600, 500), (1000, 500), (136, 61_000)].into_iter().for_each(hand_on);
+    for (count, text_bytes) in [(600, 500), (1000, 500), (136, 61_000)] {
+        let [mut here, mut other] = [Holder::new(), Holder::new()];
+        here.receive(held_together_by_its_end((count, text_bytes)));
+        assert_eq!(here.has(), [count, 0], "here it was taken in");
+        here.write();
+        here.send_to(&mut other);
+        assert_eq!(other.has(), [count, 1]);
+    }
 }
 
-fn hand_on((count, text_bytes): (u64, usize)) {
-    let id = LogId::from_bytes([1; 32]);
-    let number = crate::store::LogNumber(1);
-    let at = Timestamp::from_millis(1000);
-    let (mut here, mut there) = (MemoryStore::new(), MemoryStore::new());
-    let mut log = Log::load(&here, id, number).unwrap();
-    let chain = held_together_by_its_end(count, text_bytes);
-    log.receive(chain, &|_, _| Ok(()), at, &mut here).unwrap();
-    assert_eq!(log.last_seq(key().device()), count, "here it was taken in");
-    let mine = SigningKey::from_seed(&[9; 32]);
-    let draft = Draft {
-        account: AccountId::from_bytes([9; 32]),
-        account_head: EntryId::from_bytes([0; 32]),
-        kind: EntryKind::TEXT,
-        body: Text { text: "mine".into(), reply_to: None }.encode([7; BODY_SALT_BYTES]),
-    };
-    log.write(&mine, at, draft, &mut here).unwrap();
-    let mut other = Log::load(&there, id, number).unwrap();
-    let mut now = Uptime::from_millis(0);
-    let mut outgoing = Outgoing::new(now);
-    outgoing.frontier(Covered::new(), 0, now);
-    for _ in 0..200 {
-        // What comes together is taken in together.
-        let batch = |_| outgoing.next_batch(&log, &here, 0, now).unwrap();
-        let frames = (0..).map(batch).take_while(|entries| !entries.is_empty());
-        let entries: Vec<CarriedEntry> = frames.flatten().collect();
-        other.receive(entries, &|_, _| Ok(()), at, &mut there).unwrap();
-        let covered = log.covered(&other.heads(), &here).unwrap();
-        outgoing.frontier(covered, 0, now);
-        let Some(due) = outgoing.deadline() else { break };
-        now = due;
-        outgoing.overdue(now);
+/// The other end has a longer history of the liar; here a second one is, of which only the end is
+/// signed well, and an honest answer to it.
+#[test]
+fn a_second_history_that_only_its_end_makes_authentic_is_handed_on() {
+    for first in [0, 100, 1000] {
+        let [mut here, mut other] = [Holder::new(), Holder::new()];
+        here.receive(chain(2, first));
+        other.receive(chain(2, first));
+        here.receive(held_together_by_its_end((600, 500)));
+        assert_eq!(here.has(), [first.max(600), 0], "here it was taken in");
+        here.write();
+        here.send_to(&mut other);
+        assert_eq!((other.has(), other.counted), ([first.max(600), 1], 0), "beside {first}");
     }
-    let has = [key().device(), mine.device()].map(|device| other.last_seq(device));
-    assert_eq!(has, [count, 1], "after {} minutes", now.millis() / 60_000);
 }
 
 /// As the engine does it.
