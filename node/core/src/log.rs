@@ -58,6 +58,8 @@ pub struct Log {
     absent: BTreeMap<DeviceId, u64>,
     /// Entries of histories for which there was no room. In memory only: they are offered again.
     excess: BTreeSet<EntryId>,
+    /// Whether a number went over from a chain that was cut back to nothing to another one.
+    renumbered: bool,
     /// Whether something came in that stands below what named it.
     disordered: bool,
     /// How far other devices of the person have read.
@@ -120,6 +122,7 @@ impl Log {
             lifted: BTreeSet::new(),
             absent: BTreeMap::new(),
             excess: BTreeSet::new(),
+            renumbered: false,
             disordered: false,
             reads: BTreeMap::new(),
             cleared: BTreeMap::new(),

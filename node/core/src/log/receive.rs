@@ -337,7 +337,7 @@ impl Log {
             }
         }
         if let Some(begins) = begins {
-            self.chains.push(Chain::new(candidate.device, place.seq, begins.base));
+            self.begin(place.author, Chain::new(candidate.device, place.seq, begins.base));
         }
         let above_shown = self.highest.is_some_and(|highest| position < highest);
         let received_at = candidate.received_at.unwrap_or(now);

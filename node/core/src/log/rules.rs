@@ -8,7 +8,7 @@ use kith_common::{
 
 use super::{Candidate, Chain, Envelope, Head, Log};
 use crate::{
-    limits::{AUTHORS_MAX, BRANCHES_MAX, CLOCK_AHEAD_MS_MAX, EXCESS_MAX},
+    limits::{BRANCHES_MAX, CLOCK_AHEAD_MS_MAX, EXCESS_MAX},
     refusal::Refusal,
     store::{AuthorNumber, Place, Position, Store, StoreError},
 };
@@ -153,18 +153,12 @@ impl Log {
         {
             return Ok(Some((Ok(place(author)), None)));
         }
-        // A chain that was cut back to nothing begins again where it began.
-        let empty = |chain: &Chain| chain.is_empty() && chain.first == seq && chain.base == base;
-        if let Some((author, _)) = self.chains_of(device).find(|(_, chain)| empty(chain)) {
-            return Ok(Some((Ok(place(author)), None)));
+        if self.histories(device) >= BRANCHES_MAX {
+            return Ok(Some((Err(Refusal::Fork), None)));
         }
-        let rivals = self.chains_of(device).count();
-        let full = self.chains.len() >= AUTHORS_MAX;
-        if rivals >= BRANCHES_MAX || full {
-            let refusal = if full { Refusal::AuthorsFull } else { Refusal::Fork };
-            return Ok(Some((Err(refusal), None)));
-        }
-        let author = AuthorNumber(u16::try_from(self.chains.len()).unwrap_or(u16::MAX));
+        let Some(author) = self.number_for(device) else {
+            return Ok(Some((Err(Refusal::AuthorsFull), None)));
+        };
         let rival = self.any_at(device, seq, store)?.map(|row| row.envelope);
         Ok(Some((Ok(place(author)), Some(Begins { base, rival }))))
     }
@@ -226,6 +220,11 @@ impl Log {
             }
         }
         Ok(false)
+    }
+
+    /// Whether a device is out for good.
+    pub(super) fn is_out(&self, device: DeviceId) -> bool {
+        matches!(self.limits.get(&device), Some(Limit::Cut(Cut { is_final: true, .. })))
     }
 
     /// How far a former device is believed in this log, if it is one.

@@ -8,6 +8,7 @@ mod bounds;
 mod cuts;
 mod erasure;
 mod forks;
+mod histories;
 mod hostile;
 mod property;
 mod reading;
