@@ -19,9 +19,6 @@ pub const AUTHORS_MAX: usize = 128;
 /// Histories of one device that are kept beside each other: a device with a second one is proven to
 /// lie, more only take room.
 pub const BRANCHES_MAX: usize = 4;
-/// Entries of one log remembered for which there was no room among the histories of their device, so
-/// that an honest answer to them comes in; when there are more, all are forgotten and offered again.
-pub const EXCESS_MAX: usize = 1024;
 /// Positions at the end of a chain that are kept at hand: what new entries name is seldom older.
 pub const RECENT_MAX: usize = 32;
 /// Deleted entries that have not come yet.

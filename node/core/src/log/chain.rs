@@ -8,7 +8,7 @@ use kith_common::{
 
 use super::Log;
 use crate::{
-    limits::{AUTHORS_MAX, HISTORY_MAX, RECENT_MAX},
+    limits::{AUTHORS_MAX, BRANCHES_MAX, HISTORY_MAX, RECENT_MAX},
     store::{AuthorNumber, EntryRow, Place, Position, Store, StoreError},
 };
 
@@ -110,6 +110,14 @@ impl Log {
         }
         let mut empty = self.chains().filter(is_empty);
         empty.find(|(_, chain)| self.is_out(chain.device)).map(|(number, _)| number)
+    }
+
+    /// Whether no history of a device that is not here comes in any more.
+    pub(super) fn is_full_for(&self, device: DeviceId) -> bool {
+        match self.histories(device) {
+            0 => self.number_for(device).is_none(),
+            histories => histories >= BRANCHES_MAX,
+        }
     }
 
     /// Begins a chain under a number that it was given.

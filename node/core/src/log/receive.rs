@@ -210,9 +210,6 @@ impl Log {
                 Ok(None)
             }
             Decision::Refuse(refusal) => {
-                if matches!(refusal, Refusal::Fork | Refusal::AuthorsFull) {
-                    self.note_excess(candidate.id);
-                }
                 received.refused.push(refusal);
                 Ok(None)
             }

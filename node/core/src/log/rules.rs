@@ -2,13 +2,13 @@
 
 use kith_common::{
     entry::{Entry, Mark},
-    ids::{DeviceId, EntryId},
+    ids::DeviceId,
     time::Timestamp,
 };
 
 use super::{Candidate, Chain, Envelope, Head, Log};
 use crate::{
-    limits::{BRANCHES_MAX, CLOCK_AHEAD_MS_MAX, EXCESS_MAX},
+    limits::{BRANCHES_MAX, CLOCK_AHEAD_MS_MAX},
     refusal::Refusal,
     store::{AuthorNumber, Place, Position, Store, StoreError},
 };
@@ -28,7 +28,7 @@ pub(super) struct Entering {
     pub(super) position: Position,
     /// Whether a chain begins with it, and which one it branched off.
     pub(super) begins: Option<Begins>,
-    /// What it names that lies beyond a cut.
+    /// What it names that lies beyond a cut, or that there was no room for.
     pub(super) absent: Vec<Mark>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Cut {
 /// What an entry names beside the one before.
 struct Parents {
     heads: Vec<Head>,
-    /// Those that lie beyond a cut.
+    /// Those that lie beyond a cut, or that there was no room for.
     absent: Vec<Mark>,
 }
 
@@ -141,7 +141,6 @@ impl Log {
         let place = |author| Place { log: self.number, author, seq };
         let base = match candidate.entry().prev {
             None => None,
-            Some(id) if self.excess.contains(&id) => return Ok(Some((Err(Refusal::Fork), None))),
             Some(id) => match self.named(&Mark { device, seq: seq - 1, id }, store)? {
                 Some((author, _)) => Some(author),
                 None => return Ok(None),
@@ -172,20 +171,12 @@ impl Log {
                 Some((_, head)) => heads.push(head),
                 // Beyond a cut: it counts for nothing, here and everywhere.
                 None if self.is_beyond_cut(mark, store)? => absent.push(*mark),
-                // It never comes in, here; what answers it does.
-                None if self.excess.contains(&mark.id) => {}
+                // It may never come in, here; what answers it does.
+                None if self.is_full_for(mark.device) => absent.push(*mark),
                 None => return Ok(None),
             }
         }
         Ok(Some(Parents { heads, absent }))
-    }
-
-    /// Remembers what there was no room for.
-    pub(super) fn note_excess(&mut self, id: EntryId) {
-        if self.excess.len() >= EXCESS_MAX {
-            self.excess.clear();
-        }
-        self.excess.insert(id);
     }
 
     /// Whether an entry that is not stored lies beyond the cut of its device: behind it, or on

@@ -228,6 +228,24 @@ fn a_second_history_that_only_its_end_makes_authentic_is_handed_on() {
     }
 }
 
+/// A liar has shown four beginnings to one holder and a fifth to another, whose person answered in
+/// the middle of it; it went on.
+#[test]
+fn an_honest_answer_to_the_middle_of_a_fifth_history_is_handed_on() {
+    for (named, count) in [(500, 900), (500, 3000), (1500, 3000), (1500, 5000)] {
+        let [mut here, mut other] = [Holder::new(), Holder::new()];
+        (2..6).for_each(|rival| other.receive(chain(rival, 1)));
+        let mut fifth = chain(1, count);
+        let rest = fifth.split_off(named);
+        here.receive(fifth);
+        here.write();
+        here.write();
+        here.receive(rest);
+        here.send_to(&mut other);
+        assert_eq!(other.has(), [1, 2], "{named} of {count}");
+    }
+}
+
 /// As the engine does it.
 fn send_on(
     link: &mut Link,
