@@ -14,9 +14,9 @@ use kith_common::{
 
 use crate::{
     limits::{
-        FRONTIER_ASK_MS, PENDING_BYTES_MAX, PENDING_ENTRIES_MAX, RESEND_MS_MAX, RESEND_MS_MIN,
-        SLOW_LINE_BYTES_PER_MS, SYNC_AHEAD_ROWS, SYNC_FRAME_BYTES, SYNC_PROBE_BYTES,
-        SYNC_WINDOW_BYTES, SYNC_WINDOW_BYTES_FIRST,
+        AUTHORS_MAX, BRANCHES_MAX, FRONTIER_ASK_MS, PENDING_BYTES_MAX, PENDING_ENTRIES_MAX,
+        RESEND_MS_MAX, RESEND_MS_MIN, SLOW_LINE_BYTES_PER_MS, SYNC_AHEAD_ROWS, SYNC_FRAME_BYTES,
+        SYNC_PROBE_BYTES, SYNC_WINDOW_BYTES, SYNC_WINDOW_BYTES_FIRST,
     },
     log::{Covered, Log},
     store::{AuthorNumber, EntryRow, Place, Store, StoreError},
@@ -40,7 +40,7 @@ pub(crate) struct Outgoing {
     share_bytes: usize,
     /// Whether a frontier has come on this link: before, nobody knows what to send.
     heard: bool,
-    /// How far the device is in each chain, by its own word.
+    /// How far the device is in each of its chains, by its own word.
     promised: Vec<(DeviceId, u64)>,
     /// What is to be sent again, or further, as soon as there is room.
     due: Option<Due>,
@@ -283,6 +283,9 @@ impl Outgoing {
         let stuck = self.taking == Taking::Nothing;
         log.chains()
             .filter(|(author, _)| !stuck || self.may_wait_there(*author))
+            .filter(|(author, chain)| {
+                at(&self.has, *author) >= chain.first || self.may_begin_there(chain.device)
+            })
             .map(|(author, chain)| {
                 let has = at(&self.has, author);
                 let next = (has.max(at(&self.sent, author)) + 1).max(chain.first);
@@ -292,6 +295,12 @@ impl Outgoing {
             })
             .filter(|cursor| cursor.next <= cursor.last)
             .collect()
+    }
+
+    /// Whether the other end has room for one more history of a device, by its own word.
+    fn may_begin_there(&self, device: DeviceId) -> bool {
+        let histories = self.promised.iter().filter(|(known, _)| *known == device).count();
+        histories < BRANCHES_MAX && self.promised.len() < AUTHORS_MAX
     }
 
     /// Whether the other end has room for more of a chain that cannot be taken in yet. A frame more

@@ -431,7 +431,8 @@ impl Engine {
         if let Some(outgoing) = outgoing {
             outgoing.note(&received.sender_has);
         }
-        if !received.accepted.is_empty() {
+        // Where something has gone there may be room for what was not offered.
+        if !received.accepted.is_empty() || received.trimmed {
             self.touched.insert(log);
             if let Some(conversation) = self.conversations.get_mut(&log) {
                 conversation.owe_frontier(cx.uptime);

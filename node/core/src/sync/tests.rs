@@ -242,7 +242,25 @@ fn an_honest_answer_to_the_middle_of_a_fifth_history_is_handed_on() {
         here.write();
         here.receive(rest);
         here.send_to(&mut other);
-        assert_eq!(other.has(), [1, 2], "{named} of {count}");
+        assert_eq!((other.has(), other.counted), ([1, 2], 0), "{named} of {count}");
+    }
+}
+
+/// Whoever has four histories of a device says so, and is not offered a fifth.
+#[test]
+fn a_fifth_history_is_not_offered_to_who_has_four() {
+    let mut here = Holder::new();
+    here.receive(chain(1, 3));
+    here.write();
+    let now = Uptime::from_millis(0);
+    for histories in 3..=4 {
+        let mut outgoing = Outgoing::new(now);
+        outgoing.frontier(Covered::new(), 0, now);
+        let device = key().device();
+        let mark = |n: u8| Mark { device, seq: 1, id: EntryId::from_bytes([n; 32]) };
+        outgoing.promise(&(0..histories).map(mark).collect::<Vec<_>>());
+        let sent = outgoing.next_batch(&here.log, &here.store, 0, now).unwrap().len();
+        assert_eq!(sent, if histories < 4 { 4 } else { 1 });
     }
 }
 
