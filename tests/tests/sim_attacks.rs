@@ -28,6 +28,8 @@ mod large_account;
 mod late_knowledge;
 #[path = "attacks/link_after.rs"]
 mod link_after;
+#[path = "attacks/many_histories.rs"]
+mod many_histories;
 #[path = "attacks/merge_known.rs"]
 mod merge_known;
 #[path = "attacks/merge_restart.rs"]

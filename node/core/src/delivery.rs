@@ -80,10 +80,6 @@ pub fn state<'r>(
     }
 }
 
-pub(crate) fn reached(marks: &[Mark]) -> Reached {
-    marks.iter().map(|mark| (mark.device, mark.seq)).collect()
-}
-
 /// Returns whether anything rose.
 fn raise(reached: &mut Reached, marks: &[Mark]) -> bool {
     let mut any = false;

@@ -308,8 +308,12 @@ impl Engine {
                 // The first time: the number of the log is taken for good.
                 self.profile.save(cx.store)?;
             }
+            let renumbered = conversation.log.take_renumbered();
             if conversation.log.take_overlooked_deletions() {
                 self.hear_about(cx, log)?;
+            }
+            if renumbered {
+                self.ask_again(cx, log)?;
             }
             self.links.values_mut().for_each(|link| link.queue(log));
             let Some(conversation) = self.conversations.get_mut(&log) else { continue };

@@ -18,9 +18,6 @@ pub const REQUESTS_PER_LINK_MAX: usize = 64;
 pub const AUTHORS_MAX: usize = 128;
 /// See [`HISTORIES_MAX`].
 pub const BRANCHES_MAX: usize = HISTORIES_MAX;
-/// Entries of one log remembered for which there was no room among the histories of their device, so
-/// that an honest answer to them comes in; when there are more, all are forgotten and offered again.
-pub const EXCESS_MAX: usize = 1024;
 /// Positions at the end of a chain that are kept at hand: what new entries name is seldom older.
 pub const RECENT_MAX: usize = 32;
 /// Deleted entries that have not come yet.

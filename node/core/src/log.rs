@@ -54,10 +54,11 @@ pub struct Log {
     shelves: Vec<Shelf>,
     /// Devices that may be believed further than before.
     lifted: BTreeSet<DeviceId>,
-    /// The highest number of a device that an entry here names though it is beyond a cut.
+    /// The highest number of a device that an entry here names though it is beyond a cut, or there
+    /// was no room for it.
     absent: BTreeMap<DeviceId, u64>,
-    /// Entries of histories for which there was no room. In memory only: they are offered again.
-    excess: BTreeSet<EntryId>,
+    /// Whether a number went over from a chain that was cut back to nothing to another one.
+    renumbered: bool,
     /// Whether something came in that stands below what named it.
     disordered: bool,
     /// How far other devices of the person have read.
@@ -119,7 +120,7 @@ impl Log {
             shelves: Vec::new(),
             lifted: BTreeSet::new(),
             absent: BTreeMap::new(),
-            excess: BTreeSet::new(),
+            renumbered: false,
             disordered: false,
             reads: BTreeMap::new(),
             cleared: BTreeMap::new(),

@@ -118,8 +118,10 @@ impl Refusal {
         matches!(
             self,
             Self::AheadOfClock
+                | Self::AuthorsFull
                 | Self::BeyondCut
                 | Self::Disputed
+                | Self::Fork
                 | Self::PendingFull
                 | Self::RequestNotForUs
                 | Self::RequestsFull

@@ -14,9 +14,9 @@ use kith_common::{
 
 use crate::{
     limits::{
-        FRONTIER_ASK_MS, PENDING_BYTES_MAX, PENDING_ENTRIES_MAX, RESEND_MS_MAX, RESEND_MS_MIN,
-        SLOW_LINE_BYTES_PER_MS, SYNC_AHEAD_ROWS, SYNC_FRAME_BYTES, SYNC_PROBE_BYTES,
-        SYNC_WINDOW_BYTES, SYNC_WINDOW_BYTES_FIRST,
+        AUTHORS_MAX, BRANCHES_MAX, FRONTIER_ASK_MS, PENDING_BYTES_MAX, PENDING_ENTRIES_MAX,
+        RESEND_MS_MAX, RESEND_MS_MIN, SLOW_LINE_BYTES_PER_MS, SYNC_AHEAD_ROWS, SYNC_FRAME_BYTES,
+        SYNC_PROBE_BYTES, SYNC_WINDOW_BYTES, SYNC_WINDOW_BYTES_FIRST,
     },
     log::{Covered, Log},
     store::{AuthorNumber, EntryRow, Place, Store, StoreError},
@@ -40,7 +40,7 @@ pub(crate) struct Outgoing {
     share_bytes: usize,
     /// Whether a frontier has come on this link: before, nobody knows what to send.
     heard: bool,
-    /// How far the device is in each chain, by its own word.
+    /// How far the device is in each of its chains, by its own word.
     promised: Vec<(DeviceId, u64)>,
     /// What is to be sent again, or further, as soon as there is room.
     due: Option<Due>,
@@ -283,6 +283,9 @@ impl Outgoing {
         let stuck = self.taking == Taking::Nothing;
         log.chains()
             .filter(|(author, _)| !stuck || self.may_wait_there(*author))
+            .filter(|(author, chain)| {
+                at(&self.has, *author) >= chain.first || self.may_begin_there(chain.device)
+            })
             .map(|(author, chain)| {
                 let has = at(&self.has, author);
                 let next = (has.max(at(&self.sent, author)) + 1).max(chain.first);
@@ -292,6 +295,12 @@ impl Outgoing {
             })
             .filter(|cursor| cursor.next <= cursor.last)
             .collect()
+    }
+
+    /// Whether the other end has room for one more history of a device, by its own word.
+    fn may_begin_there(&self, device: DeviceId) -> bool {
+        let histories = self.promised.iter().filter(|(known, _)| *known == device).count();
+        histories < BRANCHES_MAX && self.promised.len() < AUTHORS_MAX
     }
 
     /// Whether the other end has room for more of a chain that cannot be taken in yet. A frame more
@@ -347,251 +356,4 @@ fn lowest(
 }
 
 #[cfg(test)]
-mod tests {
-    use kith_common::{
-        entry::{Entry, EntryKind, Text, hash_body},
-        envelope::sign,
-        ids::{AccountId, EntryId, LogId},
-        keys::SigningKey,
-        limits::BODY_SALT_BYTES,
-        time::{Hlc, Timestamp},
-    };
-
-    use super::*;
-    use crate::{log::Draft, session::Link, store::memory::MemoryStore};
-
-    fn key() -> SigningKey {
-        SigningKey::from_seed(&[1; 32])
-    }
-
-    fn write(log: &mut Log, store: &mut MemoryStore) {
-        write_text(log, store, "hello".to_owned());
-    }
-
-    fn write_text(log: &mut Log, store: &mut MemoryStore, text: String) {
-        let draft = Draft {
-            account: AccountId::from_bytes([1; 32]),
-            account_head: EntryId::from_bytes([0; 32]),
-            kind: EntryKind::TEXT,
-            body: Text { text, reply_to: None }.encode([7; BODY_SALT_BYTES]),
-        };
-        log.write(&key(), Timestamp::from_millis(1), draft, store).unwrap();
-    }
-
-    /// Sends until nothing more may set off. Returns how many frames that were.
-    fn send(outgoing: &mut Outgoing, log: &Log, store: &MemoryStore, now: Uptime) -> usize {
-        let batch = |_| outgoing.next_batch(log, store, 0, now).unwrap();
-        (0..).map(batch).take_while(|entries| !entries.is_empty()).count()
-    }
-
-    /// Each frame takes two of these entries.
-    #[test]
-    fn a_log_takes_more_of_the_window_when_something_arrives_and_one_frame_when_nothing_does() {
-        let mut store = MemoryStore::new();
-        let id = LogId::from_bytes([1; 32]);
-        let mut log = Log::load(&store, id, crate::store::LogNumber(1)).unwrap();
-        for _ in 0..80 {
-            write_text(&mut log, &mut store, "x".repeat(SYNC_FRAME_BYTES / 2));
-        }
-        let now = Uptime::from_millis(0);
-        let mut outgoing = Outgoing::new(now);
-        outgoing.frontier(Covered::new(), 0, now);
-        let mut seq = 0;
-        for frames in [2, 4, 8, 16, 32] {
-            seq += 2 * send(&mut outgoing, &log, &store, now) as u64;
-            assert!(outgoing.flying_bytes() >= frames * SYNC_FRAME_BYTES || seq == 80);
-            outgoing.frontier(Covered::from([(AuthorNumber(0), seq)]), 0, now);
-        }
-        assert_eq!(seq, 80, "everything was sent");
-        // It was lost.
-        outgoing.frontier(Covered::new(), 0, now);
-        assert_eq!(send(&mut outgoing, &log, &store, now), 32, "a full window");
-        let due = outgoing.deadline().unwrap();
-        assert_eq!(outgoing.overdue(due), Overdue::SendAgain);
-        assert_eq!(send(&mut outgoing, &log, &store, due), 1);
-        outgoing.frontier(Covered::from([(AuthorNumber(0), 2)]), 0, due);
-        assert_eq!(send(&mut outgoing, &log, &store, due), 2);
-    }
-
-    /// The other end answers each time that it has nothing: it cannot take the entry yet.
-    #[test]
-    fn what_is_not_taken_is_offered_ever_more_seldom() {
-        let mut store = MemoryStore::new();
-        let id = LogId::from_bytes([1; 32]);
-        let mut log = Log::load(&store, id, crate::store::LogNumber(1)).unwrap();
-        write(&mut log, &mut store);
-        let mut outgoing = Outgoing::new(Uptime::from_millis(0));
-        outgoing.frontier(Covered::new(), 0, Uptime::from_millis(0));
-        let mut now = Uptime::from_millis(0);
-        let mut waits_s = Vec::new();
-        while waits_s.len() < 8 {
-            assert_eq!(outgoing.next_batch(&log, &store, 0, now).unwrap().len(), 1);
-            outgoing.frontier(Covered::new(), 0, now.plus_millis(1));
-            let due = outgoing.deadline().unwrap();
-            assert_eq!(outgoing.overdue(due), Overdue::SendAgain);
-            waits_s.push((due.millis() - now.millis()) / 1000);
-            now = due;
-        }
-        assert_eq!(waits_s, [3, 6, 12, 24, 48, 60, 60, 60]);
-        // Once it arrives, the next one is waited for as at first.
-        outgoing.next_batch(&log, &store, 0, now).unwrap();
-        outgoing.frontier(Covered::from([(AuthorNumber(0), 1)]), 0, now);
-        assert_eq!(outgoing.deadline(), None);
-        write(&mut log, &mut store);
-        assert_eq!(outgoing.next_batch(&log, &store, 0, now).unwrap().len(), 1);
-        let wait_ms = outgoing.deadline().unwrap().millis() - now.millis();
-        assert_eq!(wait_ms / 1000, RESEND_MS_MIN / 1000);
-    }
-
-    /// A chain of which only the newest entry has a signature that holds: whoever got it at one
-    /// time has taken it in (spec 03 R4), and has to hand it on.
-    fn held_together_by_its_end(count: u64, text_bytes: usize) -> Vec<CarriedEntry> {
-        let mut made: Vec<CarriedEntry> = Vec::new();
-        for seq in 1..=count {
-            let text = Text { text: "x".repeat(text_bytes), reply_to: None };
-            let body = text.encode([7; BODY_SALT_BYTES]);
-            let entry = Entry {
-                log: LogId::from_bytes([1; 32]),
-                account: AccountId::from_bytes([1; 32]),
-                seq,
-                prev: made.last().map(|entry| EntryId::of(&entry.envelope)),
-                parents: Vec::new(),
-                depth: seq,
-                hlc: Hlc::at(Timestamp::from_millis(1)),
-                account_head: EntryId::from_bytes([0; 32]),
-                kind: EntryKind::TEXT,
-                body_hash: hash_body(&body),
-                body_bytes: body.len() as u64,
-            };
-            let mut envelope = sign(&key(), entry).into_bytes();
-            if seq < count {
-                *envelope.last_mut().unwrap() ^= 1;
-            }
-            made.push(CarriedEntry { envelope, body: Some(body.into()) });
-        }
-        made
-    }
-
-    /// A liar's chain takes more than one frame. What stands behind it is of the person's own phone.
-    #[test]
-    fn what_only_its_end_makes_authentic_is_handed_on() {
-        // The last two are all that may wait (spec 03).
-        [(600, 500), (1000, 500), (136, 61_000)].into_iter().for_each(hand_on);
-    }
-
-    fn hand_on((count, text_bytes): (u64, usize)) {
-        let id = LogId::from_bytes([1; 32]);
-        let number = crate::store::LogNumber(1);
-        let at = Timestamp::from_millis(1000);
-        let (mut here, mut there) = (MemoryStore::new(), MemoryStore::new());
-        let mut log = Log::load(&here, id, number).unwrap();
-        let chain = held_together_by_its_end(count, text_bytes);
-        log.receive(chain, &|_, _| Ok(()), at, &mut here).unwrap();
-        assert_eq!(log.last_seq(key().device()), count, "here it was taken in");
-        let mine = SigningKey::from_seed(&[9; 32]);
-        let draft = Draft {
-            account: AccountId::from_bytes([9; 32]),
-            account_head: EntryId::from_bytes([0; 32]),
-            kind: EntryKind::TEXT,
-            body: Text { text: "mine".into(), reply_to: None }.encode([7; BODY_SALT_BYTES]),
-        };
-        log.write(&mine, at, draft, &mut here).unwrap();
-        let mut other = Log::load(&there, id, number).unwrap();
-        let mut now = Uptime::from_millis(0);
-        let mut outgoing = Outgoing::new(now);
-        outgoing.frontier(Covered::new(), 0, now);
-        for _ in 0..200 {
-            // What comes together is taken in together.
-            let batch = |_| outgoing.next_batch(&log, &here, 0, now).unwrap();
-            let frames = (0..).map(batch).take_while(|entries| !entries.is_empty());
-            let entries: Vec<CarriedEntry> = frames.flatten().collect();
-            other.receive(entries, &|_, _| Ok(()), at, &mut there).unwrap();
-            let covered = log.covered(&other.heads(), &here).unwrap();
-            outgoing.frontier(covered, 0, now);
-            let Some(due) = outgoing.deadline() else { break };
-            now = due;
-            outgoing.overdue(now);
-        }
-        let has = [key().device(), mine.device()].map(|device| other.last_seq(device));
-        assert_eq!(has, [count, 1], "after {} minutes", now.millis() / 60_000);
-    }
-
-    /// As the engine does it.
-    fn send_on(
-        link: &mut Link,
-        logs: &BTreeMap<LogId, Log>,
-        store: &MemoryStore,
-        now: Uptime,
-    ) -> Vec<(LogId, u64)> {
-        let mut sent = Vec::new();
-        while link.has_room()
-            && let Some(id) = link.turns.pop_front()
-        {
-            for _ in 0..crate::limits::SYNC_TURN_FRAMES {
-                let entries = link.next_batch(&logs[&id], store, now).unwrap();
-                if entries.is_empty() {
-                    break;
-                }
-                link.queue(id);
-                sent.push((id, entries.len() as u64));
-            }
-        }
-        sent
-    }
-
-    /// Seconds until one log is over a line with a round trip of 100 ms, while the other end takes
-    /// nothing of some others.
-    fn seconds_beside(stuck: u8) -> u64 {
-        const COUNT: u64 = 160;
-        let mut store = MemoryStore::new();
-        let mut logs = BTreeMap::new();
-        let mut now = Uptime::from_millis(0);
-        let mut link = Link::new([1].into(), [2].into(), now);
-        for number in 0..=stuck {
-            let id = LogId::from_bytes([number; 32]);
-            let log_number = crate::store::LogNumber(u32::from(number) + 1);
-            let mut log = Log::load(&store, id, log_number).unwrap();
-            let count = if number == stuck { COUNT } else { 4 };
-            for _ in 0..count {
-                write_text(&mut log, &mut store, "x".repeat(SYNC_FRAME_BYTES / 2));
-            }
-            logs.insert(id, log);
-            let mut outgoing = Outgoing::new(now);
-            outgoing.frontier(Covered::new(), 0, now);
-            link.outgoing.insert(id, outgoing);
-            link.queue(id);
-        }
-        let healthy = LogId::from_bytes([stuck; 32]);
-        let mut has = 0;
-        while has < COUNT && now.millis() < 3_600_000 {
-            let sent = send_on(&mut link, &logs, &store, now);
-            now = now.plus_millis(100);
-            let came = sent.iter().filter(|(id, _)| *id == healthy).map(|(_, count)| count);
-            has += came.sum::<u64>();
-            for id in sent.iter().map(|(id, _)| *id).collect::<std::collections::BTreeSet<_>>() {
-                let covered = if id == healthy {
-                    Covered::from([(AuthorNumber(0), has)])
-                } else {
-                    Covered::new()
-                };
-                let others = link.flying_bytes_beside(id);
-                link.outgoing.get_mut(&id).unwrap().frontier(covered, others, now);
-                link.queue(id);
-            }
-            let mut again = Vec::new();
-            for (id, outgoing) in &mut link.outgoing {
-                if outgoing.overdue(now) == Overdue::SendAgain {
-                    again.push(*id);
-                }
-            }
-            again.into_iter().for_each(|id| link.queue(id));
-        }
-        now.millis() / 1000
-    }
-
-    #[test]
-    fn what_is_never_taken_keeps_no_other_log_waiting() {
-        let seconds = [0, 16, 32, 40].map(seconds_beside);
-        assert!(seconds.iter().all(|seconds| *seconds < 60), "{seconds:?}");
-    }
-}
+mod tests;

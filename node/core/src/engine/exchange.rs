@@ -100,6 +100,16 @@ impl Engine {
         self.person(account).is_some_and(|person| person.standing(device).is_none())
     }
 
+    /// Begins to sync a log anew on every link: nobody knows any more what the other ends have.
+    pub(super) fn ask_again(&mut self, cx: &mut Context<'_>, log: LogId) -> Result<(), StoreError> {
+        for link in self.links.values_mut() {
+            if let Some(outgoing) = link.outgoing.get_mut(&log) {
+                *outgoing = Outgoing::new(cx.uptime);
+            }
+        }
+        self.send_frontier(cx, log, None, true)
+    }
+
     /// Sends our frontier of a log on one link, or on all that are entitled to it.
     pub(super) fn send_frontier(
         &mut self,
@@ -421,7 +431,8 @@ impl Engine {
         if let Some(outgoing) = outgoing {
             outgoing.note(&received.sender_has);
         }
-        if !received.accepted.is_empty() {
+        // Where something has gone there may be room for what was not offered.
+        if !received.accepted.is_empty() || received.trimmed {
             self.touched.insert(log);
             if let Some(conversation) = self.conversations.get_mut(&log) {
                 conversation.owe_frontier(cx.uptime);

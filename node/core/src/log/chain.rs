@@ -7,8 +7,10 @@ use kith_common::{
 };
 
 use super::Log;
-use crate::limits::{HISTORY_MAX, RECENT_MAX};
-use crate::store::{AuthorNumber, EntryRow, Place, Position, Store, StoreError};
+use crate::{
+    limits::{AUTHORS_MAX, BRANCHES_MAX, HISTORY_MAX, RECENT_MAX},
+    store::{AuthorNumber, EntryRow, Place, Position, Store, StoreError},
+};
 
 /// The newest entry of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +91,49 @@ impl Log {
 
     pub(super) fn chain_mut(&mut self, number: AuthorNumber) -> Option<&mut Chain> {
         self.chains.get_mut(usize::from(number.0))
+    }
+
+    /// How many histories of a device are here.
+    pub(super) fn histories(&self, device: DeviceId) -> usize {
+        self.chains_of(device).filter(|(_, chain)| !chain.is_empty()).count()
+    }
+
+    /// The number that a chain of a device gets: of one that was cut back to nothing, its own or of
+    /// a device that is out for good, or a new one.
+    pub(super) fn number_for(&self, device: DeviceId) -> Option<AuthorNumber> {
+        let is_empty = |(_, chain): &(AuthorNumber, &Chain)| chain.is_empty();
+        if let Some((own, _)) = self.chains_of(device).find(is_empty) {
+            return Some(own);
+        }
+        if self.chains.len() < AUTHORS_MAX {
+            return u16::try_from(self.chains.len()).ok().map(AuthorNumber);
+        }
+        let mut empty = self.chains().filter(is_empty);
+        empty.find(|(_, chain)| self.is_out(chain.device)).map(|(number, _)| number)
+    }
+
+    /// Whether no history of a device that is not here comes in any more.
+    pub(super) fn is_full_for(&self, device: DeviceId) -> bool {
+        match self.histories(device) {
+            0 => self.number_for(device).is_none(),
+            histories => histories >= BRANCHES_MAX,
+        }
+    }
+
+    /// Begins a chain under a number that it was given.
+    pub(super) fn begin(&mut self, number: AuthorNumber, chain: Chain) {
+        match self.chain_mut(number) {
+            Some(slot) => {
+                *slot = chain;
+                self.renumbered = true;
+            }
+            None => self.chains.push(chain),
+        }
+    }
+
+    /// Whether numbers have gone over to other chains: what anybody has under them nobody knows.
+    pub(crate) fn take_renumbered(&mut self) -> bool {
+        std::mem::take(&mut self.renumbered)
     }
 
     /// The last number of a device's longest chain; 0 if it never wrote.

@@ -208,9 +208,6 @@ impl Log {
                 Ok(None)
             }
             Decision::Refuse(refusal) => {
-                if matches!(refusal, Refusal::Fork | Refusal::AuthorsFull) {
-                    self.note_excess(candidate.id);
-                }
                 received.refused.push(refusal);
                 Ok(None)
             }
@@ -335,7 +332,7 @@ impl Log {
             }
         }
         if let Some(begins) = begins {
-            self.chains.push(Chain::new(candidate.device, place.seq, begins.base));
+            self.begin(place.author, Chain::new(candidate.device, place.seq, begins.base));
         }
         let above_shown = self.highest.is_some_and(|highest| position < highest);
         let received_at = candidate.received_at.unwrap_or(now);

@@ -120,7 +120,7 @@ pub(super) fn decode(id: LogId, bytes: &[u8]) -> Result<Log, DecodeError> {
                 shelves,
                 lifted: BTreeSet::new(),
                 absent: absent.into_iter().collect(),
-                excess: BTreeSet::new(),
+                renumbered: false,
                 disordered: false,
                 reads: reads.into_iter().collect(),
                 cleared: cleared.into_iter().collect(),

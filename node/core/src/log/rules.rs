@@ -2,13 +2,13 @@
 
 use kith_common::{
     entry::{Entry, Mark},
-    ids::{DeviceId, EntryId},
+    ids::DeviceId,
     time::Timestamp,
 };
 
 use super::{Candidate, Chain, Envelope, Head, Log};
 use crate::{
-    limits::{AUTHORS_MAX, BRANCHES_MAX, CLOCK_AHEAD_MS_MAX, EXCESS_MAX},
+    limits::{BRANCHES_MAX, CLOCK_AHEAD_MS_MAX},
     refusal::Refusal,
     store::{AuthorNumber, Place, Position, Store, StoreError},
 };
@@ -28,7 +28,7 @@ pub(super) struct Entering {
     pub(super) position: Position,
     /// Whether a chain begins with it, and which one it branched off.
     pub(super) begins: Option<Begins>,
-    /// What it names that lies beyond a cut.
+    /// What it names that lies beyond a cut, or that there was no room for.
     pub(super) absent: Vec<Mark>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Cut {
 /// What an entry names beside the one before.
 struct Parents {
     heads: Vec<Head>,
-    /// Those that lie beyond a cut.
+    /// Those that lie beyond a cut, or that there was no room for.
     absent: Vec<Mark>,
 }
 
@@ -86,10 +86,8 @@ impl Log {
         if self.is_beyond_cut(&mark, store)? {
             return Ok(Decision::Refuse(Refusal::BeyondCut));
         }
-        let last = self.last_seq(candidate.device);
         if matches!(candidate.envelope, Envelope::Doubtful(_)) {
-            let refused = entry.seq <= last;
-            return Ok(if refused { Decision::Refuse(Refusal::Signature) } else { Decision::Wait });
+            return Ok(Decision::Wait);
         }
         if self.limits.get(&candidate.device).is_some_and(|limit| mark.seq > limit.through()) {
             return Ok(Decision::Wait);
@@ -143,7 +141,6 @@ impl Log {
         let place = |author| Place { log: self.number, author, seq };
         let base = match candidate.entry().prev {
             None => None,
-            Some(id) if self.excess.contains(&id) => return Ok(Some((Err(Refusal::Fork), None))),
             Some(id) => match self.named(&Mark { device, seq: seq - 1, id }, store)? {
                 Some((author, _)) => Some(author),
                 None => return Ok(None),
@@ -155,18 +152,12 @@ impl Log {
         {
             return Ok(Some((Ok(place(author)), None)));
         }
-        // A chain that was cut back to nothing begins again where it began.
-        let empty = |chain: &Chain| chain.is_empty() && chain.first == seq && chain.base == base;
-        if let Some((author, _)) = self.chains_of(device).find(|(_, chain)| empty(chain)) {
-            return Ok(Some((Ok(place(author)), None)));
+        if self.histories(device) >= BRANCHES_MAX {
+            return Ok(Some((Err(Refusal::Fork), None)));
         }
-        let rivals = self.chains_of(device).count();
-        let full = self.chains.len() >= AUTHORS_MAX;
-        if rivals >= BRANCHES_MAX || full {
-            let refusal = if full { Refusal::AuthorsFull } else { Refusal::Fork };
-            return Ok(Some((Err(refusal), None)));
-        }
-        let author = AuthorNumber(u16::try_from(self.chains.len()).unwrap_or(u16::MAX));
+        let Some(author) = self.number_for(device) else {
+            return Ok(Some((Err(Refusal::AuthorsFull), None)));
+        };
         let rival = self.any_at(device, seq, store)?.map(|row| row.envelope);
         Ok(Some((Ok(place(author)), Some(Begins { base, rival }))))
     }
@@ -180,20 +171,12 @@ impl Log {
                 Some((_, head)) => heads.push(head),
                 // Beyond a cut: it counts for nothing, here and everywhere.
                 None if self.is_beyond_cut(mark, store)? => absent.push(*mark),
-                // It never comes in, here; what answers it does.
-                None if self.excess.contains(&mark.id) => {}
+                // It may never come in, here; what answers it does.
+                None if self.is_full_for(mark.device) => absent.push(*mark),
                 None => return Ok(None),
             }
         }
         Ok(Some(Parents { heads, absent }))
-    }
-
-    /// Remembers what there was no room for.
-    pub(super) fn note_excess(&mut self, id: EntryId) {
-        if self.excess.len() >= EXCESS_MAX {
-            self.excess.clear();
-        }
-        self.excess.insert(id);
     }
 
     /// Whether an entry that is not stored lies beyond the cut of its device: behind each entry that
@@ -233,6 +216,11 @@ impl Log {
             }
         }
         Ok(false)
+    }
+
+    /// Whether a device is out for good.
+    pub(super) fn is_out(&self, device: DeviceId) -> bool {
+        matches!(self.limits.get(&device), Some(Limit::Cut(Cut { is_final: true, .. })))
     }
 
     /// How far a former device is believed in this log, if it is one.

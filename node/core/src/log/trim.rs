@@ -11,6 +11,7 @@ use kith_common::{
 
 use super::{Cut, Head, Limit, Log};
 use crate::{
+    limits::AUTHORS_MAX,
     store::{AuthorNumber, EntryRow, Place, Position, Store, StoreError},
     view,
 };
@@ -186,6 +187,15 @@ impl Log {
     /// What these marks name is not here: should it come, it stands below what is here.
     pub(super) fn note_absent(&mut self, marks: &[Mark]) {
         for mark in marks {
+            let is_stranger =
+                |device: &DeviceId| !self.is_here(*device) && !self.limits.contains_key(device);
+            if !self.absent.contains_key(&mark.device) && is_stranger(&mark.device) {
+                // Of more devices that are not here than a log has chains, nothing is kept.
+                let strangers = self.absent.keys().filter(|known| is_stranger(known)).count();
+                if strangers >= AUTHORS_MAX {
+                    continue;
+                }
+            }
             let through = self.absent.entry(mark.device).or_default();
             *through = (*through).max(mark.seq);
         }
