@@ -15,15 +15,21 @@ use kith_tests::sim::World;
 const MINUTE: u64 = 60_000;
 
 /// Who says of the laptop's orders that they were carried out.
-#[derive(PartialEq, Eq)]
 enum Word {
     Nobody,
     /// The tablet, which nobody has unlocked: as something read, and under a key that is not its own.
     Unlocked,
-    /// The tablet, with its authority key, whether it puts the laptop out before or not.
-    Signed {
-        after_a_vote: bool,
-    },
+    /// The tablet, with its authority key.
+    Signed(Before),
+}
+
+/// What the laptop has become before that.
+enum Before {
+    Nothing,
+    /// The tablet has put it out.
+    VotedOut,
+    /// It went by its own word.
+    Retired,
 }
 
 /// Laptop and tablet are stolen. The laptop orders more deletions than it may; how many bodies are
@@ -48,16 +54,35 @@ fn left(test: &'static str, word: &Word) -> usize {
     let orders = deletions(&world, world.log(alice, carol), (carols, phone));
     says(&mut world, laptop, phone, &orders);
     let words = words(&world, alice, (tablet, laptop), word);
-    if *word == (Word::Signed { after_a_vote: true }) {
-        let device = world.nodes[laptop].key().device();
-        let authority = world.nodes[tablet].authority();
-        let (why, since) = (Untrust::Stolen, None);
-        world.command(tablet, Command::Untrust { device, why, since, authority });
-        world.run_ms(1000);
+    let device = world.nodes[laptop].key().device();
+    match word {
+        Word::Signed(Before::VotedOut) => {
+            let authority = world.nodes[tablet].authority();
+            let (why, since) = (Untrust::Stolen, None);
+            world.command(tablet, Command::Untrust { device, why, since, authority });
+        }
+        Word::Signed(Before::Retired) => retires(&mut world, laptop, phone),
+        Word::Signed(Before::Nothing) | Word::Nobody | Word::Unlocked => {}
     }
+    world.run_ms(1000);
+    let was_out = world.nodes[phone].engine().identity().account.standing(device);
+    let was_out = was_out.is_some_and(|standing| !standing.stands());
+    assert_eq!(was_out, matches!(word, Word::Signed(Before::VotedOut | Before::Retired)));
     says(&mut world, tablet, phone, &words);
     world.run_ms(MINUTE);
     world.nodes[phone].bodies()
+}
+
+/// A stolen device says that it is the person's no more.
+fn retires(world: &mut World, stolen: usize, to: usize) {
+    let node = &world.nodes[stolen];
+    let account = &node.engine().identity().account;
+    let retired = account.retire(&node.authority(), node.key().device()).unwrap();
+    let proofs = vec![account.join(&[retired]).unwrap().proof().to_vec()];
+    for link in world.links_between(to, stolen) {
+        let bytes = Frame::Accounts { proofs: proofs.clone() }.encode();
+        world.input(to, Input::Frame { link, bytes });
+    }
 }
 
 /// Everything that somebody wrote, as another device has it.
@@ -84,7 +109,7 @@ fn words(world: &World, alice: usize, (by, about): (usize, usize), word: &Word) 
         Word::Unlocked => {
             vec![Own::Read { log, marks: marks.clone() }, signed(&world.nodes[by].key())]
         }
-        Word::Signed { .. } => vec![signed(&world.nodes[by].authority())],
+        Word::Signed(_) => vec![signed(&world.nodes[by].authority())],
     }
 }
 
@@ -113,7 +138,7 @@ fn two_unlocked_devices_delete_no_more_than_they_may() {
 
 #[test]
 fn nobody_speaks_for_a_device_that_stands() {
-    let word = Word::Signed { after_a_vote: false };
+    let word = Word::Signed(Before::Nothing);
     let left = left("nobody_speaks_for_a_device_that_stands", &word);
     assert!(left >= 120 - 49, "{left} are left");
 }
@@ -121,7 +146,14 @@ fn nobody_speaks_for_a_device_that_stands() {
 /// The thief knows the passphrase of the tablet and gives the laptop up.
 #[test]
 fn one_voice_alone_carries_nothing_out() {
-    let word = Word::Signed { after_a_vote: true };
+    let word = Word::Signed(Before::VotedOut);
     let left = left("one_voice_alone_carries_nothing_out", &word);
+    assert!(left >= 120 - 49, "{left} are left");
+}
+
+#[test]
+fn nobody_speaks_for_a_device_that_went_by_its_own_word() {
+    let word = Word::Signed(Before::Retired);
+    let left = left("nobody_speaks_for_a_device_that_went_by_its_own_word", &word);
     assert!(left >= 120 - 49, "{left} are left");
 }
