@@ -286,7 +286,8 @@ fn read_small(reader: &mut Reader<'_>, what: &'static str, max: u64) -> Result<u
     u8::try_from(value).map_err(|_| DecodeError::Value(what))
 }
 
-/// An order to delete everything up to some marks; signed by an authority key.
+/// An order to delete everything up to some marks; signed by an authority key. Of a self log, which
+/// loses nothing, it says how far the orders of devices that were put out were carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clear {
     /// The account.

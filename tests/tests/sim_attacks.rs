@@ -16,6 +16,10 @@ mod contact_merge;
 mod contacts;
 #[path = "attacks/crossing.rs"]
 mod crossing;
+#[path = "attacks/cut_before.rs"]
+mod cut_before;
+#[path = "attacks/deleting.rs"]
+mod deleting;
 #[path = "attacks/dialling.rs"]
 mod dialling;
 #[path = "attacks/dropped.rs"]

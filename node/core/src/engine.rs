@@ -473,7 +473,7 @@ impl Engine {
         let others = people
             .iter()
             .flat_map(|person| person.disputed().chain(person.former().map(|(device, ..)| device)));
-        let bygone = people.iter().flat_map(Person::bygone);
+        let bygone = people.iter().flat_map(|person| person.bygone().map(|(device, _)| device));
         let known = standing.chain(others).chain(bygone).filter(|device| *device != me);
         let known: Vec<DeviceId> = known.take(KNOWN_DEVICES_MAX).collect();
         self.recognition.refresh(&self.me.device, known.into_iter());

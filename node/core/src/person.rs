@@ -149,17 +149,19 @@ impl<'a> Person<'a> {
         account.former().map(move |(device, former)| (device, former, account)).chain(before)
     }
 
-    /// Devices that only older proofs name.
-    pub(crate) fn bygone(&self) -> impl Iterator<Item = DeviceId> + use<'a> {
+    /// Devices that only older proofs name, with the account whose proofs these are.
+    pub(crate) fn bygone(&self) -> impl Iterator<Item = (DeviceId, &'a Account)> + use<'a> {
         let person = *self;
-        let before = self.absorbed.iter().flat_map(|old| old.bygone.devices());
-        let all = self.bygone.devices().chain(before);
-        all.filter(move |device| person.standing(*device).is_none())
+        let of = |account, bygone: &'a Bygone| bygone.devices().map(move |one| (one, account));
+        let before = self.absorbed.iter().flat_map(move |old| of(&old.account, &old.bygone));
+        let before = before.filter(move |(device, _)| !person.bygone.has(*device));
+        let all = of(self.account, self.bygone).chain(before);
+        all.filter(move |(device, _)| person.standing(*device).is_none())
     }
 
     /// Devices that are out, those that only older proofs name included.
     pub(crate) fn past(&self) -> impl Iterator<Item = DeviceId> + use<'a> {
-        self.former().map(|(device, ..)| device).chain(self.bygone())
+        self.former().map(|(device, ..)| device).chain(self.bygone().map(|(device, _)| device))
     }
 
     /// What proves all of it.
@@ -248,7 +250,7 @@ mod tests {
         let is_out = matches!(standing, Some(Standing::Former(_)));
         assert_eq!(person.devices().any(|one| one == device), stands);
         assert_eq!(person.former().any(|(one, ..)| one == device), is_out);
-        assert!(!person.bygone().any(|one| one == device));
+        assert!(!person.bygone().any(|(one, _)| one == device));
         standing
     }
 

@@ -54,8 +54,15 @@ pub(crate) fn own_words(
 
 /// A stolen device writes to Carol, whose device says that it has that, and shows both to another
 /// device of the person.
-pub(crate) fn carol_vouches(
+pub(crate) fn carol_vouches(world: &mut World, people: (usize, usize), devices: (usize, usize)) {
+    let account = world.account(people.0);
+    carol_vouches_for(world, account, people, devices);
+}
+
+/// The same in the name of an account that the person has, or had.
+pub(crate) fn carol_vouches_for(
     world: &mut World,
+    account: AccountId,
     (alice, carol): (usize, usize),
     (stolen, to): (usize, usize),
 ) {
@@ -64,7 +71,7 @@ pub(crate) fn carol_vouches(
     let body = Text { text: "I owe you a million".to_owned(), reply_to: None }.encode([1; 16]);
     let entry = Entry {
         log,
-        account: world.account(alice),
+        account,
         seq: 1,
         prev: None,
         parents: vec![],

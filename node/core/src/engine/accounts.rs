@@ -14,11 +14,12 @@ use super::{Context, Engine, Event, LinkId, Output};
 use crate::{
     bygone::Bygone,
     contacts::Contact,
+    conversation::Conversation,
     cuts::Cuts,
     log::{self, SaidCut},
     person::{Absorbed, Person},
     refusal::Refusal,
-    store::{RecordKind, StoreError},
+    store::{RecordKind, Store, StoreError},
 };
 
 /// How our own account is kept. Version 2 kept one older proof of each account.
@@ -355,7 +356,6 @@ impl Engine {
         log: LogId,
     ) -> Result<(), StoreError> {
         let Some(with) = self.conversations.get(&log).map(|c| c.with) else { return Ok(()) };
-        let Some(conversation) = self.conversations.get(&log) else { return Ok(()) };
         let own = self.me.account.id();
         let mut devices: Vec<(DeviceId, Option<log::Cut>)> = Vec::new();
         let mut standing = Vec::new();
@@ -369,22 +369,16 @@ impl Engine {
             // What this device wrote is its own: whoever believes it again gets it from here.
             let me = self.me.device.device();
             standing.push(me);
-            for (device, former, account) in person.former().filter(|(device, ..)| *device != me) {
+            let former = person.former().map(|(device, how, by)| (device, how.is_final, by));
+            // Who was cut may be forgotten since: that is never for good.
+            let bygone = person.bygone().map(|(device, by)| (device, false, by));
+            for (device, is_final, account) in former.chain(bygone).filter(|(one, ..)| *one != me) {
                 let cuts = Cuts::load(cx.store, account.id(), (log, device))?;
                 let mut lasts = marks(device, cuts.believed(account));
-                // Of ours, who was cut before this log began has nothing to say in it.
-                if lasts.is_none() && is_ours && !conversation.log.has_anything_of(device) {
-                    let own = Cuts::load(cx.store, account.id(), (self.own_log(), device))?;
-                    lasts = own.believed(account).map(|_| Vec::new());
+                if lasts.is_none() && is_ours && self.was_cut_before(cx.store, log, device)? {
+                    lasts = Some(Vec::new());
                 }
-                let cut = lasts.map(|lasts| log::Cut { lasts, is_final: former.is_final });
-                devices.push((device, cut));
-            }
-            for device in person.bygone().filter(|device| *device != me) {
-                // Who was cut may be forgotten since: that is never for good.
-                let cuts = Cuts::load(cx.store, person.account.id(), (log, device))?;
-                let lasts = marks(device, cuts.believed(person.account));
-                devices.push((device, lasts.map(|lasts| log::Cut { lasts, is_final: false })));
+                devices.push((device, lasts.map(|lasts| log::Cut { lasts, is_final })));
             }
         }
         let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(()) };
@@ -412,6 +406,28 @@ impl Engine {
             any |= self.witness(cx, log, device)?;
         }
         if any { self.refresh_limits(cx, log) } else { Ok(()) }
+    }
+
+    /// Whether a self log of ours says that a device is cut off, of which nothing is in a log: it was
+    /// cut before that began, and has nothing to say there.
+    fn was_cut_before(
+        &self,
+        store: &dyn Store,
+        log: LogId,
+        device: DeviceId,
+    ) -> Result<bool, StoreError> {
+        let anything = |c: &Conversation| c.log.has_anything_of(device);
+        if self.conversations.get(&log).is_none_or(anything) {
+            return Ok(false);
+        }
+        let before = self.own_absorbed.iter().map(|old| &old.account);
+        for account in std::iter::once(&self.me.account).chain(before) {
+            let own = (LogId::own(account.id()), device);
+            if Cuts::load(store, account.id(), own)?.believed(account).is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Entries of a log have gone or changed their places.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
-    account::{Account, Cut, Standing},
+    account::{Account, Cut, Reason, Standing},
     entry::{EntryKind, Mark},
     envelope::{Signed, sign},
     ids::{DeviceId, EntryId, LogId},
@@ -70,8 +70,12 @@ impl Engine {
         done.marks.extend(last.map(|row| (own, mark(row))));
         for row in rows.iter().filter(|row| !rests(row)) {
             if let Some(Own::Clear { clear }) = said(row)?
-                && let Some((_, clear)) = self.read_clear(device, &clear)
+                && let Some((_, mut clear)) = self.read_clear(device, &clear)
             {
+                if self.own_logs().contains(&clear.log) {
+                    let (log, through) = (clear.log, &mut clear.through);
+                    through.retain(|mark| self.is_carried_out(log, mark.device, mark.seq));
+                }
                 done.clears.push((own, row.position.id, clear));
             }
         }
@@ -85,7 +89,11 @@ impl Engine {
         done: CarriedOut,
         key: &SigningKey,
     ) -> Result<(), StoreError> {
-        let mut marks: BTreeMap<LogId, BTreeSet<Mark>> = BTreeMap::new();
+        let mut said: BTreeMap<LogId, BTreeMap<DeviceId, Mark>> = BTreeMap::new();
+        let mut say = |log: LogId, mark: Mark| {
+            let last = said.entry(log).or_default().entry(mark.device).or_insert(mark);
+            *last = if last.seq < mark.seq { mark } else { *last };
+        };
         for (own, mark) in done.marks {
             let Some(log) = self.conversations.get(&own).map(|own| &own.log) else { continue };
             let heads = log.heads();
@@ -93,49 +101,61 @@ impl Engine {
                 Some(_) => Some(mark),
                 None => heads.into_iter().find(|h| h.device == mark.device && h.seq < mark.seq),
             };
-            marks.entry(own).or_default().extend(believed);
+            believed.into_iter().for_each(|mark| say(own, mark));
         }
-        for (log, marks) in marks.into_iter().filter(|(_, marks)| !marks.is_empty()) {
-            let marks: Vec<Mark> = marks.into_iter().take(FRONTIER_MARKS_MAX).collect();
-            self.tell(cx, &Own::Read { log, marks: marks.clone() })?;
-            self.take_as_carried_out(cx, log, &marks)?;
-        }
-        let mut cleared: BTreeMap<LogId, BTreeMap<DeviceId, Mark>> = BTreeMap::new();
         for (own, id, clear) in done.clears {
             let Some(log) = self.conversations.get(&own).map(|own| &own.log) else { continue };
-            if cx.store.find(log.number(), id)?.is_none() {
-                continue;
-            }
-            let of_log = cleared.entry(clear.log).or_default();
-            for mark in clear.through {
-                let last = of_log.entry(mark.device).or_insert(mark);
-                *last = if last.seq < mark.seq { mark } else { *last };
+            if cx.store.find(log.number(), id)?.is_some() {
+                clear.through.into_iter().for_each(|mark| say(clear.log, mark));
             }
         }
         let account = self.me.account.id();
-        for (log, marks) in cleared {
-            let through = marks.into_values().take(FRONTIER_MARKS_MAX).collect();
-            let clear = sign(key, Clear { account, log, through }).into_bytes();
+        for (log, marks) in said {
+            let through: Vec<Mark> = marks.into_values().take(FRONTIER_MARKS_MAX).collect();
+            let clear = sign(key, Clear { account, log, through: through.clone() }).into_bytes();
             self.tell(cx, &Own::Clear { clear })?;
+            if self.own_logs().contains(&log) {
+                self.hear_carried_out(cx, self.me.device.device(), log, through)?;
+            }
         }
         Ok(())
     }
 
-    /// A device says how far the orders of devices that are out were carried out.
+    /// A device says with its authority key how far the orders of devices that were put out were
+    /// carried out.
     pub(super) fn hear_carried_out(
         &mut self,
         cx: &mut Context<'_>,
-        (by, row): (DeviceId, &EntryRow),
+        by: DeviceId,
         log: LogId,
         mut marks: Vec<Mark>,
     ) -> Result<(), StoreError> {
-        let own = view::open(row)?.entry.log;
-        if !self.me.account.has(by) && !self.is_carried_out(own, by, row.place.seq) {
+        if !self.me.account.has(by) {
             return Ok(());
         }
-        // Nobody speaks for itself.
-        marks.retain(|mark| mark.device != by);
+        marks.retain(|mark| self.was_put_out(mark.device));
         self.take_as_carried_out(cx, log, &marks)
+    }
+
+    /// Our devices are not what they were: what is said of their orders counts now, or no more.
+    pub(super) fn hear_carried_out_again(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Result<(), StoreError> {
+        let own_logs = self.own_logs();
+        for own in &own_logs {
+            let Some(own) = self.conversations.get(own) else { continue };
+            for place in own.log.places(cx.store)? {
+                let Some(row) = cx.store.entry(place)? else { continue };
+                if let Some(Own::Clear { clear }) = said(&row)?
+                    && let Some((by, clear)) = self.read_clear(view::open(&row)?.device, &clear)
+                    && own_logs.contains(&clear.log)
+                {
+                    self.hear_carried_out(cx, by, clear.log, clear.through)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn take_as_carried_out(
@@ -153,11 +173,7 @@ impl Engine {
         for device in devices {
             let Some(own) = self.conversations.get(&log) else { break };
             for row in own.log.entries_of(device, cx.store)? {
-                // What it ordered, and what it said of others that were out.
-                if let Some(own) = said(&row)?
-                    && (matches!(own, Own::Delete { .. })
-                        || matches!(own, Own::Read { log, .. } if self.is_own_log(log)))
-                {
+                if matches!(said(&row)?, Some(Own::Delete { .. })) {
                     self.hear_row(cx, &row)?;
                 }
             }
@@ -167,7 +183,17 @@ impl Engine {
 
     /// Whether what a device said at a number of a self log was carried out before it was put out.
     pub(super) fn is_carried_out(&self, own: LogId, device: DeviceId, seq: u64) -> bool {
-        self.conversations.get(&own).is_some_and(|own| seq <= own.log.told_read(device))
+        let own = self.conversations.get(&own).filter(|_| self.was_put_out(device));
+        own.is_some_and(|own| seq <= own.log.told_read(device))
+    }
+
+    /// Whether a device is out for good and not by its own word: one voice alone puts nobody out so.
+    fn was_put_out(&self, device: DeviceId) -> bool {
+        match self.own_person().standing(device) {
+            Some(Standing::Former(former)) => former.is_final && former.reason != Reason::Retired,
+            Some(_) => false,
+            None => !self.own_bygone.went_in_peace(device, self.me.account.epoch()),
+        }
     }
 
     /// Whether anybody ever said in a self log how far a device is believed.

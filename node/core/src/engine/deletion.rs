@@ -158,12 +158,14 @@ impl Engine {
         (id, author): (EntryId, DeviceId),
         envelope: &[u8],
     ) -> Result<(), StoreError> {
-        match self.read_clear(author, envelope) {
-            Some((by, Clear { log, through, .. })) => {
-                self.put_in_trash(cx, id, by, Rubbish { log, marks: through, through: true })
-            }
-            None => Ok(()),
+        let Some((by, Clear { log, through: marks, .. })) = self.read_clear(author, envelope)
+        else {
+            return Ok(());
+        };
+        if self.own_logs().contains(&log) {
+            return self.hear_carried_out(cx, by, log, marks);
         }
+        self.put_in_trash(cx, id, by, Rubbish { log, marks, through: true })
     }
 
     /// What is to be cleared, and whose word that is: also of a device that is out, as long as its
@@ -243,9 +245,7 @@ impl Engine {
 
     /// Our devices are not what they were: what somebody deleted who is out comes back.
     pub(super) fn look_at_trash(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
-        for own in self.own_logs() {
-            self.hear_about(cx, own)?;
-        }
+        self.hear_carried_out_again(cx)?;
         let out: Vec<EntryId> =
             self.trash.iter().filter(|(_, t)| self.is_void(t.by)).map(|(id, _)| *id).collect();
         for id in &out {

@@ -131,9 +131,7 @@ impl Engine {
         }
         match own {
             Own::Contact(note) => self.hear_contact(cx, (opened.entry.log, &note), row.position),
-            Own::Read { log, marks } if self.is_own_log(log) => {
-                self.hear_carried_out(cx, (opened.device, row), log, marks)
-            }
+            Own::Read { log, .. } if self.is_own_log(log) => Ok(()),
             Own::Read { log, marks } => self.hear_read(cx, log, &marks),
             // The account that stays keeps its name and settings.
             Own::Setting(_) if !in_use => Ok(()),
@@ -263,7 +261,9 @@ impl Engine {
     }
 
     pub(super) fn tell_read(&mut self, cx: &mut Context<'_>, log: LogId) -> Result<(), StoreError> {
-        let Some(conversation) = self.conversations.get_mut(&log) else { return Ok(()) };
+        let shared = !self.is_own_log(log);
+        let conversation = self.conversations.get_mut(&log).filter(|_| shared);
+        let Some(conversation) = conversation else { return Ok(()) };
         let marks = conversation.log.read_marks(cx.store)?;
         if !marks.is_empty() && self.me.account.standings().len() > 1 {
             conversation.log.mark_read_through(&marks, cx.store)?;
