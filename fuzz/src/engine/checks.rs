@@ -16,8 +16,8 @@ use kith_core::{
     delivery::DeliveryState,
     engine::{Event, Output},
     limits::{
-        BRANCHES_MAX, PENDING_ENTRIES_MAX, REQUESTS_PER_LINK_MAX, SYNC_FRAME_BYTES,
-        SYNC_PROBE_BYTES, SYNC_WINDOW_BYTES,
+        PENDING_ENTRIES_MAX, REQUESTS_PER_LINK_MAX, SYNC_FRAME_BYTES, SYNC_PROBE_BYTES,
+        SYNC_WINDOW_BYTES,
     },
     store::{AuthorNumber, EntryRow, LogNumber, Store, memory::MemoryStore},
 };
@@ -195,7 +195,7 @@ fn log(rows: &[EntryRow], authentic: &BTreeSet<EntryId>) {
     for (device, _) in chains.values() {
         *of_device.entry(*device).or_default() += 1;
     }
-    assert!(of_device.values().all(|chains| *chains <= BRANCHES_MAX));
+    assert!(of_device.values().all(|chains| *chains <= kith_common::limits::HISTORIES_MAX));
 }
 
 /// A node that starts again knows what it knew.

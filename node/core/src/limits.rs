@@ -1,6 +1,6 @@
 //! How much is too much? Every bound of the engine, with its reason.
 
-use kith_common::limits::{ACCOUNT_DEVICES_MAX, HELLO_TAGS_MAX, HISTORIES_MAX};
+use kith_common::limits::{ACCOUNT_DEVICES_MAX, HELLO_TAGS_MAX};
 
 /// Contacts of one account: each costs a few KiB of memory.
 pub const CONTACTS_MAX: usize = 1000;
@@ -16,8 +16,6 @@ pub const WARNINGS_MAX: usize = 10;
 pub const REQUESTS_PER_LINK_MAX: usize = 64;
 /// Chains of one log: two accounts of 32 devices, as many former ones; as many as a frontier names.
 pub const AUTHORS_MAX: usize = 128;
-/// See [`HISTORIES_MAX`].
-pub const BRANCHES_MAX: usize = HISTORIES_MAX;
 /// Positions at the end of a chain that are kept at hand: what new entries name is seldom older.
 pub const RECENT_MAX: usize = 32;
 /// Deleted entries that have not come yet.

@@ -59,6 +59,8 @@ pub struct Log {
     absent: BTreeMap<DeviceId, u64>,
     /// Whether a number went over from a chain that was cut back to nothing to another one.
     renumbered: bool,
+    /// Devices of which histories were put aside to make room for what a cut names.
+    crowded: BTreeSet<DeviceId>,
     /// Whether something came in that stands below what named it.
     disordered: bool,
     /// How far other devices of the person have read.
@@ -121,6 +123,7 @@ impl Log {
             lifted: BTreeSet::new(),
             absent: BTreeMap::new(),
             renumbered: false,
+            crowded: BTreeSet::new(),
             disordered: false,
             reads: BTreeMap::new(),
             cleared: BTreeMap::new(),

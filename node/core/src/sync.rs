@@ -9,14 +9,18 @@ mod turns;
 use std::collections::{BTreeMap, VecDeque};
 
 use kith_common::{
-    entry::Mark, frame::CarriedEntry, ids::DeviceId, limits::FRAME_ENTRIES_MAX, time::Uptime,
+    entry::Mark,
+    frame::CarriedEntry,
+    ids::DeviceId,
+    limits::{FRAME_ENTRIES_MAX, HISTORIES_MAX},
+    time::Uptime,
 };
 
 use crate::{
     limits::{
-        AUTHORS_MAX, BRANCHES_MAX, FRONTIER_ASK_MS, PENDING_BYTES_MAX, PENDING_ENTRIES_MAX,
-        RESEND_MS_MAX, RESEND_MS_MIN, SLOW_LINE_BYTES_PER_MS, SYNC_AHEAD_ROWS, SYNC_FRAME_BYTES,
-        SYNC_PROBE_BYTES, SYNC_WINDOW_BYTES, SYNC_WINDOW_BYTES_FIRST,
+        AUTHORS_MAX, FRONTIER_ASK_MS, PENDING_BYTES_MAX, PENDING_ENTRIES_MAX, RESEND_MS_MAX,
+        RESEND_MS_MIN, SLOW_LINE_BYTES_PER_MS, SYNC_AHEAD_ROWS, SYNC_FRAME_BYTES, SYNC_PROBE_BYTES,
+        SYNC_WINDOW_BYTES, SYNC_WINDOW_BYTES_FIRST,
     },
     log::{Covered, Log},
     store::{AuthorNumber, EntryRow, Place, Store, StoreError},
@@ -300,7 +304,7 @@ impl Outgoing {
     /// Whether the other end has room for one more history of a device, by its own word.
     fn may_begin_there(&self, device: DeviceId) -> bool {
         let histories = self.promised.iter().filter(|(known, _)| *known == device).count();
-        histories < BRANCHES_MAX && self.promised.len() < AUTHORS_MAX
+        histories < HISTORIES_MAX && self.promised.len() < AUTHORS_MAX
     }
 
     /// Whether the other end has room for more of a chain that cannot be taken in yet. A frame more

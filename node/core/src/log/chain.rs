@@ -3,12 +3,13 @@
 use kith_common::{
     entry::Mark,
     ids::{DeviceId, EntryId},
+    limits::HISTORIES_MAX,
     time::Timestamp,
 };
 
 use super::Log;
 use crate::{
-    limits::{AUTHORS_MAX, BRANCHES_MAX, HISTORY_MAX, RECENT_MAX},
+    limits::{AUTHORS_MAX, HISTORY_MAX, RECENT_MAX},
     store::{AuthorNumber, EntryRow, Place, Position, Store, StoreError},
 };
 
@@ -116,7 +117,7 @@ impl Log {
     pub(super) fn is_full_for(&self, device: DeviceId) -> bool {
         match self.histories(device) {
             0 => self.number_for(device).is_none(),
-            histories => histories >= BRANCHES_MAX,
+            histories => histories >= HISTORIES_MAX,
         }
     }
 

@@ -121,6 +121,7 @@ pub(super) fn decode(id: LogId, bytes: &[u8]) -> Result<Log, DecodeError> {
                 lifted: BTreeSet::new(),
                 absent: absent.into_iter().collect(),
                 renumbered: false,
+                crowded: BTreeSet::new(),
                 disordered: false,
                 reads: reads.into_iter().collect(),
                 cleared: cleared.into_iter().collect(),

@@ -3,12 +3,13 @@
 use kith_common::{
     entry::{Entry, Mark},
     ids::DeviceId,
+    limits::HISTORIES_MAX,
     time::Timestamp,
 };
 
 use super::{Candidate, Chain, Envelope, Head, Log};
 use crate::{
-    limits::{BRANCHES_MAX, CLOCK_AHEAD_MS_MAX},
+    limits::CLOCK_AHEAD_MS_MAX,
     refusal::Refusal,
     store::{AuthorNumber, Place, Position, Store, StoreError},
 };
@@ -152,7 +153,7 @@ impl Log {
         {
             return Ok(Some((Ok(place(author)), None)));
         }
-        if self.histories(device) >= BRANCHES_MAX {
+        if self.histories(device) >= HISTORIES_MAX {
             return Ok(Some((Err(Refusal::Fork), None)));
         }
         let Some(author) = self.number_for(device) else {

@@ -150,7 +150,9 @@ impl Log {
         // What one device wrote may name what another did.
         let mut progress = !lifted.is_empty();
         while std::mem::take(&mut progress) {
-            let of_lifted = |shelf: &&Shelf| lifted.contains(&shelf.device);
+            let of_lifted = |shelf: &&Shelf| {
+                lifted.contains(&shelf.device) && !self.crowded.contains(&shelf.device)
+            };
             let shelves: Vec<Shelf> = self.shelves.iter().filter(of_lifted).copied().collect();
             for shelf in shelves {
                 progress |= self.readmit_from(shelf, now, store, received)?;

@@ -7,6 +7,7 @@ use kith_common::{
     account::Last,
     entry::Mark,
     ids::{DeviceId, EntryId},
+    limits::HISTORIES_MAX,
 };
 
 use super::{Cut, Head, Limit, Log};
@@ -75,10 +76,10 @@ impl Log {
         device: DeviceId,
         store: &mut dyn Store,
     ) -> Result<bool, StoreError> {
-        let Some(Limit::Cut(Cut { lasts, .. })) = self.limits.get(&device) else {
+        let Some(Limit::Cut(Cut { lasts, .. })) = self.limits.get(&device).cloned() else {
             return Ok(false);
         };
-        let kept = self.kept(device, lasts, store)?;
+        let kept = self.kept(device, &lasts, store)?;
         let chains: Vec<(AuthorNumber, u64)> =
             self.chains_of(device).map(|(number, chain)| (number, chain.head.seq)).collect();
         let mut any = false;
@@ -162,15 +163,21 @@ impl Log {
 
     /// How far each chain of the device is kept.
     fn kept(
-        &self,
+        &mut self,
         device: DeviceId,
         lasts: &[Mark],
         store: &dyn Store,
     ) -> Result<super::Covered, StoreError> {
         let mut kept = super::Covered::new();
+        let is_full = self.histories(device) >= HISTORIES_MAX;
+        self.crowded.remove(&device);
         for mark in lasts {
             match self.named(mark, store)? {
                 Some((number, _)) => self.cover(&mut kept, number, mark.seq),
+                // There is no room for it: what may lead there comes again.
+                None if is_full => {
+                    self.crowded.insert(device);
+                }
                 // Not there yet: every branch may still turn out to lead to it, except where it is
                 // known to lead elsewhere.
                 None => {

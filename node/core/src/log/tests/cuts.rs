@@ -375,3 +375,41 @@ fn a_cut_that_waits_for_an_answer_to_what_it_cuts_does_not_wait_for_ever() {
         }
     }
 }
+
+/// ```text
+/// a1 ─► a2 ─► a3 ┃     what the person wrote; the cut names a3
+/// a1 … four others      what a thief made at that number, shown to this holder before
+/// ```
+#[test]
+fn four_forged_histories_do_not_keep_the_believed_one_out() {
+    let mut dag = Dag::default();
+    dag.write("a1", "").write("a2", "").write("a3", "").write("b1", "a3").write("b2", "");
+    let last = dag.made["a3"].mark;
+    for cut_first in [false, true] {
+        for forged in [1, 4] {
+            let mut holder = Holder::new();
+            for rival in 0..forged {
+                let mut other = Dag::default();
+                other.write_with("a1", "", |entry| entry.hlc = Hlc::at(at(2000 + rival)));
+                holder.get(&other, "a1", at(HOUR_MS));
+            }
+            if cut_first {
+                holder.cut(b'a', Some(last));
+            }
+            for _ in 0..3 {
+                holder.get(&dag, "a1 a2 a3 b1 b2", at(HOUR_MS));
+            }
+            holder.cut(b'a', Some(last));
+            for _ in 0..3 {
+                holder.get(&dag, "a1 a2 a3 b1 b2", at(HOUR_MS));
+            }
+            holder.a_day_passes();
+            holder.get(&dag, "a1 a2 a3 b1 b2", at(27 * HOUR_MS));
+            assert_eq!(
+                holder.shown(&dag),
+                "a1 a2 a3 b1 b2",
+                "{forged} forged, cut first: {cut_first}; ? is forged"
+            );
+        }
+    }
+}

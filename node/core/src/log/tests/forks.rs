@@ -106,6 +106,6 @@ fn a_device_has_a_bounded_number_of_histories() {
         dag.write_with("a1", "", |entry| entry.hlc = Hlc::at(at(1000 + rival)));
         holder.get(&dag, "a1", at(HOUR_MS));
     }
-    assert_eq!(holder.store.entry_count(), crate::limits::BRANCHES_MAX);
+    assert_eq!(holder.store.entry_count(), kith_common::limits::HISTORIES_MAX);
     assert_eq!(holder.refused, [Refusal::Fork; 6]);
 }
