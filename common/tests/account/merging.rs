@@ -250,6 +250,16 @@ fn helpers_make_what_counts() {
     let ab = ab.join(&[ack('y')]).unwrap();
     assert_eq!(ab.standing(id('y')), Some(Standing::Added), "the absorbs waits for it");
     assert_eq!(ab.invited().len(), 0);
+    // Who is there already, or has been, is not invited, whoever says so.
+    for said in ["R0{ab} a*P(b)", "R0{abc} ab:{ab} >{ab} a*P(c)", "R0{ab|c} a*P(c)"] {
+        assert_eq!(folded(&history(said)).invited().len(), 0, "{said}");
+    }
+    // Then it is not kept either.
+    let before = "R0{abc} a*P ab:{ab} >{ab}";
+    for said in ["a*P(b)", "a*P(c)"] {
+        let both = folded(&history(&format!("{before} {said}")));
+        assert_eq!(both, folded(&history(before)), "{said}");
+    }
     let list = [id('a'), id('b'), id('x')];
     let signed = ['a', 'b'].map(|by| ab.checkpoint(authority(by), &list).unwrap());
     let ab = ab.join(&signed).unwrap();

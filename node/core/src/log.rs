@@ -353,6 +353,9 @@ impl Log {
         store: &mut dyn Store,
     ) -> Result<(Place, EntryId), StoreError> {
         let device = key.device();
+        if self.chains_of(device).next().is_none() && self.chains.len() < AUTHORS_MAX {
+            self.chains.push(Chain::new(device, 1, None));
+        }
         let own = self.chains_of(device).map(|(_, chain)| chain).max_by_key(|c| c.head.seq);
         let own = own.filter(|chain| !chain.is_empty()).map(|chain| chain.head);
         let parents = self.tips(device);

@@ -106,7 +106,8 @@ impl Log {
         if let Some((own, _)) = self.chains_of(device).find(is_empty) {
             return Some(own);
         }
-        if self.chains.len() < AUTHORS_MAX {
+        // The last one is for what this device writes.
+        if self.chains.len() + 1 < AUTHORS_MAX {
             return u16::try_from(self.chains.len()).ok().map(AuthorNumber);
         }
         let mut empty = self.chains().filter(is_empty);

@@ -22,13 +22,16 @@ fn a_log_has_a_bounded_number_of_writers() {
     let mut dag = Dag::default();
     dag.write("a1", "").write("b1", "");
     let mut holder = Holder::new();
-    for device in 0..u8::try_from(AUTHORS_MAX - 1).unwrap() {
+    for device in 0..u8::try_from(AUTHORS_MAX - 2).unwrap() {
         let device = DeviceId::from_bytes([device; 32]);
         holder.log.chains.push(Chain::new(device, 1, None));
     }
     holder.get(&dag, "a1 b1", at(HOUR_MS));
     assert_eq!(holder.store.entry_count(), 1);
     assert_eq!(holder.refused, [Refusal::AuthorsFull]);
+    // There is room for what this device writes.
+    assert_eq!(holder.write(b'c', at(HOUR_MS)).seq, 1);
+    assert_eq!(holder.write(b'c', at(HOUR_MS)).seq, 2);
 }
 
 /// ```text
