@@ -48,7 +48,12 @@ impl World {
             Frame::Certificate { .. } => {
                 assert!(was_known(), "a certificate for a stranger");
                 // One input may bring several accounts: it was given before the last one.
-                assert!(was_trusted || stands(), "a certificate for a device that is out");
+                assert!(
+                    was_trusted || stands(),
+                    "a certificate by {} for {}, which is out",
+                    from.name,
+                    to.name
+                );
             }
             Frame::Frontiers { frontiers, .. } => {
                 for envelope in frontiers {
