@@ -35,7 +35,7 @@ fn words(person: &Person) -> String {
 
 #[test]
 fn two_accounts_become_one() {
-    let (mut old, mut new) = (Person::start("Alice"), Person::start("Alice at work"));
+    let (old, mut new) = (Person::start("Alice"), Person::start("Alice at work"));
     let (bob, carol) = (Person::start("Bob"), Person::start("Carol"));
     old.befriends(&bob);
     new.befriends(&bob);
@@ -64,7 +64,40 @@ fn two_accounts_become_one() {
         shows(device, "Bob", &["from the old account", "from the new one"]);
         shows(device, "Carol", &["a secret"]);
     }
-    // The words of the account that ended are offered no more.
+    // Bob and Carol learn it by themselves: one contact, one conversation.
+    until("Bob knows one Alice", PATIENCE, || {
+        let contacts = bob.kith(&["contact", "list"]).json();
+        let contacts = contacts.as_array()?;
+        let one = contacts.len() == 1
+            && contacts[0]["account"] == new.init["account"]
+            && contacts[0]["devices"].as_array()?.len() == 2;
+        one.then_some(())
+    });
+    let alice = bob.kith(&["contact", "list"]).json()[0]["name"].as_str().unwrap().to_owned();
+    shows(&bob, &alice, &["from the old account", "from the new one"]);
+    until("Carol too", PATIENCE, || {
+        let shown = carol.kith(&["contact", "show", "Alice"]).json();
+        (shown["account"] == new.init["account"]).then_some(())
+    });
+    shows(&carol, "Alice", &["a secret"]);
+    assert_eq!(carol.kith(&["contact", "show", "Alice"]).json()["validity"], "unvalidated");
+
+    // It goes on as one, also when the device that had the contact is gone, and after a start.
+    drop(old);
+    new.says(&carol, "it is me, from another device");
+    shows(&carol, "Alice", &["a secret", "it is me, from another device"]);
+    new.down();
+    carol.api().send("Alice", "good to know", None).unwrap();
+    new.up();
+    shows(&new, "Carol", &["a secret", "it is me, from another device", "good to know"]);
+    let refused = new.kith(&["account", "merge", "--agree"]).refusal(REFUSED);
+    assert!(refused.contains("kith account merge"), "{refused}");
+}
+
+#[test]
+fn the_words_of_an_account_that_ended_are_offered_no_more() {
+    let (mut old, new) = (Person::start("Alice"), Person::start("Alice at work"));
+    assert_eq!(old.begins_merging_into(&new, "").confirmed_by(&new)["merged"], true);
     let words = words(&old);
     let shown = old.kith(&["status"]).json();
     assert_eq!(
@@ -88,38 +121,9 @@ fn two_accounts_become_one() {
     let anew = ["--no-passphrase", "account", "recover", "--link", &link];
     let refused = old.without_home().kith_reading(&anew, &words).refusal(REFUSED);
     assert!(refused.contains("became part of another one"), "{refused}");
-    // Bob and Carol learn it by themselves: one contact, one conversation.
-    until("Bob knows one Alice", PATIENCE, || {
-        let contacts = bob.kith(&["contact", "list"]).json();
-        let contacts = contacts.as_array()?;
-        let one = contacts.len() == 1
-            && contacts[0]["account"] == new.init["account"]
-            && contacts[0]["devices"].as_array()?.len() == 2;
-        one.then_some(())
-    });
-    let alice = bob.kith(&["contact", "list"]).json()[0]["name"].as_str().unwrap().to_owned();
-    shows(&bob, &alice, &["from the old account", "from the new one"]);
-    until("Carol too", PATIENCE, || {
-        let shown = carol.kith(&["contact", "show", "Alice"]).json();
-        (shown["account"] == new.init["account"]).then_some(())
-    });
-    shows(&carol, "Alice", &["a secret"]);
-    assert_eq!(carol.kith(&["contact", "show", "Alice"]).json()["validity"], "unvalidated");
-
     old.down();
     let refused = old.kith(&["recovery", "show"]).refusal(REFUSED);
     assert!(refused.contains("became part of another one"), "{refused}");
-
-    // It goes on as one, also when the device that had the contact is gone, and after a start.
-    drop(old);
-    new.says(&carol, "it is me, from another device");
-    shows(&carol, "Alice", &["a secret", "it is me, from another device"]);
-    new.down();
-    carol.api().send("Alice", "good to know", None).unwrap();
-    new.up();
-    shows(&new, "Carol", &["a secret", "it is me, from another device", "good to know"]);
-    let refused = new.kith(&["account", "merge", "--agree"]).refusal(REFUSED);
-    assert!(refused.contains("kith account merge"), "{refused}");
 }
 
 #[test]
