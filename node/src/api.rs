@@ -31,8 +31,11 @@ use tokio::{net::TcpListener, sync::watch};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use self::error::USAGE_CODE;
 pub(crate) use self::{
-    account::{kept as kept_devices, left_out as left_out_accounts, named as absorbed_accounts},
+    account::{
+        Choice, kept as kept_devices, left_out as left_out_accounts, named as absorbed_accounts,
+    },
     auth::{launch_address, secret},
     contacts::qr_code,
 };

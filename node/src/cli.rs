@@ -22,6 +22,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::{
+    api::ApiError,
     client::ClientError,
     home::{HomeError, Passphrase},
 };
@@ -246,6 +247,9 @@ pub(crate) enum CliError {
     /// Refused, with a sentence that says what to do.
     #[error("{0}")]
     Refused(String),
+    /// More must be said.
+    #[error("{0}")]
+    Usage(String),
     /// No node runs on this home folder.
     #[error("the node is not running: start it with `kith run`")]
     NotRunning,
@@ -255,6 +259,7 @@ impl From<ClientError> for CliError {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::NotRunning => Self::NotRunning,
+            ClientError::Usage(message) => Self::Usage(message),
             ClientError::Refused(message) => Self::Refused(message),
         }
     }
@@ -268,7 +273,10 @@ impl From<NameError> for CliError {
 
 impl From<anyhow::Error> for CliError {
     fn from(error: anyhow::Error) -> Self {
-        Self::Refused(format!("{error:#}"))
+        match error.downcast_ref::<ApiError>() {
+            Some(refused) if refused.is_usage() => Self::Usage(refused.to_string()),
+            _ => Self::Refused(format!("{error:#}")),
+        }
     }
 }
 
@@ -282,6 +290,7 @@ impl CliError {
     const fn exit_code(&self) -> u8 {
         match self {
             Self::Refused(_) => 1,
+            Self::Usage(_) => 2,
             Self::NotRunning => 3,
         }
     }

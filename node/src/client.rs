@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::{
     api::{
-        secret,
+        USAGE_CODE, secret,
         types::{Proof, hex},
     },
     proof::{self, NONCE_BYTES},
@@ -43,6 +43,9 @@ pub enum ClientError {
     /// Nothing listens, or nothing that knows this home.
     #[error("the node is not running")]
     NotRunning,
+    /// More must be said, and what.
+    #[error("{0}")]
+    Usage(String),
     /// The node said no, and why.
     #[error("{0}")]
     Refused(String),
@@ -182,10 +185,13 @@ fn refusal(response: ureq::http::Response<ureq::Body>) -> ClientError {
         return ClientError::NotRunning;
     }
     let value = document(response);
-    let message = value.as_ref().and_then(|value| value.pointer("/error/message")?.as_str());
-    ClientError::Refused(
-        message.map_or_else(|| format!("the node refused this ({status})"), str::to_owned),
-    )
+    let error = |field: &str| value.as_ref()?.pointer(field)?.as_str();
+    let message = error("/error/message")
+        .map_or_else(|| format!("the node refused this ({status})"), str::to_owned);
+    match error("/error/code") {
+        Some(USAGE_CODE) => ClientError::Usage(message),
+        _ => ClientError::Refused(message),
+    }
 }
 
 /// Escapes a text for one part of a path or query (RFC 3986 §2.1).

@@ -19,16 +19,14 @@ mod folder;
 mod key_file;
 mod mark;
 mod passphrase;
+mod recovery;
 mod running;
 #[cfg(test)]
 mod tests;
 mod words;
 
 use core::fmt;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use kith_common::{
     account::Account,
@@ -45,6 +43,7 @@ pub use self::{
     folder::{must_be_free, write_private},
     mark::{CutOffMark, cut_off, erase, lock_away, must_not_be_cut_off, take_back},
     passphrase::Passphrase,
+    recovery::{Recovery, confirm_recovery, recovery, recovery_words},
     running::{Running, hold, wait_until_stopped},
 };
 use crate::{random::OsRandom, sqlite::SqliteStore};
@@ -209,50 +208,6 @@ pub fn authority(dir: &Path, passphrase: &Passphrase) -> Result<SigningKey, Home
     Ok(signing_key(&keys.open(Part::Authority, &kek)?))
 }
 
-/// The 24 recovery words, or `None` once they are confirmed.
-///
-/// # Errors
-/// As [`unlock`].
-pub fn recovery_words(
-    dir: &Path,
-    passphrase: &Passphrase,
-) -> Result<Option<Vec<String>>, HomeError> {
-    let keys = read(dir)?;
-    Ok(open_recovery(&keys, passphrase)?.map(|seed| words::of(&seed)))
-}
-
-/// Whether the recovery words were confirmed, so that this device has them no more.
-///
-/// # Errors
-/// If no home is there or its files are damaged or open to others.
-pub fn recovery_confirmed(dir: &Path) -> Result<bool, HomeError> {
-    Ok(!read(dir)?.has(Part::Recovery))
-}
-
-/// Checks that the owner has the recovery words and erases them here. `given` maps positions from
-/// 1 to the words there; at least [`CONFIRMED_WORDS_MIN`], chosen by whoever asks.
-///
-/// The old file is overwritten too, as far as the file system allows.
-///
-/// # Errors
-/// As [`unlock`]; if a word is wrong, too few are given, or they were confirmed before.
-pub fn confirm_recovery(
-    dir: &Path,
-    passphrase: &Passphrase,
-    given: &BTreeMap<u8, String>,
-) -> Result<(), HomeError> {
-    if given.len() < CONFIRMED_WORDS_MIN {
-        return Err(HomeError::WordsTooFew { given: given.len() });
-    }
-    must_be_there(dir)?;
-    let _lock = folder::lock(dir)?;
-    let mut keys = read(dir)?;
-    let seed = open_recovery(&keys, passphrase)?.ok_or(HomeError::AlreadyConfirmed)?;
-    words::check(&seed, given)?;
-    keys.erase(Part::Recovery);
-    write(dir, &keys)
-}
-
 /// Seals the keys under another passphrase, in one step: after a crash either the old one or the new
 /// one opens them all. A running node goes on. Copies of the home made before still open with the old
 /// one.
@@ -278,13 +233,6 @@ pub fn change_passphrase(
     }
     keys.set_kdf(kdf);
     write(dir, &keys)
-}
-
-/// The recovery seed if it is still there; a wrong passphrase is refused in any case.
-fn open_recovery(keys: &KeyFile, passphrase: &Passphrase) -> Result<Option<Secret<32>>, HomeError> {
-    let kek = passphrase::key(passphrase, keys.kdf())?;
-    keys.open(Part::Master, &kek)?;
-    keys.has(Part::Recovery).then(|| keys.open(Part::Recovery, &kek)).transpose()
 }
 
 fn must_be_there(dir: &Path) -> Result<(), HomeError> {

@@ -103,6 +103,10 @@ async fn converse(
                 tell(Progress::Compare(&check));
             }
             Some(JoinStep::Joined(account)) => return Ok(*account),
+            Some(JoinStep::SameAccount) => anyhow::bail!(
+                "the code is of this very account: make one with `kith device link` on a device of \
+                 the other account, the one that is to stay"
+            ),
             None => {}
         }
     }

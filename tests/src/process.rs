@@ -243,10 +243,27 @@ impl Person {
         run(command, input)
     }
 
+    /// What `kith` says to a person on this home, between two answers and as one.
+    ///
+    /// # Panics
+    /// If it cannot be run.
+    pub fn tells(&self, arguments: &[&str]) -> String {
+        let mut command = self.plain_command();
+        command.args(arguments);
+        let Ran { out, err, .. } = run(command, "");
+        format!("{err}{out}")
+    }
+
     /// The program with this home and its passphrase.
     pub fn command(&self) -> Command {
+        let mut command = self.plain_command();
+        command.arg("--json");
+        command
+    }
+
+    fn plain_command(&self) -> Command {
         let mut command = bare_command();
-        command.arg("--json").arg("--home").arg(self.home());
+        command.arg("--home").arg(self.home());
         if let Some(passphrase) = &self.setup.passphrase {
             command.env("KITH_PASSPHRASE", passphrase);
         }

@@ -10,6 +10,7 @@ use kith_tests::process::{PATIENCE, Person, run, until};
 use serde_json::{Value, json};
 
 const REFUSED: i32 = 1;
+const USAGE: i32 = 2;
 const NOT_RUNNING: i32 = 3;
 
 fn account(person: &Person) -> Value {
@@ -150,7 +151,12 @@ fn one_voice_locks_and_an_answer_freezes_both() {
     let refused = phone.kith(&["send", "Bob", "hello?"]).refusal(REFUSED);
     assert!(refused.contains("kith account show"), "{refused}");
 
-    // The recovery words decide, in one step.
+    let refused = phone.kith(&["device", "link"]).refusal(REFUSED);
+    assert!(refused.contains("disputed"), "{refused}");
+
+    // The recovery words decide, in one step; but nobody is trusted again without a word.
+    let unsaid = phone.kith_reading(&["account", "recover"], &words(&phone)).refusal(USAGE);
+    assert!(unsaid.contains("tablet") && unsaid.contains("--keep-all"), "{unsaid}");
     let wrong = phone.kith_reading(&["account", "recover", "--untrust", "tablet"], "one two");
     assert!(wrong.refusal(REFUSED).contains("24"));
     let arguments = ["account", "recover", "--untrust", "tablet"];
@@ -187,6 +193,27 @@ fn a_locked_device_takes_the_account_back_with_the_words() {
 }
 
 #[test]
+fn the_words_keep_who_was_accused_if_their_owner_says_so() {
+    let phone = Person::start("Alice");
+    let mut tablet = phone.gets("tablet");
+    phone.kith(&["device", "untrust", "tablet", "--stolen"]).json();
+    tablet.is_cut_off();
+    // The node that runs asks, and so does what decides in its place.
+    for device in [&phone, &tablet] {
+        let unsaid = device.kith_reading(&["account", "recover"], &words(&phone)).refusal(USAGE);
+        assert!(unsaid.contains("--untrust-others"), "{unsaid}");
+    }
+    let both = ["account", "recover", "--keep-all", "--untrust-others"];
+    assert_eq!(phone.kith_reading(&both, &words(&phone)).code, USAGE);
+    let kept = phone.kith_reading(&["account", "recover", "--keep-all"], &words(&phone)).json();
+    for device in kept["devices"].as_array().unwrap() {
+        assert_eq!(device["standing"], "settled", "{device}");
+    }
+    // Nobody is accused any more: nothing is left to say.
+    phone.kith_reading(&["account", "recover"], &words(&phone)).json();
+}
+
+#[test]
 fn the_words_bring_the_account_back_when_every_device_is_gone() {
     back_by_words(true);
 }
@@ -210,6 +237,16 @@ fn back_by_words(with_own_link: bool) {
 
     let nonsense = new.kith_reading(&["--no-passphrase", "account", "recover"], "not my words");
     assert!(nonsense.refusal(REFUSED).contains("3 words were given"));
+    let recover = ["--no-passphrase", "account", "recover"];
+    let empty = new.kith_reading(&recover, "\n").refusal(REFUSED);
+    assert!(empty.contains("on standard input"), "{empty}");
+    let since = new.kith_reading(&[&recover[..], &["--since", "2h"]].concat(), &words);
+    let since = since.refusal(REFUSED);
+    assert!(since.contains("kith account recover --since"), "{since}");
+    let untrust = new.kith_reading(&[&recover[..], &["--untrust", "phone"]].concat(), &words);
+    let untrust = untrust.refusal(REFUSED);
+    assert!(untrust.contains("all other devices go"), "{untrust}");
+
     let link = bob.link();
     let mut arguments = vec!["--no-passphrase", "account", "recover", "--link", &link];
     if with_own_link {

@@ -138,7 +138,16 @@ fn account_operations_need_the_passphrase() {
         || alice.kith(&["device", "list"]).json().as_array().unwrap().len(),
         || tablet.kith(&["device", "list"]).json().as_array().unwrap().len(),
     );
-    assert_eq!(tablet.kith(&["status"]).json()["recovery_confirmed"], true);
+    // The words were never on the tablet.
+    for status in [tablet.kith(&["status"]).json(), tablet.kith(&["account", "show"]).json()] {
+        let recovery = (&status["recovery_confirmed"], &status["recovery"]);
+        assert_eq!(recovery, (&json!(false), &json!("elsewhere")));
+    }
+    let refused = tablet.kith(&["recovery", "show"]).refusal(REFUSED);
+    assert!(refused.contains("never on this device"), "{refused}");
+    let refused =
+        tablet.api().post("/api/recovery/show", &json!({ "passphrase": "the right one" }));
+    assert_eq!(refused.code(), "recovery_elsewhere");
 }
 
 /// Two people with two devices each, who all know each other.
@@ -345,6 +354,7 @@ fn answers_about_devices_have_the_shapes_that_programs_rely_on() {
         "merging",
         "name",
         "proposals",
+        "recovery",
         "recovery_confirmed",
     ];
     assert_eq!(fields(&account), expected);
@@ -356,6 +366,12 @@ fn answers_about_devices_have_the_shapes_that_programs_rely_on() {
     let renamed = alice.kith(&["device", "rename", "TABLET", "Slate"]).json();
     let named = renamed["devices"].as_array().unwrap().iter().find(|d| d["name"] == "Slate");
     assert_eq!(named.unwrap()["device"], tablet.init["device"]);
+    let taken = alice.kith(&["device", "rename", alice.device(), "slate"]).refusal(REFUSED);
+    assert!(taken.contains("choose another name"), "{taken}");
+    let short = &tablet.device()[..3];
+    let short = alice.kith(&["device", "rename", short, "Slate"]).refusal(REFUSED);
+    assert!(short.contains("at least 4 characters"), "{short}");
+    alice.kith(&["device", "rename", &tablet.device()[..4], "Slate"]).json();
     for wrong in [
         &["device", "untrust", "Slate"][..],
         &["device", "untrust", "Slate", "--stolen", "--removed"],
@@ -367,6 +383,21 @@ fn answers_about_devices_have_the_shapes_that_programs_rely_on() {
     }
     let own = alice.kith(&["device", "untrust", alice.device(), "--stolen"]).refusal(REFUSED);
     assert!(own.contains("the device you are using"), "{own}");
+}
+
+#[test]
+fn a_device_that_does_not_decide_says_what_to_do() {
+    let phone = Person::start("Alice");
+    let (_laptop, tablet) = (phone.gets("laptop"), phone.gets("tablet"));
+    let refused = tablet.kith(&["device", "link"]).refusal(REFUSED);
+    assert!(refused.contains("kith device settle"), "{refused}");
+    let shown = phone.tells(&["device", "list"]);
+    assert!(shown.contains("tablet does not decide yet"), "{shown}");
+    phone.kith(&["device", "untrust", "tablet", "--removed"]).json();
+    let shown = phone.tells(&["device", "list"]);
+    let id = &tablet.device()[..8];
+    assert!(shown.contains("tablet is out, but may still answer"), "{shown}");
+    assert!(shown.contains("device untrust") && shown.contains(id), "{shown}");
 }
 
 #[test]

@@ -95,6 +95,38 @@ fn two_accounts_become_one() {
 }
 
 #[test]
+fn the_words_of_an_account_that_ended_are_offered_no_more() {
+    let (mut old, new) = (Person::start("Alice"), Person::start("Alice at work"));
+    assert_eq!(old.begins_merging_into(&new, "").confirmed_by(&new)["merged"], true);
+    let words = words(&old);
+    let shown = old.kith(&["status"]).json();
+    assert_eq!(
+        (&shown["recovery"], &shown["recovery_confirmed"]),
+        (&json!("elsewhere"), &json!(false))
+    );
+    let word = |at: usize| format!("{at}={}", words.split(' ').nth(at - 1).unwrap());
+    let confirm = ["recovery", "confirm", &word(1), &word(2), &word(3)];
+    for refused in [old.kith(&["recovery", "show"]), old.kith(&confirm)] {
+        let refused = refused.refusal(REFUSED);
+        assert!(refused.contains("became part of another one"), "{refused}");
+    }
+    let refused = old.api().post("/api/recovery/show", &json!({}));
+    assert_eq!(refused.code(), "recovery_ended");
+    assert_eq!(new.kith(&["status"]).json()["recovery"], "here");
+    for device in [&old, &new] {
+        let refused = device.kith_reading(&["account", "recover"], &words).refusal(REFUSED);
+        assert!(refused.contains("became part of this one"), "{refused}");
+    }
+    let link = new.link();
+    let anew = ["--no-passphrase", "account", "recover", "--link", &link];
+    let refused = old.without_home().kith_reading(&anew, &words).refusal(REFUSED);
+    assert!(refused.contains("became part of another one"), "{refused}");
+    old.down();
+    let refused = old.kith(&["recovery", "show"]).refusal(REFUSED);
+    assert!(refused.contains("became part of another one"), "{refused}");
+}
+
+#[test]
 fn an_account_of_two_devices_merges_by_both_or_by_the_words() {
     let (phone, laptop, bob) = (Person::start("Alice"), Person::start("Al"), Person::start("Bob"));
     phone.befriends(&bob);
@@ -229,8 +261,33 @@ fn wrong_words_are_refused_before_anything_is_sent() {
     assert!(refused.contains("not the recovery words of this account"), "{refused}");
     assert!(refused.contains("--words"), "what to do: {refused}");
     let refused = phone.kith_reading(&merge, "").refusal(REFUSED);
-    assert!(refused.contains("0 words were given"), "{refused}");
+    assert!(refused.contains("no recovery words were given"), "{refused}");
     // The code still serves, and nobody has asked.
     assert_eq!(laptop.kith(&["device", "pending"]).json(), json!([]));
     assert_eq!(account(&laptop)["devices"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_code_of_the_same_account_is_refused_at_once() {
+    let phone = Person::start("Alice");
+    let code = phone.kith(&["device", "link"]).json()["code"].as_str().unwrap().to_owned();
+    let refused = phone.kith(&["account", "merge", &code]).refusal(REFUSED);
+    assert!(refused.contains("of this very account"), "{refused}");
+}
+
+/// Before anybody confirms, both sides are told what is lost.
+#[test]
+fn what_a_merge_deletes_is_said_before_it_is_confirmed() {
+    let (phone, laptop) = (Person::start("Alice"), Person::start("Al"));
+    let merging = phone.begins_merging_into(&laptop, "");
+    let shown = until("the number is there", PATIENCE, || {
+        let shown = laptop.tells(&["device", "pending"]);
+        shown.contains(&merging.check).then_some(shown)
+    });
+    assert!(shown.contains("is deleted on every device"), "{shown}");
+    let told = laptop.tells(&["device", "confirm", &merging.check]);
+    assert!(told.contains("is deleted on every device"), "{told}");
+    until("they are one", PATIENCE, || {
+        (account(&phone)["account"] == laptop.init["account"]).then_some(())
+    });
 }

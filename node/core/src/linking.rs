@@ -235,6 +235,8 @@ pub enum JoinStep {
     },
     /// The account has taken the device in.
     Joined(Box<Account>),
+    /// The code is of the account that the device has: nothing can go over.
+    SameAccount,
 }
 
 impl Joiner {
@@ -319,10 +321,12 @@ impl Joiner {
             && known.has(old)
             && known.authority_of(old) == Some(*inviter)
             && *request == crypto::hash_plain(self.request.bytes())
-            && self.acknowledged.is_none_or(|before| before == *account)
-            && self.brings.as_ref().is_none_or(|own| own.id() != *account);
+            && self.acknowledged.is_none_or(|before| before == *account);
         if !fits {
             return None;
+        }
+        if self.brings.as_ref().is_some_and(|own| own.id() == *account) {
+            return Some(JoinStep::SameAccount);
         }
         let mut nonce = [0; 32];
         rng.fill_bytes(&mut nonce);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
 use kith_common::{
-    account::{Account as Known, Untrust},
+    account::{Account as Known, Reason, Standing, Untrust},
     ids::{AccountId, DeviceId},
     share::SharedId,
     time::Timestamp,
@@ -18,8 +18,9 @@ use zeroize::Zeroizing;
 
 use super::{
     ApiError, ApiState,
-    error::{Body, Path},
+    error::{Body, Path, USAGE_CODE},
     keys,
+    node::in_use,
     types::{
         self, Done, Guest, Rename,
         account::{
@@ -31,7 +32,9 @@ use super::{
 use crate::{driver::wall_clock, home};
 
 /// Characters of a device id that name it.
-const PREFIX_CHARS_MIN: usize = 6;
+const ID_CHARS_MIN: usize = 4;
+/// Characters of a device id where it stands for a name.
+const ID_CHARS_SHOWN: usize = 8;
 
 /// The account, its devices, and what waits for a decision.
 #[utoipa::path(get, path = "/api/account", responses((status = 200, body = Account)))]
@@ -40,7 +43,7 @@ pub(super) async fn show(State(state): State<Arc<ApiState>>) -> Result<Json<Acco
 }
 
 async fn account(state: &ApiState) -> Result<Account, ApiError> {
-    let recovery_confirmed = home::recovery_confirmed(&state.home)?;
+    let recovery = home::recovery(&state.home, in_use(state).await?)?;
     let account = state
         .node
         .ask(move |engine, _| {
@@ -55,7 +58,8 @@ async fn account(state: &ApiState) -> Result<Account, ApiError> {
                 proposals: types::account::proposals(known),
                 merging: types::account::merging(known),
                 absorbed: named(engine).into_iter().map(|(_, shared)| shared).collect(),
-                recovery_confirmed,
+                recovery_confirmed: recovery == home::Recovery::Confirmed,
+                recovery: recovery.word(),
             }
         })
         .await?;
@@ -191,11 +195,14 @@ pub(super) async fn settle(
     responses((status = 200, body = Account)))]
 pub(super) async fn recover(
     State(state): State<Arc<ApiState>>,
-    Body(wanted): Body<Recover>,
+    Body(mut wanted): Body<Recover>,
 ) -> Result<Json<Account>, ApiError> {
-    let recovery = home::recovery_key(&Zeroizing::new(wanted.words))?;
+    let words = Zeroizing::new(std::mem::take(&mut wanted.words));
+    let recovery = home::recovery_key(&words)?;
     let views = state.node.ask(|engine, _| engine.devices()).await?;
-    let keep = kept(&views, &wanted.untrust, wanted.untrust_others)?;
+    let Recover { untrust, untrust_others, keep_all, .. } = &wanted;
+    let choice = Choice { untrust, untrust_others: *untrust_others, keep_all: *keep_all };
+    let keep = kept(&views, choice)?;
     let accounts = state.node.ask(|engine, _| named(engine)).await?;
     let without = left_out(&accounts, &wanted.without)?;
     let since = wanted.since.map(Timestamp::from_millis);
@@ -231,22 +238,63 @@ pub(crate) fn left_out(
     without.iter().map(pick).collect()
 }
 
-/// The devices that stay beside this one.
-pub(crate) fn kept(
-    views: &[DeviceView],
-    untrust: &[String],
-    untrust_others: bool,
-) -> Result<Vec<DeviceId>, ApiError> {
+/// Which devices a person wants to keep.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Choice<'a> {
+    /// These go.
+    pub(crate) untrust: &'a [String],
+    /// All others go.
+    pub(crate) untrust_others: bool,
+    /// All that are not named stay, the accused too.
+    pub(crate) keep_all: bool,
+}
+
+/// The devices that stay beside this one. Who is accused stays or goes by the person's word alone.
+pub(crate) fn kept(views: &[DeviceView], choice: Choice<'_>) -> Result<Vec<DeviceId>, ApiError> {
+    let Choice { untrust, untrust_others, keep_all } = choice;
     let gone: Vec<DeviceId> =
         untrust.iter().map(|wanted| pick(views, wanted)).collect::<Result<_, _>>()?;
     if views.iter().any(|view| view.is_this && gone.contains(&view.device)) {
         return Err(CommandError::ThisDevice.into());
     }
+    let accused: Vec<String> = views.iter().filter(|view| is_accused(view)).map(called).collect();
+    if !accused.is_empty() && untrust.is_empty() && !untrust_others && !keep_all {
+        return Err(ApiError::bad_request(
+            USAGE_CODE,
+            format!(
+                "devices of yours accuse each other ({}): say which go with --untrust DEVICE, or \
+                 that all others go with --untrust-others, or that all stay with --keep-all",
+                accused.join(", ")
+            ),
+        ));
+    }
     let stays = |view: &&DeviceView| {
-        let out = matches!(view.standing, Some(kith_common::account::Standing::Former(_)));
+        let comes_back = keep_all && is_accused(view);
+        let out = is_out(view) && !comes_back;
         view.is_this || !(untrust_others || out || gone.contains(&view.device))
     };
     Ok(views.iter().filter(stays).map(|view| view.device).collect())
+}
+
+/// Whether it is word against word, or one voice has put a device out that may still answer.
+fn is_accused(view: &DeviceView) -> bool {
+    match view.standing {
+        Some(Standing::Disputed) => true,
+        Some(Standing::Former(former)) => {
+            !former.is_final && !matches!(former.reason, Reason::LeftOut | Reason::Retired)
+        }
+        _ => false,
+    }
+}
+
+const fn is_out(view: &DeviceView) -> bool {
+    matches!(view.standing, Some(Standing::Former(_)))
+}
+
+/// What a person calls a device, or the beginning of its id.
+fn called(view: &DeviceView) -> String {
+    let id = || hex(view.device.as_bytes()).chars().take(ID_CHARS_SHOWN).collect();
+    view.name.clone().unwrap_or_else(id)
 }
 
 async fn changed(state: &ApiState, command: Command) -> Result<Json<Account>, ApiError> {
@@ -262,20 +310,25 @@ async fn find(state: &ApiState, wanted: String) -> Result<DeviceId, ApiError> {
 fn pick(views: &[DeviceView], wanted: &str) -> Result<DeviceId, ApiError> {
     let wanted = wanted.trim();
     let folded = fold_name(wanted);
-    let is_id = wanted.len() >= PREFIX_CHARS_MIN && wanted.bytes().all(|c| c.is_ascii_hexdigit());
+    let is_hex = !wanted.is_empty() && wanted.bytes().all(|c| c.is_ascii_hexdigit());
+    let is_id = is_hex && wanted.len() >= ID_CHARS_MIN;
     let by_name =
         |view: &&DeviceView| view.name.as_deref().is_some_and(|name| fold_name(name) == folded);
     let by_id = |view: &&DeviceView| is_id && hex(view.device.as_bytes()).starts_with(&folded);
-    let out = |view: &DeviceView| {
-        matches!(view.standing, Some(kith_common::account::Standing::Former(_)))
-    };
     let mut found: Vec<&DeviceView> = views.iter().filter(|v| by_name(v) || by_id(v)).collect();
     // A name may have gone from a former device to the one that replaced it.
-    if found.iter().any(|view| !out(view)) {
-        found.retain(|view| !out(view));
+    if found.iter().any(|view| !is_out(view)) {
+        found.retain(|view| !is_out(view));
     }
     match found.as_slice() {
         [view] => Ok(view.device),
+        [] if is_hex && !is_id => Err(ApiError::bad_request(
+            "short_id",
+            format!(
+                "no device is called {wanted}, and of an id at least {ID_CHARS_MIN} characters are \
+                 needed: see `kith device list`"
+            ),
+        )),
         [] => Err(CommandError::UnknownDevice.into()),
         _ => Err(ApiError::new(
             StatusCode::CONFLICT,

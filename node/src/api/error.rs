@@ -19,6 +19,8 @@ use utoipa::ToSchema;
 
 use crate::{driver::NodeError, home::HomeError};
 
+/// Code of a request that leaves a choice open which the person must make.
+pub(crate) const USAGE_CODE: &str = "choice_needed";
 /// Time for the body of a request to come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -55,10 +57,17 @@ impl ApiError {
         Self { status, code, message: message.into() }
     }
 
+    /// Whether more must be said, which the command line answers as wrong usage.
+    pub(crate) fn is_usage(&self) -> bool {
+        self.code == USAGE_CODE
+    }
+
     pub(crate) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 }
+
+impl std::error::Error for ApiError {}
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -100,6 +109,8 @@ impl From<CommandError> for ApiError {
             CommandError::TooManyContacts(_) => (StatusCode::CONFLICT, "too_many_contacts"),
             CommandError::TooManyDevices(_) => (StatusCode::CONFLICT, "too_many_devices"),
             CommandError::UnknownDevice => (StatusCode::NOT_FOUND, "unknown_device"),
+            CommandError::DeviceNameTaken(_) => (StatusCode::CONFLICT, "name_taken"),
+            CommandError::EndedWords => (StatusCode::BAD_REQUEST, "recovery_ended"),
             CommandError::UnknownCheck(_) => (StatusCode::NOT_FOUND, "unknown_check"),
             CommandError::ThisDevice => (StatusCode::BAD_REQUEST, "this_device"),
             CommandError::NotStanding(_) => (StatusCode::CONFLICT, "not_standing"),
@@ -118,6 +129,9 @@ impl From<HomeError> for ApiError {
         let (status, code) = match &error {
             HomeError::WrongPassphrase => (StatusCode::FORBIDDEN, "wrong_passphrase"),
             HomeError::PassphraseNeeded => (StatusCode::FORBIDDEN, "passphrase_needed"),
+            HomeError::AlreadyConfirmed => (StatusCode::BAD_REQUEST, "recovery_confirmed"),
+            HomeError::WordsElsewhere => (StatusCode::BAD_REQUEST, "recovery_elsewhere"),
+            HomeError::WordsEnded => (StatusCode::BAD_REQUEST, "recovery_ended"),
             _ => (StatusCode::BAD_REQUEST, "keys"),
         };
         Self::new(status, code, error.to_string())

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State};
-use kith_common::share::SharedId;
+use kith_common::{ids::AccountId, share::SharedId};
 use kith_core::engine::Command;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     keys, page,
     types::{CatchingUp, ConfirmRecovery, Done, RecoveryWords, Settings, Status, Unlock, hex},
 };
-use crate::home;
+use crate::home::{self, Recovery};
 
 /// How the node is.
 #[utoipa::path(get, path = "/api/status", responses((status = 200, body = Status)))]
@@ -21,7 +21,7 @@ pub(super) async fn status(State(state): State<Arc<ApiState>>) -> Result<Json<St
     for (name, count) in state.node.network_counters() {
         *refusals.entry(name).or_default() += count;
     }
-    let recovery_confirmed = home::recovery_confirmed(&state.home)?;
+    let recovery = home::recovery(&state.home, in_use(&state).await?)?;
     let takes_passphrase = home::needs_passphrase(&state.home)?;
     let uptime_seconds = state.started.elapsed().as_secs();
     let status = state
@@ -40,7 +40,8 @@ pub(super) async fn status(State(state): State<Arc<ApiState>>) -> Result<Json<St
                 peers: engine.device_count(),
                 links: engine.link_count(),
                 pending_entries: engine.pending_count(),
-                recovery_confirmed,
+                recovery_confirmed: recovery == Recovery::Confirmed,
+                recovery: recovery.word(),
                 takes_passphrase,
                 read_receipts: engine.profile().read_receipts,
                 page_built: page::is_built(),
@@ -88,14 +89,16 @@ pub(super) async fn show_recovery(
     State(state): State<Arc<ApiState>>,
     Body(unlock): Body<Unlock>,
 ) -> Result<Json<RecoveryWords>, ApiError> {
-    let words = keys::with_passphrase(&state, unlock.passphrase, home::recovery_words).await?;
-    match words {
-        Some(words) => Ok(Json(RecoveryWords { words })),
-        None => Err(ApiError::bad_request(
-            "recovery_confirmed",
-            "you confirmed having the recovery words: they are no longer on this device",
-        )),
-    }
+    let account = in_use(&state).await?;
+    let words = keys::with_passphrase(&state, unlock.passphrase, move |home, passphrase| {
+        home::recovery_words(home, passphrase, account)
+    });
+    Ok(Json(RecoveryWords { words: words.await? }))
+}
+
+/// The account whose recovery words count.
+pub(super) async fn in_use(state: &ApiState) -> Result<AccountId, ApiError> {
+    Ok(state.node.ask(|engine, _| engine.identity().account.id()).await?)
 }
 
 /// Confirms that the recovery words are written down; they are erased from the device.
@@ -113,8 +116,9 @@ pub(super) async fn confirm_recovery(
     let words = words.ok_or_else(|| {
         ApiError::bad_request("bad_position", "positions of words are numbers from 1 to 24")
     })?;
+    let account = in_use(&state).await?;
     keys::with_passphrase(&state, given.passphrase, move |home, passphrase| {
-        home::confirm_recovery(home, passphrase, &words)
+        home::confirm_recovery(home, passphrase, account, &words)
     })
     .await?;
     Ok(Json(Done {}))

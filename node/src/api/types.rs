@@ -77,8 +77,11 @@ pub struct Status {
     pub links: usize,
     /// Entries that wait for what they depend on.
     pub pending_entries: usize,
-    /// Whether the recovery words were written down.
+    /// Whether the recovery words were confirmed on this device.
     pub recovery_confirmed: bool,
+    /// Where the recovery words are: `here` (until they are confirmed), `confirmed`, or `elsewhere`
+    /// (never on this device: it joined the account, or its own became part of this one).
+    pub recovery: &'static str,
     /// Whether the home has a passphrase, to be given where one is asked for.
     pub takes_passphrase: bool,
     /// Whether others learn what was read.

@@ -28,7 +28,7 @@ use super::{
     moment, show,
 };
 use crate::{
-    api,
+    api::{self, Choice},
     client::{Client, ClientError},
     home::{self, Joined},
     offline::{self, Contested},
@@ -46,11 +46,12 @@ pub(super) enum AccountCommand {
     },
     /// Decide with the recovery words which devices the account has from now on. On a computer
     /// without a home it becomes the only device; on a device of the account it stays, and those
-    /// that you name go.
+    /// that you name go. While devices accuse each other, say who goes, or that all stay.
     Recover(RecoverArguments),
     /// Make one account out of two: this device's account ends, the one of the code stays. Both
     /// devices show a number; compare and confirm on the other one. What the two accounts wrote to
-    /// each other is deleted. Nothing undoes it.
+    /// each other is deleted on every device. Nothing brings that back, and only the recovery words
+    /// of the account that stays part the two again (`recover --without`).
     Merge(MergeArguments),
     /// Answer those who cut this device off by one voice, and start again: until a majority or the
     /// recovery words decide, both sides are frozen.
@@ -68,6 +69,9 @@ pub(super) struct RecoverArguments {
     /// All devices but this one go.
     #[arg(long)]
     untrust_others: bool,
+    /// All devices stay that --untrust does not name, also those that others accuse.
+    #[arg(long, conflicts_with = "untrust_others")]
+    keep_all: bool,
     /// Account that this one is one with and that is not yours, as `kith account show` has it, or
     /// the beginning of that: it goes, with its devices; may be given more than once.
     #[arg(long, value_name = "ACCOUNT")]
@@ -121,6 +125,9 @@ fn contest(global: &Global) -> Result<(), CliError> {
         show::advice("Your answer is signed. Start the node with `kith`, so that others learn it.");
         if disputed {
             show::line("Until another device or your recovery words decide, both are frozen.");
+            show::advice(
+                "With the words: `kith account recover --untrust DEVICE`, or `--keep-all` instead.",
+            );
         }
     });
     Ok(())
@@ -135,13 +142,13 @@ fn recover_here(global: &Global, arguments: &RecoverArguments) -> Result<(), Cli
         ));
     }
     let words = words(&arguments.words)?;
-    let (untrust, others) = (&arguments.untrust, arguments.untrust_others);
-    let without = &arguments.without;
+    let RecoverArguments { untrust, untrust_others, keep_all, without, .. } = arguments;
+    let choice = Choice { untrust, untrust_others: *untrust_others, keep_all: *keep_all };
     match Client::open(&folder) {
         Ok(client) => {
             let body = json!({
-                "words": *words, "untrust": untrust, "untrust_others": others,
-                "since": arguments.since, "without": without,
+                "words": *words, "untrust": untrust, "untrust_others": untrust_others,
+                "keep_all": keep_all, "since": arguments.since, "without": without,
             });
             let answer = client.post("/api/account/recover", &body)?;
             show::answer(global.json, &answer, show::account);
@@ -155,10 +162,8 @@ fn recover_here(global: &Global, arguments: &RecoverArguments) -> Result<(), Cli
     let answer = device::describe(&keys);
     let since = arguments.since.map(Timestamp::from_millis);
     offline::decide(&folder, keys, |engine| {
-        let keep = api::kept_devices(&engine.devices(), untrust, others)
-            .map_err(|error| anyhow::Error::msg(error.to_string()))?;
-        let without = api::left_out_accounts(&api::absorbed_accounts(engine), without)
-            .map_err(|error| anyhow::Error::msg(error.to_string()))?;
+        let keep = api::kept_devices(&engine.devices(), choice)?;
+        let without = api::left_out_accounts(&api::absorbed_accounts(engine), without)?;
         Ok(vec![Wish::Recover { recovery, keep, without, since }])
     })?;
     home::take_back(&folder)?;
@@ -170,6 +175,7 @@ fn recover_here(global: &Global, arguments: &RecoverArguments) -> Result<(), Cli
 fn recover_anew(global: &Global, arguments: &RecoverArguments) -> Result<(), CliError> {
     let folder = global.home()?;
     home::must_be_free(&folder)?;
+    must_serve_anew(arguments)?;
     let cards: Vec<ContactCard> = arguments
         .link
         .iter()
@@ -177,9 +183,17 @@ fn recover_anew(global: &Global, arguments: &RecoverArguments) -> Result<(), Cli
         .collect::<Result<_, _>>()
         .map_err(|error| CliError::Refused(error.to_string()))?;
     let recovery = home::recovery_key(&words(&arguments.words)?)?;
+    let (id, _) = Account::genesis(&recovery);
+    if cards.iter().any(|card| card.account.has_absorbed(id)) {
+        return Err(CliError::Refused(
+            "these are the words of an account that became part of another one, as a link that you \
+             gave says: bring that one back with its own words. If the account of that link is not \
+             yours, leave the link out"
+                .into(),
+        ));
+    }
     arguments.name.as_deref().map(chosen_name).transpose()?;
     let passphrase = global.new_passphrase()?;
-    let (id, _) = Account::genesis(&recovery);
     let (own, contacts): (Vec<_>, Vec<_>) =
         cards.into_iter().partition(|card| card.account.id() == id);
     let joined = reseat(&recovery, &own, &arguments.without)?;
@@ -188,14 +202,37 @@ fn recover_anew(global: &Global, arguments: &RecoverArguments) -> Result<(), Cli
     show::working(global.json, "Making the keys of this device");
     let keys = home::create_joined(&folder, &passphrase, PasswordCost::MODERATE, joined, &name)?;
     let answer = device::describe(&keys);
+    let is_told = !contacts.is_empty();
     let ask = |card| Wish::AddContact { card: Box::new(card), name: None, greeting: String::new() };
     device::first_decision(&folder, keys, contacts.into_iter().map(ask).collect())?;
     show::answer(global.json, &answer, |_| {
         show::advice(
             "The account is back, with this device as its only one. Start it with `kith`.",
         );
-        show::line("Add your contacts by their links, so that they learn of it.");
+        show::line(if is_told {
+            "The contacts whose links you gave learn of it then. Add the others by their links."
+        } else {
+            "Add your contacts by their links, so that they learn of it."
+        });
     });
+    Ok(())
+}
+
+/// On a new computer every other device goes, and nothing is known yet of what they wrote.
+fn must_serve_anew(arguments: &RecoverArguments) -> Result<(), CliError> {
+    let refused = |why: &str| Err(CliError::Refused(why.into()));
+    if arguments.since.is_some() {
+        return refused(
+            "--since is for a device that has your history: bring the account back without it, start \
+             it with `kith`, and then say `kith account recover --since TIME` here",
+        );
+    }
+    if !arguments.untrust.is_empty() || arguments.keep_all {
+        return refused(
+            "on a new computer all other devices go: leave --untrust and --keep-all out, and join \
+             the devices that you keep again with `kith device link`",
+        );
+    }
     Ok(())
 }
 
@@ -289,5 +326,12 @@ pub(super) fn words(given: &[String]) -> Result<Zeroizing<String>, CliError> {
     std::io::stdin()
         .read_to_string(&mut text)
         .map_err(|error| CliError::Refused(format!("no words were read: {error}")))?;
+    if text.trim().is_empty() {
+        return Err(CliError::Refused(
+            "no recovery words were given: type the 24 words when asked at a terminal, or give \
+             them, in order, on standard input"
+                .into(),
+        ));
+    }
     Ok(text)
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     CliError, Command, ContactCommand, Global, InitArguments, RecoveryCommand, RunArguments,
-    account, ask, device, show,
+    account, ask, device, merging, show,
 };
 use crate::{
     api::types::hex,
@@ -281,16 +281,16 @@ fn watch(json: bool, client: &Client) -> Result<(), CliError> {
 fn recovery(global: &Global, command: RecoveryCommand) -> Result<(), CliError> {
     let folder = global.home()?;
     let passphrase = global.passphrase()?;
+    let account = merging::current_account(global, &passphrase)?.id();
     match command {
         RecoveryCommand::Show => {
-            let words = home::recovery_words(&folder, &passphrase)?
-                .ok_or(home::HomeError::AlreadyConfirmed)?;
+            let words = home::recovery_words(&folder, &passphrase, account)?;
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             show::answer(global.json, &json!({ "words": words }), |_| show::recovery_words(&words));
         }
         RecoveryCommand::Confirm { words } => {
             let given = if words.is_empty() { ask_words()? } else { read_words(&words)? };
-            home::confirm_recovery(&folder, &passphrase, &given)?;
+            home::confirm_recovery(&folder, &passphrase, account, &given)?;
             show::answer(global.json, &json!({}), |_| {
                 show::line("Confirmed. The recovery key is no longer on this device.");
             });

@@ -7,7 +7,7 @@ use kith_common::{crypto::PasswordCost, linking::LinkCode, share::SharedId};
 use kith_core::{engine::Command as Wish, linking::Joiner, names::chosen_name};
 use serde_json::{Value, json};
 
-use super::{CliError, Global, moment, show};
+use super::{CliError, Global, merging, moment, show};
 use crate::{
     api::types::hex,
     client::{Client, escape},
@@ -48,7 +48,7 @@ pub(super) enum DeviceCommand {
     /// Trust a device no longer.
     #[command(group(ArgGroup::new("why").required(true).args(["removed", "stolen"])))]
     Untrust {
-        /// Its name, or the beginning of its id.
+        /// Its name, or the beginning of its id (4 characters or more).
         device: String,
         /// You do not use it any more.
         #[arg(long)]
@@ -62,7 +62,7 @@ pub(super) enum DeviceCommand {
     },
     /// Call a device something; contacts never learn it.
     Rename {
-        /// Its name, or the beginning of its id.
+        /// Its name, or the beginning of its id (4 characters or more).
         device: String,
         /// The new name.
         name: String,
@@ -107,6 +107,7 @@ pub(super) fn carry_out(global: &Global, command: DeviceCommand) -> Result<(), C
             return Ok(());
         }
         DeviceCommand::Confirm { check } => {
+            warn_of_merge(json, &client, &check)?;
             let body = json!({ "check": check, "passphrase": *global.typed_passphrase()? });
             client.post("/api/account/confirm", &body)?
         }
@@ -128,6 +129,20 @@ pub(super) fn carry_out(global: &Global, command: DeviceCommand) -> Result<(), C
     Ok(())
 }
 
+/// Says what confirming a merge costs, before the passphrase is asked for.
+fn warn_of_merge(json: bool, client: &Client, check: &str) -> Result<(), CliError> {
+    let guests = client.get("/api/account/pending")?;
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let is_meant = |guest: &&Value| {
+        let shown = guest.get("check").and_then(Value::as_str);
+        shown == Some(digits(check).as_str()) && guest.get("brings").is_some_and(Value::is_object)
+    };
+    if guests.as_array().into_iter().flatten().any(|guest| is_meant(&guest)) {
+        show::hint(json, merging::COSTS);
+    }
+    Ok(())
+}
+
 /// A process of its own, on a folder without a home.
 fn join(global: &Global, code: &str, name: Option<String>) -> Result<(), CliError> {
     let folder = global.home()?;
@@ -144,9 +159,11 @@ fn join(global: &Global, code: &str, name: Option<String>) -> Result<(), CliErro
     let keys = home::create_joined(&folder, &passphrase, PasswordCost::MODERATE, joined, "")?;
     let answer = describe(&keys);
     first_decision(&folder, keys, vec![Wish::LookForOwn(addresses)])?;
-    show::answer(json, &answer, |_| {
-        show::advice("This device belongs to your account now. Start it with `kith`; then it gets");
-        show::line("your contacts and messages, as long as another device of yours is running.");
+    show::answer(json, &answer, |answer| {
+        show::line("This device belongs to this account now:");
+        show::field(answer, "account");
+        show::advice("Start it with `kith`; then it gets your contacts and messages, as long as");
+        show::line("another device of yours is running.");
     });
     Ok(())
 }

@@ -18,6 +18,11 @@ use crate::{
     random::OsRandom,
 };
 
+/// What a person must know before it is confirmed (spec 02 R26).
+pub(super) const COSTS: &str = "two accounts become one: what they wrote to each other is deleted on \
+    every device, and nothing brings it back. Only the recovery words of the account that stays part \
+    them again (`kith account recover --without`), and its words are the ones that count from then on";
+
 #[derive(Debug, Args)]
 pub(super) struct MergeArguments {
     /// What `kith device link` has printed on a device of the account that stays.
@@ -36,6 +41,7 @@ pub(super) fn carry_out(global: &Global, arguments: &MergeArguments) -> Result<(
     let Some(code) = &arguments.code else { return agree(global) };
     let folder = global.home()?;
     let code = LinkCode::decode(code).map_err(|error| CliError::Refused(error.to_string()))?;
+    show::hint(global.json, COSTS);
     let passphrase = global.passphrase()?;
     let words = if arguments.words { account::words(&[])? } else { Zeroizing::default() };
     let recovery = arguments.words.then(|| home::recovery_key(&words)).transpose()?;
@@ -92,6 +98,7 @@ pub(super) fn carry_out(global: &Global, arguments: &MergeArguments) -> Result<(
 
 fn agree(global: &Global) -> Result<(), CliError> {
     let client = Client::open(&global.home()?)?;
+    show::hint(global.json, COSTS);
     let body = json!({ "passphrase": *global.typed_passphrase()? });
     let answer = client.post("/api/account/merge/agree", &body)?;
     show::answer(global.json, &answer, show::merging);
@@ -99,7 +106,10 @@ fn agree(global: &Global) -> Result<(), CliError> {
 }
 
 /// The account as this device knows it now, from the running node or from its store.
-fn current_account(global: &Global, passphrase: &home::Passphrase) -> Result<Account, CliError> {
+pub(super) fn current_account(
+    global: &Global,
+    passphrase: &home::Passphrase,
+) -> Result<Account, CliError> {
     let folder = global.home()?;
     match Client::open(&folder) {
         Ok(client) => {

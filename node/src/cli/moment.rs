@@ -1,6 +1,9 @@
 //! Which moment does a person mean? RFC 3339, a time of today, or so long ago.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::OnceLock,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 const DAY_S: u64 = 24 * 60 * 60;
 
@@ -40,6 +43,26 @@ fn today(text: &str, now: SystemTime, zone_s: impl Fn() -> Option<i64>) -> Optio
     UNIX_EPOCH.checked_add(Duration::from_secs(meant_s.checked_add_signed(-zone_s)?))
 }
 
+/// A time as the node says it, as the clocks here show it, with how far they are ahead of UTC.
+pub(super) fn here(rfc3339: &str) -> String {
+    static ZONE_S: OnceLock<i64> = OnceLock::new();
+    at(rfc3339, *ZONE_S.get_or_init(|| zone_s().unwrap_or_default()))
+}
+
+fn at(rfc3339: &str, zone_s: i64) -> String {
+    let since = humantime::parse_rfc3339(rfc3339).ok().map(|time| time.duration_since(UNIX_EPOCH));
+    let shown_s = since.and_then(|since| since.ok()?.as_secs().checked_add_signed(zone_s));
+    let shown = shown_s.map(|shown_s| UNIX_EPOCH + Duration::from_secs(shown_s));
+    let text = shown.map(|shown| humantime::format_rfc3339_seconds(shown).to_string());
+    let text = text.unwrap_or_default();
+    let (sign, minutes) = (if zone_s < 0 { '-' } else { '+' }, zone_s.unsigned_abs() / 60);
+    let zone = match minutes {
+        0 => " UTC".to_owned(),
+        _ => format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60),
+    };
+    format!("{}{zone}", text.get(..16).unwrap_or_default().replace('T', " "))
+}
+
 /// How far the clocks here are ahead of UTC, in seconds, as the system's `date` says.
 fn zone_s() -> Option<i64> {
     let output = std::process::Command::new("date").arg("+%z").output().ok()?;
@@ -76,6 +99,14 @@ mod tests {
         let west = || Some(-10 * 3600);
         let at = today("15:00", now, west).unwrap();
         assert_eq!(now.duration_since(at).unwrap().as_secs(), 46 * 60 + 40);
+    }
+
+    #[test]
+    fn times_are_shown_as_the_clocks_here_show_them() {
+        let time = "2026-12-31T23:30:05.123Z";
+        assert_eq!(at(time, 3600), "2027-01-01 00:30+01:00");
+        assert_eq!(at(time, -(3 * 3600 + 30 * 60)), "2026-12-31 20:00-03:30");
+        assert_eq!(at(time, 0), "2026-12-31 23:30 UTC");
     }
 
     #[test]

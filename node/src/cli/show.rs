@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::CliError;
+use super::{CliError, merging::COSTS, moment};
 use crate::run::Ready;
 
 /// Characters of a message's id that are shown.
@@ -194,6 +194,7 @@ pub(super) fn guests(answer: &Value) {
                 "  brings along the account {} ({devices} devices), which becomes part of this one",
                 text(brings, "account"),
             ));
+            line(&own_command(&format!("  Before you confirm: {COSTS}.")));
         }
     }
 }
@@ -215,6 +216,28 @@ pub(super) fn devices(answer: &Value) {
             text("device").get(..16).unwrap_or_default(),
         ));
     }
+    for device in answer.as_array().into_iter().flatten() {
+        next_step(device);
+    }
+}
+
+/// What is still to be done about a device.
+fn next_step(device: &Value) {
+    let text = |name: &str| device.get(name).and_then(Value::as_str).unwrap_or_default();
+    let id = text("device").get(..SHORT_ID_CHARS).unwrap_or_default();
+    let name = device.get("name").and_then(Value::as_str).map_or_else(|| id.to_owned(), plain);
+    let is_final = device.get("is_final").and_then(Value::as_bool).unwrap_or_default();
+    match (text("standing"), text("reason")) {
+        ("added", _) => advice(&format!(
+            "{name} does not decide yet: say `kith device settle` on the devices that do, until more \
+             than half of them have agreed."
+        )),
+        ("former", "removed" | "stolen") if !is_final => advice(&format!(
+            "{name} is out, but may still answer. A vote on another device makes it final, once \
+             more than half of those that decide have voted: `kith device untrust {id}`"
+        )),
+        _ => {}
+    }
 }
 
 pub(super) fn account(answer: &Value) {
@@ -223,10 +246,12 @@ pub(super) fn account(answer: &Value) {
     line(&format!("{}  {}", text("name"), text("account")));
     devices(answer.get("devices").unwrap_or(&Value::Null));
     if is("frozen") {
-        line("Nobody decides any more but your recovery words: kith account recover");
+        advice("Nobody decides any more but your recovery words: `kith account recover`");
+        line("with --untrust DEVICE for each one that goes, or --untrust-others, or --keep-all.");
     } else if is("disputed") {
-        line("Devices accuse each other and are frozen. A majority decides by `kith device");
-        line("untrust`, or your recovery words by `kith account recover`.");
+        line("Devices accuse each other and are frozen. A majority decides by");
+        advice("`kith device untrust`, or your recovery words by `kith account recover`");
+        line("with --untrust DEVICE for each one that goes, or --untrust-others, or --keep-all.");
     }
     for account in answer.get("absorbed").and_then(Value::as_array).into_iter().flatten() {
         line(&format!("One with {}", plain(account.as_str().unwrap_or_default())));
@@ -257,12 +282,14 @@ pub(super) fn account(answer: &Value) {
 /// How far merging two accounts has got.
 pub(super) fn merging(answer: &Value) {
     if answer.get("merged").and_then(Value::as_bool).unwrap_or_default() {
-        line("The accounts are one now. Contacts learn it by themselves.");
+        line("The accounts are one now. Contacts learn it by themselves. The recovery words that");
+        line("count from now on are those of the account that stays: on paper, or on its device.");
         return;
     }
     let count = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or_default();
     line(&format!(
-        "{} of {} devices have agreed. On another one of the account that ends:          kith account merge --agree",
+        "{} of {} devices have agreed. On another one of the account that ends: \
+         kith account merge --agree",
         count("agreed"),
         count("needed"),
     ));
@@ -282,8 +309,9 @@ fn message(message: &Value) {
     let mine = author.and_then(|a| a.get("me")).and_then(Value::as_bool).unwrap_or_default();
     let mark = if mine { text("state") } else { validity.unwrap_or_default() };
     let late = message.get("late").and_then(Value::as_bool).unwrap_or_default();
-    let late = if late { format!(" (arrived {})", text("received_at")) } else { String::new() };
-    let when = text("sent_at").get(..16).unwrap_or_default().replace('T', " ");
+    let arrived = || format!(" (arrived {})", moment::here(text("received_at")));
+    let late = if late { arrived() } else { String::new() };
+    let when = moment::here(text("sent_at"));
     let short = |id: &str| id.get(..SHORT_ID_CHARS).unwrap_or_default().to_owned();
     let answered = message.get("reply_to").and_then(Value::as_str).map(short);
     let answered = answered.map(|id| format!(" > in answer to {id}")).unwrap_or_default();

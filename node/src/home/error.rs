@@ -127,6 +127,19 @@ pub enum HomeError {
     /// The recovery words were confirmed and erased before.
     #[error("you confirmed having the recovery words; they are no longer on this device")]
     AlreadyConfirmed,
+    /// This device has joined the account, and never had its recovery words.
+    #[error(
+        "the recovery words were never on this device: they are on paper, or on the device on which \
+         this account was begun"
+    )]
+    WordsElsewhere,
+    /// The account that was begun here has become part of another one.
+    #[error(
+        "the account that was begun on this device became part of another one, and its recovery \
+         words bring nothing back: those that count are of the account that stays, on paper or on \
+         the device on which that was begun"
+    )]
+    WordsEnded,
     /// The disk refused.
     #[error("{doing} {}: {cause}; check the disk and your rights to it", .path.display())]
     Disk {

@@ -71,6 +71,10 @@ impl KeyFile {
         self.kdf = kdf;
     }
 
+    pub(super) const fn account(&self) -> &Account {
+        &self.account
+    }
+
     pub(super) fn into_account(self) -> Account {
         self.account
     }

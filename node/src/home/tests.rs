@@ -1,8 +1,8 @@
 //! Do keys stay where they belong? A home is made, opened, changed, damaged and stolen.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
-use kith_common::{crypto::hash, limits::NAME_BYTES_MAX};
+use kith_common::{account::acknowledge, crypto::hash, limits::NAME_BYTES_MAX};
 use kith_core::names::NameError;
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -40,11 +40,14 @@ fn what_is_made_unlocks_again() {
 
 #[test]
 fn only_the_right_passphrase_unlocks() {
-    let (folder, _) = alice(&given("correct horse"));
+    let (folder, made) = alice(&given("correct horse"));
     let dir = folder.path().join("home");
     assert!(matches!(unlock(&dir, &given("wrong")), Err(HomeError::WrongPassphrase)));
     assert!(matches!(authority(&dir, &given("wrong")), Err(HomeError::WrongPassphrase)));
-    assert!(matches!(recovery_words(&dir, &given("wrong")), Err(HomeError::WrongPassphrase)));
+    assert!(matches!(
+        recovery_words(&dir, &given("wrong"), made.keys.account.id()),
+        Err(HomeError::WrongPassphrase)
+    ));
     assert!(matches!(unlock(&dir, &Passphrase::None), Err(HomeError::PassphraseNeeded)));
     let empty = create(&folder.path().join("other"), &given(""), COST, "Alice");
     assert!(matches!(empty, Err(HomeError::PassphraseEmpty)));
@@ -75,16 +78,19 @@ fn the_authority_key_is_out_of_reach_of_an_unlocked_node() {
 fn the_words_are_the_recovery_key_until_they_are_confirmed() {
     let (folder, made) = alice(&Passphrase::None);
     let dir = folder.path().join("home");
-    let words = recovery_words(&dir, &Passphrase::None).unwrap().unwrap();
+    let account = made.keys.account.id();
+    let words = recovery_words(&dir, &Passphrase::None, account).unwrap();
     assert_eq!((words.len(), &words), (24, &made.recovery_words));
     let mnemonic = bip39::Mnemonic::parse_normalized(&words.join(" ")).unwrap();
     let recovery = SigningKey::from_seed(&mnemonic.to_entropy().try_into().unwrap());
     assert_eq!(recovery.public(), made.keys.account.recovery());
     let sealed = recovery.expose_seed(|seed| seed.to_vec());
-    confirm_recovery(&dir, &Passphrase::None, &some(&words, &[3, 11, 24])).unwrap();
-    assert!(recovery_confirmed(&dir).unwrap());
-    assert!(recovery_words(&dir, &Passphrase::None).unwrap().is_none());
-    let again = confirm_recovery(&dir, &Passphrase::None, &some(&words, &[1, 2, 3]));
+    assert_eq!(super::recovery(&dir, account).unwrap(), Recovery::Here);
+    confirm_recovery(&dir, &Passphrase::None, account, &some(&words, &[3, 11, 24])).unwrap();
+    assert_eq!(super::recovery(&dir, account).unwrap(), Recovery::Confirmed);
+    let shown = recovery_words(&dir, &Passphrase::None, account);
+    assert!(matches!(shown, Err(HomeError::AlreadyConfirmed)));
+    let again = confirm_recovery(&dir, &Passphrase::None, account, &some(&words, &[1, 2, 3]));
     assert!(matches!(again, Err(HomeError::AlreadyConfirmed)));
     assert!(unlock(&dir, &Passphrase::None).is_ok());
     assert!(!fs::read(dir.join("keys")).unwrap().windows(32).any(|seen| seen == sealed));
@@ -94,7 +100,9 @@ fn the_words_are_the_recovery_key_until_they_are_confirmed() {
 fn wrong_words_erase_nothing() {
     let (folder, made) = alice(&Passphrase::None);
     let dir = folder.path().join("home");
-    let confirm = |words: &BTreeMap<u8, String>| confirm_recovery(&dir, &Passphrase::None, words);
+    let account = made.keys.account.id();
+    let confirm =
+        |words: &BTreeMap<u8, String>| confirm_recovery(&dir, &Passphrase::None, account, words);
     let mut words = some(&made.recovery_words, &[1, 2]);
     assert!(matches!(confirm(&words), Err(HomeError::WordsTooFew { given: 2 })));
     words.insert(25, "abandon".to_owned());
@@ -102,7 +110,7 @@ fn wrong_words_erase_nothing() {
     words.remove(&25);
     words.insert(7, "none-such".to_owned());
     assert!(matches!(confirm(&words), Err(HomeError::WordWrong { position: 7 })));
-    assert!(!recovery_confirmed(&dir).unwrap());
+    assert_eq!(recovery(&dir, account).unwrap(), Recovery::Here);
     words.insert(7, format!(" {} ", made.recovery_words[6].to_uppercase()));
     confirm(&words).unwrap();
 }
@@ -116,7 +124,10 @@ fn a_passphrase_can_be_changed_and_taken_away() {
     change_passphrase(&dir, &given("old"), &given("new"), COST).unwrap();
     assert!(matches!(unlock(&dir, &given("old")), Err(HomeError::WrongPassphrase)));
     assert!(unlock(&dir, &given("new")).unwrap().master == made.keys.master);
-    assert_eq!(recovery_words(&dir, &given("new")).unwrap().unwrap(), made.recovery_words);
+    assert_eq!(
+        recovery_words(&dir, &given("new"), made.keys.account.id()).unwrap(),
+        made.recovery_words
+    );
     assert!(authority(&dir, &given("new")).is_ok());
     change_passphrase(&dir, &given("new"), &Passphrase::None, COST).unwrap();
     assert!(unlock(&dir, &Passphrase::None).is_ok());
@@ -148,15 +159,16 @@ fn two_changes_at_one_time_both_hold() {
     let (folder, made) = alice(&given("old"));
     let dir = folder.path().join("home");
     let words = some(&made.recovery_words, &[1, 2, 3]);
+    let account = made.keys.account.id();
     std::thread::scope(|scope| {
         scope.spawn(|| change_passphrase(&dir, &given("old"), &given("new"), COST).unwrap());
-        let first = confirm_recovery(&dir, &given("old"), &words);
+        let first = confirm_recovery(&dir, &given("old"), account, &words);
         if matches!(first, Err(HomeError::WrongPassphrase)) {
-            confirm_recovery(&dir, &given("new"), &words).unwrap();
+            confirm_recovery(&dir, &given("new"), account, &words).unwrap();
         }
     });
     assert!(unlock(&dir, &given("new")).is_ok());
-    assert!(recovery_confirmed(&dir).unwrap());
+    assert_eq!(recovery(&dir, account).unwrap(), Recovery::Confirmed);
 }
 
 #[test]
@@ -345,18 +357,48 @@ proptest! {
     }
 }
 
+/// The account of a home once another device has joined it.
+fn with_another(made: &NewHome) -> Account {
+    let words = made.recovery_words.join(" ");
+    let recovery = recovery_key(&words).unwrap();
+    let account = &made.keys.account;
+    let [device, authority] = [8, 9].map(|seed| SigningKey::from_seed(&[seed; 32]));
+    let (key, id) = (*recovery.public(), account.id());
+    let ack = acknowledge(&device, key, *authority.public(), [0; 32], id);
+    let seat = account.seat(&recovery, &[made.keys.device.device()], vec![ack]).unwrap();
+    account.join(&[seat]).unwrap()
+}
+
+/// The account that was begun here has become part of another one.
+#[test]
+fn the_words_of_an_account_that_ended_are_neither_shown_nor_confirmed() {
+    let (folder, made) = alice(&Passphrase::None);
+    let dir = folder.path().join("home");
+    let (_other_folder, other) = alice(&Passphrase::None);
+    let stays = other.keys.account.id();
+    assert_eq!(recovery(&dir, stays).unwrap(), Recovery::Elsewhere);
+    let shown = recovery_words(&dir, &Passphrase::None, stays);
+    assert!(matches!(shown, Err(HomeError::WordsEnded)));
+    let words = some(&made.recovery_words, &[1, 2, 3]);
+    let confirmed = confirm_recovery(&dir, &Passphrase::None, stays, &words);
+    assert!(matches!(confirmed, Err(HomeError::WordsEnded)));
+}
+
 #[test]
 fn a_joined_home_has_no_recovery_words() {
     let (_folder, made) = alice(&Passphrase::None);
     let other = tempfile::tempdir().unwrap();
     let dir = other.path().join("home");
     let device = made.keys.device.expose_seed(SigningKey::from_seed);
-    let (account, authority_key) = (made.keys.account, SigningKey::from_seed(&[7; 32]));
+    let authority_key = SigningKey::from_seed(&[7; 32]);
     let public = *authority_key.public();
+    let account = with_another(&made);
+    let id = account.id();
     let joined = Joined { account, device, authority: authority_key };
     create_joined(&dir, &given("correct horse"), COST, joined, "").unwrap();
-    assert!(recovery_confirmed(&dir).unwrap());
-    assert!(recovery_words(&dir, &given("correct horse")).unwrap().is_none());
+    assert_eq!(recovery(&dir, id).unwrap(), Recovery::Elsewhere);
+    let shown = recovery_words(&dir, &given("correct horse"), id);
+    assert!(matches!(shown, Err(HomeError::WordsElsewhere)));
     assert_eq!(*authority(&dir, &given("correct horse")).unwrap().public(), public);
     let keys = unlock(&dir, &given("correct horse")).unwrap();
     assert_eq!(keys.device.public(), made.keys.device.public());

@@ -133,7 +133,7 @@ impl World {
             Input::Frame { link, bytes } => match joiner.handle(link, &bytes, rng) {
                 Some(JoinStep::Compare { frame, .. }) => self.send(node, link, frame),
                 Some(JoinStep::Joined(account)) => self.joined(node, *account, link),
-                None => {}
+                Some(JoinStep::SameAccount) | None => {}
             },
             Input::Tick | Input::Listening { .. } | Input::Command { .. } => {}
         }

@@ -18,11 +18,17 @@ use super::{
     Answer, CommandError, Context, Engine, Event, LinkId, Output, accounts::with, commands::Outcome,
 };
 use crate::{
-    cuts::Cuts, limits::LINK_CODE_MS, linking::Host, names::chosen_name, person::Absorbed,
-    refusal::Refusal, store::StoreError,
+    cuts::Cuts,
+    limits::LINK_CODE_MS,
+    linking::Host,
+    names::{chosen_name, fold_name},
+    person::Absorbed,
+    refusal::Refusal,
+    store::StoreError,
 };
 
 const CUT_OFF: &str = "this device was cut off from the account";
+const NOT_THERE: &str = "this device is not in the account yet";
 
 impl Engine {
     /// Whether an authority key is this device's, and this device may use it.
@@ -41,7 +47,7 @@ impl Engine {
                 return Err(CommandError::NotStanding(CUT_OFF));
             }
             None => {
-                return Err(CommandError::NotStanding("this device is not in the account yet"));
+                return Err(CommandError::NotStanding(NOT_THERE));
             }
             Some(_) => {}
         }
@@ -52,8 +58,8 @@ impl Engine {
     }
 
     pub(super) fn link_device(&mut self, cx: &mut Context<'_>) -> Outcome {
-        if !self.belongs() {
-            return Ok(Err(CommandError::NotStanding(CUT_OFF)));
+        if let Err(why) = takes_in(self.me.account.standing(self.me.device.device())) {
+            return Ok(Err(CommandError::NotStanding(why)));
         }
         let host = Host::new((cx.now, cx.uptime), cx.rng);
         let code = host.code(&self.addresses).encode();
@@ -149,7 +155,7 @@ impl Engine {
         cx.out.push(Output::Send { link, bytes: Frame::Accounts { proofs }.encode() });
         self.learn(cx, &account)?;
         if !name.is_empty() {
-            let _ = self.rename_device(cx, device, &name)?;
+            let _ = self.name_device(cx, device, &name)?;
         }
         self.tell_what_was_alone_ours(cx)?;
         cx.out.push(Output::Event(Event::Linking));
@@ -203,12 +209,24 @@ impl Engine {
         Ok(())
     }
 
+    /// A name that a person chooses means one device.
     pub(super) fn rename_device(
         &mut self,
         cx: &mut Context<'_>,
         device: DeviceId,
         name: &str,
     ) -> Outcome {
+        let wanted = fold_name(name.trim());
+        let is_called = |other: &DeviceId| {
+            self.profile.device_name(*other).is_some_and(|name| fold_name(name) == wanted)
+        };
+        if self.own_person().devices().any(|other| other != device && is_called(&other)) {
+            return Ok(Err(CommandError::DeviceNameTaken(name.trim().to_owned())));
+        }
+        self.name_device(cx, device, name)
+    }
+
+    fn name_device(&mut self, cx: &mut Context<'_>, device: DeviceId, name: &str) -> Outcome {
         let name = match chosen_name(name) {
             Ok(name) => name,
             Err(error) => return Ok(Err(error.into())),
@@ -265,6 +283,9 @@ impl Engine {
         (keep, without): (&[DeviceId], &[AccountId]),
         since: Option<Timestamp>,
     ) -> Outcome {
+        if self.own_absorbed.iter().any(|old| old.account.recovery() == recovery.public()) {
+            return Ok(Err(CommandError::EndedWords));
+        }
         let own = self.me.device.device();
         let (out, stay): (Vec<&Absorbed>, Vec<&Absorbed>) =
             self.own_absorbed.iter().partition(|old| without.contains(&old.account.id()));
@@ -401,6 +422,24 @@ impl Engine {
         }
         self.write_entry(cx, log, EntryKind::CUT, |salt| [&salt[..], &bytes].concat())?;
         Ok(true)
+    }
+}
+
+/// Whether a device that stands so can take others in; else what its person is told. A code of
+/// another one could never be confirmed.
+const fn takes_in(standing: Option<Standing>) -> Result<(), &'static str> {
+    match standing {
+        Some(Standing::Settled) => Ok(()),
+        Some(Standing::Added) => Err(
+            "this device does not decide yet, so it cannot take another one in: make the code on a \
+             device that decides, or first have those agree to this one by `kith device settle`",
+        ),
+        Some(Standing::Disputed) => Err(
+            "this device is disputed, so it cannot take another one in until that is decided: see \
+             `kith account show`",
+        ),
+        Some(Standing::Former(_)) => Err(CUT_OFF),
+        None => Err(NOT_THERE),
     }
 }
 

@@ -304,6 +304,15 @@ pub enum CommandError {
          computer"
     )]
     CameFromThere,
+    /// The words are those of an account that this one has absorbed.
+    #[error(
+        "these are the recovery words of an account that became part of this one, and decide nothing \
+         any more: give those of the account that stays, which are on paper or on a device of it"
+    )]
+    EndedWords,
+    /// Another device of the person has this name.
+    #[error("another device of yours is called {0}: choose another name")]
+    DeviceNameTaken(String),
     /// There is nothing to agree to.
     #[error("no device of yours has begun to merge this account: `kith account merge` begins")]
     NoMerge,

@@ -28,8 +28,11 @@ pub struct Account {
     pub merging: Option<PendingMerge>,
     /// Accounts that this one has absorbed, as shared strings.
     pub absorbed: Vec<String>,
-    /// Whether the recovery words were written down.
+    /// Whether the recovery words were confirmed on this device.
     pub recovery_confirmed: bool,
+    /// Where the recovery words are: `here` (until they are confirmed), `confirmed`, or `elsewhere`
+    /// (never on this device: it joined the account, or its own became part of this one).
+    pub recovery: &'static str,
 }
 
 /// An account that is to go over into another one.
@@ -159,6 +162,10 @@ pub struct Recover {
     /// Whether all go but this one.
     #[serde(default)]
     pub untrust_others: bool,
+    /// Whether all stay that are not named to go, also those that others accuse. While some are
+    /// accused, this or one of the two above must be said.
+    #[serde(default)]
+    pub keep_all: bool,
     /// Accounts that this one has absorbed and that are not the person's, as shared strings or the
     /// beginnings of them: they and their devices go.
     #[serde(default)]

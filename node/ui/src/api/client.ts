@@ -127,5 +127,5 @@ export const untrustDevice = (device: string, untrust: Untrust) =>
 export const settleDevices = (devices: string[], passphrase: string) =>
   ask<Account>("POST", "/api/account/settle", { devices, passphrase });
 
-export type Recover = { words: string; untrust: string[]; without?: string[]; since?: number };
+export type Recover = { words: string; untrust: string[]; without?: string[]; keep_all?: boolean; since?: number };
 export const recoverAccount = (recover: Recover) => ask<Account>("POST", "/api/account/recover", recover);

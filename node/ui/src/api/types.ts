@@ -4,6 +4,9 @@ export type Validity = "unvalidated" | "validated" | "compromised";
 export type ContactStatus = "requested" | "pending" | "contact" | "blocked";
 export type Delivery = "queued" | "delivered" | "delivered_all" | "read";
 
+/** Where the recovery words are; here until they are confirmed. */
+export type RecoveryPlace = "here" | "confirmed" | "elsewhere";
+
 export type Session = { csrf: string; name: string; account: string };
 
 export type Status = {
@@ -14,6 +17,7 @@ export type Status = {
   listening: string[];
   peers: number;
   recovery_confirmed: boolean;
+  recovery: RecoveryPlace;
   takes_passphrase: boolean;
   read_receipts: boolean;
   /** Absent while nothing is lacking. */
@@ -74,6 +78,7 @@ export type Account = {
   /** Accounts that have become part of this one. */
   absorbed: string[];
   recovery_confirmed: boolean;
+  recovery: RecoveryPlace;
 };
 
 /** A device that wants to join by a code, the number that it must show too, and the account that it brings along. */

@@ -6,6 +6,7 @@ import {
   cut,
   deviceName,
   divided,
+  mayStay,
   mergingWords,
   standingWords,
   typedMoment,
@@ -36,6 +37,14 @@ test("a device without a name is called by its id", () => {
 test("those that are out stand apart", () => {
   const out = device("old", { standing: "former", reason: "removed" });
   expect(divided(account([tablet, laptop, out, phone]))).toEqual({ standing: [phone, tablet, laptop], former: [out] });
+});
+
+test("the recovery words may keep who stands, and whom one voice has put out", () => {
+  const former = (change: object) => mayStay(device("x", { standing: "former", ...change }));
+  expect(mayStay(device("x", { standing: "disputed" }))).toBe(true);
+  expect(former({ reason: "stolen", is_final: false })).toBe(true);
+  expect(former({ reason: "stolen", is_final: true })).toBe(false);
+  expect(former({ reason: "left_out", is_final: false })).toBe(false);
 });
 
 test("nothing to agree to while all decide, or where this device has no voice", () => {

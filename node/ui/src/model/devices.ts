@@ -39,6 +39,10 @@ export const divided = ({ devices }: Account) => ({
   former: devices.filter((one) => one.standing === "former"),
 });
 
+/** Whether the recovery words may keep a device: it stands, or one voice has put it out and it may still answer. */
+export const mayStay = ({ standing, reason, is_final }: Device) =>
+  standing !== "former" || (!is_final && reason !== "left_out" && reason !== "retired");
+
 /** What this device can do about devices that were added but do not decide yet. */
 export type Agreement =
   | { kind: "none" }

@@ -60,6 +60,7 @@ export const account = (devices: Device[], change: Partial<Account> = {}): Accou
   merging: null,
   absorbed: [],
   recovery_confirmed: true,
+  recovery: "confirmed",
   ...change,
 });
 
@@ -71,6 +72,7 @@ export const status = (change: Partial<Status> = {}): Status => ({
   listening: [],
   peers: 0,
   recovery_confirmed: true,
+  recovery: "confirmed",
   takes_passphrase: false,
   read_receipts: false,
   refusals: {},

@@ -59,7 +59,7 @@ function Head({ onOpen }: Props) {
 }
 
 function RecoveryBanner({ onOpen }: Props) {
-  const needed = useApp((state) => state.status?.recovery_confirmed === false);
+  const needed = useApp((state) => state.status?.recovery === "here");
   const [later, setLater] = useState(false);
   if (!needed || later) return null;
   return (

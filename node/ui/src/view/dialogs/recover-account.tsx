@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { recoverAccount } from "../../actions/account";
 import { groupedAccount } from "../../model/contacts";
-import { deviceName, divided, typedMoment } from "../../model/devices";
+import { deviceName, mayStay, typedMoment } from "../../model/devices";
 import { Action, Problem } from "../controls";
 import { useApp } from "../use-app";
 import { Dialog } from "./dialog";
@@ -14,9 +14,11 @@ const GROUPS_SHOWN = 5;
 
 export function RecoverAccount({ onClose }: { onClose: () => void }) {
   const own = useApp((state) => state.own);
-  const others = own === null ? [] : divided(own).standing.filter((one) => !one.is_this);
+  const others = own === null ? [] : own.devices.filter((one) => !one.is_this && mayStay(one));
   const [words, setWords] = useState("");
-  const [gone, setGone] = useState<readonly string[]>([]);
+  const [gone, setGone] = useState<readonly string[]>(() =>
+    others.filter((one) => one.standing === "former").map((one) => one.device),
+  );
   const [without, setWithout] = useState<readonly string[]>([]);
   const [since, setSince] = useState("");
   const { busy, problem, run } = useTask();
@@ -28,6 +30,7 @@ export function RecoverAccount({ onClose }: { onClose: () => void }) {
         words: words.trim(),
         untrust: [...gone],
         without: [...without],
+        keep_all: true,
         ...(moment !== undefined && { since: moment }),
       });
       onClose();
