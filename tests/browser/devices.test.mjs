@@ -179,7 +179,11 @@ describe("one person with several devices", { concurrency: false }, () => {
     await assertAccessible(alice.page, "agreeing");
     await shoot(alice.page, "agree");
     await button(dialogOf(alice), "Agree").click();
-    await dialogOf(alice).getByText("You agreed here. 1 more device of yours must agree").waitFor();
+    const agreed = dialogOf(alice).locator(".agree");
+    await agreed.getByText(/1 more device of yours must agree to the same/).waitFor();
+    for (const name of ["phone", "tablet", "laptop"]) assert.match(await agreed.innerText(), new RegExp(name));
+    await assertAccessible(alice.page, "waiting for the others to agree");
+    await pictures(alice.page, "devices-agreed");
     await settings(tablet);
     await button(dialogOf(tablet), "Agree…").click();
     await button(dialogOf(tablet), "Agree").click();
