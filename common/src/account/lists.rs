@@ -71,10 +71,11 @@ impl Account {
         self.settled.keys().copied().filter(move |by| !is_out(*by) && !is_bound(*by))
     }
 
-    /// Whether these devices decide already, and nobody else has come in or was voted about since.
+    /// Whether these devices decide already, and nobody else came in, is to come or was voted about.
     fn is_settled(&self, list: &[DeviceKeys]) -> bool {
         let settles_nobody = |how| how == Standing::Settled || how == super::LEFT_OUT;
-        self.standings().all(|(_, how)| settles_nobody(how))
+        self.invited.is_empty()
+            && self.standings().all(|(_, how)| settles_nobody(how))
             && self.settled.keys().eq(list.iter().map(|keys| &keys.device))
     }
 }
