@@ -44,6 +44,7 @@ mod absorbing;
 mod certificate;
 mod chain;
 mod cut;
+mod lists;
 mod making;
 mod merging;
 mod operation;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `notation` | how is a history written down as text? |
 //! | `pictures` | how does each history come out? |
+//! | `lists` | which list does a device sign when it is asked to? |
 //! | `merging` | how do two accounts become one? |
 //! | `alias` | which account does each one end up as? |
 //! | `hostile` | what do envelopes do that break a rule by their form? |
@@ -25,6 +26,8 @@ mod absorbing;
 mod alias;
 #[path = "account/hostile.rs"]
 mod hostile;
+#[path = "account/lists.rs"]
+mod lists;
 #[path = "account/merging.rs"]
 mod merging;
 #[path = "account/model.rs"]

@@ -168,6 +168,29 @@ describe("one person with several devices", { concurrency: false }, () => {
     await bubble(tablet.page, "a new beginning").waitFor();
   });
 
+  test("what the node refuses stands beside the text, on a phone too", async () => {
+    const { page } = alice;
+    await page.setViewportSize(PHONE);
+    const refused = { error: { code: "not_standing", message: "this device does not speak for the account: see `kith account show`" } };
+    await page.route("**/messages", (route) =>
+      route.request().method() === "POST" ? route.fulfill({ status: 409, json: refused }) : route.fallback(),
+    );
+    await field(alice).fill("is anybody there?");
+    await button(page, "Send").click();
+    const alert = page.locator(".composer").getByRole("alert");
+    await alert.getByText("This device does not speak for the account").waitFor();
+    assert.equal(await field(alice).inputValue(), "is anybody there?");
+    await assertAccessible(page, "a message that was refused");
+    await shoot(page, "phone-refused");
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), PHONE.width);
+    await page.unroute("**/messages");
+    await button(page, "Send").click();
+    await bubble(bob.page, "is anybody there?").waitFor();
+    await alert.getByText("This device does not speak for the account").waitFor({ state: "detached" });
+    await page.setViewportSize(DESKTOP);
+    assert.match(alice.problems.pop(), /409/);
+  });
+
   test("a third device decides once the others agree", async () => {
     const { joined } = await codeFor(alice, "laptop");
     await button(dialogOf(alice), "Yes, confirm").click();
@@ -179,7 +202,11 @@ describe("one person with several devices", { concurrency: false }, () => {
     await assertAccessible(alice.page, "agreeing");
     await shoot(alice.page, "agree");
     await button(dialogOf(alice), "Agree").click();
-    await dialogOf(alice).getByText("You agreed here. 1 more device of yours must agree").waitFor();
+    const agreed = dialogOf(alice).locator(".agree");
+    await agreed.getByText(/1 more device of yours must agree to the same/).waitFor();
+    for (const name of ["phone", "tablet", "laptop"]) assert.match(await agreed.innerText(), new RegExp(name));
+    await assertAccessible(alice.page, "waiting for the others to agree");
+    await pictures(alice.page, "devices-agreed");
     await settings(tablet);
     await button(dialogOf(tablet), "Agree…").click();
     await button(dialogOf(tablet), "Agree").click();
@@ -219,6 +246,10 @@ describe("one person with several devices", { concurrency: false }, () => {
     await pictures(alice.page, "disputed");
     await alice.page.setViewportSize(PHONE);
     await alice.page.locator(".alarm-strip").getByText("Your devices accuse each other.").waitFor();
+    // Nothing can be written here, and the reason stands where one would write.
+    await alice.page.locator(".composer").getByText(/This device does not speak for your account now/).waitFor();
+    assert.equal(await field(alice).count(), 0);
+    await shoot(alice.page, "phone-conversation-disputed");
     await assertAccessible(alice.page, "the warning on a phone");
     await alice.page.setViewportSize(DESKTOP);
     await pictures(bob.page, "contact-disputed");

@@ -356,6 +356,7 @@ fn answers_about_devices_have_the_shapes_that_programs_rely_on() {
         "proposals",
         "recovery",
         "recovery_confirmed",
+        "to_settle",
     ];
     assert_eq!(fields(&account), expected);
     assert_eq!(account["account"], alice.init["account"]);

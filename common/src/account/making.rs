@@ -54,6 +54,22 @@ pub enum OperationError {
     /// The device has signed another list or move on this base: a second one could end in a fork.
     #[error("this device has signed another list or move already")]
     SignedAnother,
+    /// The device has signed a list that names who does not belong, or that too few may sign.
+    #[error(
+        "this device has signed a list that cannot come about any more: your recovery words decide \
+         (`kith account recover`)"
+    )]
+    SignedInVain,
+    /// The list would settle nobody and leave nobody out.
+    #[error("these devices decide together already: there is nothing to agree to")]
+    Needless,
+    /// Too few devices may sign the list.
+    #[error(
+        "too many of your devices are out or have agreed to other lists. `kith device settle`, \
+         without names, agrees to a list that waits; if none can come about, your recovery words \
+         decide (`kith account recover`)"
+    )]
+    NoQuorum,
     /// The account has moved: only a seat leads on from there.
     #[error("this account has moved to {0:?}")]
     Moved(AccountId),
@@ -182,16 +198,10 @@ impl Account {
         devices: &[DeviceId],
     ) -> Result<Box<[u8]>, OperationError> {
         let (base, by) = self.decider(authority)?;
-        let keys = |device: &DeviceId| {
-            let authority = self.authority_of(*device).filter(|_| self.has(*device));
-            let authority = authority.ok_or(OperationError::Unknown(*device))?;
-            Ok(DeviceKeys { device: *device, authority })
-        };
         if let Some(to) = self.moved {
             return Err(OperationError::Moved(to));
         }
-        let mut devices: Vec<DeviceKeys> = devices.iter().map(keys).collect::<Result<_, _>>()?;
-        devices.sort_unstable();
+        let devices = self.keys_of(devices)?;
         if !well_formed(&devices, *self.recovery()) {
             return Err(OperationError::List);
         }
@@ -390,13 +400,25 @@ impl Account {
         }
     }
 
+    /// A list of devices that belong, in their order.
+    pub(super) fn keys_of(&self, devices: &[DeviceId]) -> Result<Vec<DeviceKeys>, OperationError> {
+        let keys = |device: &DeviceId| {
+            let authority = self.authority_of(*device).filter(|_| self.has(*device));
+            let authority = authority.ok_or(OperationError::Unknown(*device))?;
+            Ok(DeviceKeys { device: *device, authority })
+        };
+        let mut keys: Vec<DeviceKeys> = devices.iter().map(keys).collect::<Result<_, _>>()?;
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
     /// The lists that wait with this device's signature.
-    fn lists_by(&self, by: DeviceId) -> impl Iterator<Item = &PendingCheckpoint> {
+    pub(super) fn lists_by(&self, by: DeviceId) -> impl Iterator<Item = &PendingCheckpoint> {
         self.pending.iter().filter(move |list| list.signed.contains(&by))
     }
 
     /// The targets that wait with this device's signature.
-    fn moves_by(&self, by: DeviceId) -> impl Iterator<Item = AccountId> {
+    pub(super) fn moves_by(&self, by: DeviceId) -> impl Iterator<Item = AccountId> {
         let signed = self.pending_moves.iter().filter(move |moving| moving.signed.contains(&by));
         signed.map(|moving| moving.to)
     }

@@ -309,7 +309,7 @@ fn cuts_combine_by_when_something_was_there() {
     let both = [(Device, said(&[(3, 10)], 50)), (Device, said(&[(9, 40)], 60))];
     assert_eq!(holds(&both), Some((50, vec![3, 9])));
     // A witness moves no time, and the recovery key goes before every device.
-    assert_eq!(holds(&[behind.clone(), (Witness, said(&[], 5))]), Some((50, vec![1])));
+    assert_eq!(holds(&[behind, (Witness, said(&[], 5))]), Some((50, vec![1])));
     let recovered = (Recovery, said(&[(1, 10)], 80));
     assert_eq!(holds(&[recovered, (Device, said(&[(3, 4)], 5))]), Some((80, vec![1, 3])));
 }

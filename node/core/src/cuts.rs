@@ -85,14 +85,14 @@ impl Cuts {
                 self.said.insert(at, cut);
             }
         }
-        let own: Vec<usize> =
-            (0..self.said.len()).filter(|at| of_signer(&self.said[*at])).collect();
-        if own.len() <= CUTS_PER_SIGNER_MAX {
-            return true;
-        }
+        let own = self.said.iter().enumerate().filter(|(_, known)| of_signer(known));
+        let own: Vec<usize> = own.map(|(at, _)| at).collect();
+        let middle = own.get(CUTS_PER_SIGNER_MAX / 2);
         // Of more, those in the middle go.
-        let middle = self.said.remove(own[CUTS_PER_SIGNER_MAX / 2]);
-        middle.value().since != since
+        match middle.filter(|_| own.len() > CUTS_PER_SIGNER_MAX) {
+            Some(at) => self.said.remove(*at).value().since != since,
+            None => true,
+        }
     }
 
     /// Whoever says something that does not count makes room for who does.
@@ -154,8 +154,9 @@ fn has_word(account: &Account, signer: &[u8; 32]) -> bool {
 
 fn key(account: AccountId, log: LogId, device: DeviceId) -> [u8; 96] {
     let mut key = [0; 96];
-    for (at, part) in [log.as_bytes(), device.as_bytes(), account.as_bytes()].iter().enumerate() {
-        key[32 * at..32 * (at + 1)].copy_from_slice(*part);
+    let parts = [log.as_bytes(), device.as_bytes(), account.as_bytes()];
+    for (slot, part) in key.chunks_exact_mut(32).zip(parts) {
+        slot.copy_from_slice(part);
     }
     key
 }

@@ -56,6 +56,7 @@ async fn account(state: &ApiState) -> Result<Account, ApiError> {
                 disputed: known.is_disputed(),
                 frozen: known.base().is_none(),
                 proposals: types::account::proposals(known),
+                to_settle: engine.to_settle().iter().map(|one| hex(one.as_bytes())).collect(),
                 merging: types::account::merging(known),
                 absorbed: named(engine).into_iter().map(|(_, shared)| shared).collect(),
                 recovery_confirmed: recovery == home::Recovery::Confirmed,

@@ -114,6 +114,8 @@ impl From<CommandError> for ApiError {
             CommandError::UnknownCheck(_) => (StatusCode::NOT_FOUND, "unknown_check"),
             CommandError::ThisDevice => (StatusCode::BAD_REQUEST, "this_device"),
             CommandError::NotStanding(_) => (StatusCode::CONFLICT, "not_standing"),
+            CommandError::Agreed(_) => (StatusCode::CONFLICT, "agreed_to_another"),
+            CommandError::AgreedInVain(_) => (StatusCode::CONFLICT, "agreed_in_vain"),
             CommandError::Operation(_) => (StatusCode::CONFLICT, "not_decided"),
             CommandError::TooManyDeletions(_) => (StatusCode::CONFLICT, "too_many_deletions"),
             CommandError::EmptyText => (StatusCode::BAD_REQUEST, "empty_text"),

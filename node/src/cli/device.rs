@@ -67,7 +67,8 @@ pub(super) enum DeviceCommand {
         /// The new name.
         name: String,
     },
-    /// Agree that these devices (without any: all that belong) decide together from now on.
+    /// Agree that these devices decide together from now on (without any: those on the list that
+    /// waits, else all that belong).
     Settle {
         /// Names, or beginnings of ids.
         devices: Vec<String>,
@@ -120,7 +121,10 @@ pub(super) fn carry_out(global: &Global, command: DeviceCommand) -> Result<(), C
         DeviceCommand::Rename { device, name } => {
             client.patch(&at(&device, ""), &json!({ "name": name }))?
         }
-        DeviceCommand::Settle { devices } => {
+        DeviceCommand::Settle { mut devices } => {
+            if devices.is_empty() {
+                devices = to_settle(json, &client.get("/api/account")?);
+            }
             let body = json!({ "devices": devices, "passphrase": *global.typed_passphrase()? });
             client.post("/api/account/settle", &body)?
         }
@@ -141,6 +145,18 @@ fn warn_of_merge(json: bool, client: &Client, check: &str) -> Result<(), CliErro
         show::hint(json, merging::COSTS);
     }
     Ok(())
+}
+
+/// The devices to which this one can agree, which the person reads before the passphrase is asked.
+fn to_settle(json: bool, account: &Value) -> Vec<String> {
+    let devices = account.get("to_settle");
+    let ids = devices.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let ids: Vec<String> = ids.map(str::to_owned).collect();
+    if !ids.is_empty() {
+        let names = show::names(account, devices);
+        show::hint(json, &format!("you agree that these decide together from now on: {names}"));
+    }
+    ids
 }
 
 /// A process of its own, on a folder without a home.

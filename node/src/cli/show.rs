@@ -266,17 +266,62 @@ pub(super) fn account(answer: &Value) {
         ));
     }
     for proposal in answer.get("proposals").and_then(Value::as_array).into_iter().flatten() {
-        let count = |name: &str| {
-            proposal.get(name).and_then(Value::as_array).map(Vec::len).unwrap_or_default()
-        };
-        let needed = proposal.get("needed").and_then(Value::as_u64).unwrap_or_default();
-        line(&format!(
-            "{} devices are proposed to decide together: {} of {needed} have agreed. On each of \
-             the others: kith device settle",
-            count("devices"),
-            count("signed"),
-        ));
+        self::proposal(answer, proposal);
     }
+}
+
+/// A list of devices that waits, if it can come about or binds this device.
+fn proposal(account: &Value, proposal: &Value) {
+    let is = |name: &str| proposal.get(name).and_then(Value::as_bool).unwrap_or_default();
+    let names = |field: &str| names(account, proposal.get(field));
+    let devices = account.get("devices").and_then(Value::as_array).into_iter().flatten();
+    let own = devices.into_iter().find(|one| one.get("is_this") == Some(&Value::Bool(true)));
+    let own = own.and_then(|one| one.get("device"));
+    let signed = proposal.get("signed").and_then(Value::as_array);
+    let is_bound = signed.is_some_and(|signed| own.is_some_and(|own| signed.contains(own)));
+    if is("possible") {
+        let needed = proposal.get("needed").and_then(Value::as_u64).unwrap_or_default();
+        let agreed = signed.map(Vec::len).unwrap_or_default();
+        line(&format!("To decide together: {}", names("devices")));
+        line(&format!("  {agreed} of {needed} have agreed: {}", names("signed")));
+        line(&format!("  Can agree too, by kith device settle: {}", names("missing")));
+        let left_out = left_out(account, proposal.get("devices"));
+        if !left_out.is_empty() {
+            line(&format!("  Out once it is decided, to be linked anew: {left_out}"));
+        }
+    } else if is_bound {
+        line(&format!("This device has agreed that these decide: {}", names("devices")));
+        advice("  That cannot come about any more. Begin anew with your recovery words:");
+        advice("  `kith account recover`");
+    }
+}
+
+/// The devices that belong and are not on a list.
+fn left_out(account: &Value, list: Option<&Value>) -> String {
+    let list = list.and_then(Value::as_array);
+    let belongs = |one: &&Value| {
+        let standing = one.get("standing").and_then(Value::as_str);
+        standing == Some("settled") || standing == Some("added")
+    };
+    let devices = account.get("devices").and_then(Value::as_array).into_iter().flatten();
+    let ids = devices.filter(belongs).filter_map(|one| one.get("device"));
+    let out = ids.filter(|id| !list.is_some_and(|list| list.contains(id))).cloned().collect();
+    names(account, Some(&Value::Array(out)))
+}
+
+/// What the person calls these devices.
+pub(super) fn names(account: &Value, devices: Option<&Value>) -> String {
+    let known = || account.get("devices").and_then(Value::as_array).into_iter().flatten();
+    let name = |device: &Value| {
+        let view = known().find(|one| one.get("device") == Some(device));
+        let name = view.and_then(|one| one.get("name")).and_then(Value::as_str);
+        let id = device.as_str().and_then(|id| id.get(..16)).unwrap_or_default();
+        plain(name.unwrap_or(id))
+    };
+    let devices = devices.and_then(Value::as_array).into_iter().flatten();
+    let mut names: Vec<String> = devices.map(name).collect();
+    names.sort_unstable();
+    names.join(", ")
 }
 
 /// How far merging two accounts has got.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kith_common::{
-    account::{Account, Believed, Cut, Reason, Standing, Untrust},
+    account::{Account, Believed, Cut, DeviceKeys, OperationError, Reason, Standing, Untrust},
     entry::EntryKind,
     envelope::Verified,
     frame::Frame,
@@ -175,7 +175,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Agrees to the devices that others propose to settle.
+    /// Agrees that these devices decide; without any, to the list that others propose, or proposes
+    /// all that stand.
     pub(super) fn settle_devices(
         &mut self,
         cx: &mut Context<'_>,
@@ -185,15 +186,47 @@ impl Engine {
         if let Err(error) = self.check_authority(authority) {
             return Ok(Err(error));
         }
-        let all: Vec<DeviceId> = self.me.account.devices().collect();
-        let devices = if devices.is_empty() { &all } else { devices };
-        let account = match self.me.account.checkpoint(authority, devices) {
-            Ok(operation) => with(&self.me.account, &[operation]),
-            Err(error) => return Ok(Err(error.into())),
+        let known = &self.me.account;
+        let list = known.list_for(self.me.device.device(), devices);
+        // Even then somebody may have to be invited anew.
+        let needless = list == Err(OperationError::Needless);
+        let account = match list.and_then(|list| known.checkpoint(authority, &list)) {
+            Ok(operation) => with(known, &[operation]),
+            Err(_) if needless => known.clone(),
+            Err(error) => return Ok(Err(self.not_settled(error))),
         };
         let account = self.absorb_rest(cx.store, account, authority)?;
+        if needless && account == self.me.account {
+            return Ok(Err(OperationError::Needless.into()));
+        }
         self.cut_former(cx, (&account, Vec::new()), None, authority)?;
         Ok(Ok(Answer::Done))
+    }
+
+    /// Which devices this one would agree to now, if it is asked for a list.
+    pub fn to_settle(&self) -> Vec<DeviceId> {
+        let (account, own) = (&self.me.account, self.me.device.device());
+        let may_sign = account.has(own) && account.list_by(own).is_none();
+        let list = account.list_for(own, &[]).ok().filter(|_| may_sign);
+        list.unwrap_or_default()
+    }
+
+    /// Why no list was signed: if it is another one that binds this device, which.
+    fn not_settled(&self, error: OperationError) -> CommandError {
+        let Some(list) = self.me.account.list_by(self.me.device.device()) else {
+            return error.into();
+        };
+        let name = |keys: &DeviceKeys| {
+            let name = self.profile.device_name(keys.device).map(str::to_owned);
+            name.unwrap_or_else(|| format!("{:?}", keys.device))
+        };
+        let mut names: Vec<String> = list.devices.iter().map(name).collect();
+        names.sort_unstable();
+        match error {
+            OperationError::SignedAnother => CommandError::Agreed(names.join(", ")),
+            OperationError::SignedInVain => CommandError::AgreedInVain(names.join(", ")),
+            other => other.into(),
+        }
     }
 
     /// Somebody says where our other devices may be, whichever it is.

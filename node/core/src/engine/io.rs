@@ -136,9 +136,9 @@ pub enum Command {
         /// The authority key of this device.
         authority: SigningKey,
     },
-    /// Agree to the devices that another device proposes to settle.
+    /// Agree to the devices that another device proposes to settle, or propose some.
     Settle {
-        /// Which.
+        /// Which; if none: the list that waits, else all that stand.
         devices: Vec<DeviceId>,
         /// The authority key of this device.
         authority: SigningKey,
@@ -289,6 +289,18 @@ pub enum CommandError {
     /// An account operation was not made.
     #[error("{0}")]
     Operation(#[from] OperationError),
+    /// The device has signed another list, of these devices.
+    #[error(
+        "this device has agreed that these decide: {0}. It can agree to no other list before: agree \
+         to this one on your other devices (`kith device settle` there)"
+    )]
+    Agreed(String),
+    /// The device has signed a list that cannot come about, of these devices.
+    #[error(
+        "this device has agreed that these decide: {0}. That cannot come about any more: begin anew \
+         with your recovery words (`kith account recover`)"
+    )]
+    AgreedInVain(String),
     /// This device does not speak for the account.
     #[error("{0}")]
     NotStanding(&'static str),

@@ -24,6 +24,9 @@ pub struct Account {
     pub frozen: bool,
     /// Lists of devices that wait for more signatures before they decide together.
     pub proposals: Vec<Proposal>,
+    /// Devices to which this one can agree now: the list that waits, or else all that belong; in hex,
+    /// empty if there is nothing to agree to here.
+    pub to_settle: Vec<String>,
     /// An account into which this one is to merge, if some devices have agreed and more must.
     pub merging: Option<PendingMerge>,
     /// Accounts that this one has absorbed, as shared strings.
@@ -75,10 +78,12 @@ pub struct Proposal {
     pub devices: Vec<String>,
     /// Who has agreed, in hex.
     pub signed: Vec<String>,
-    /// Who could still agree, in hex.
+    /// Who could still agree, in hex: a device agrees to one list.
     pub missing: Vec<String>,
     /// How many must agree in all.
     pub needed: usize,
+    /// Whether it can still come about: all of its devices belong, and enough can agree.
+    pub possible: bool,
 }
 
 /// What to show to the new device.
@@ -142,7 +147,7 @@ pub struct Untrust {
 #[derive(Deserialize, ToSchema)]
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct Settle {
-    /// By id, name, or the beginning of the id; all that belong if empty.
+    /// By id, name, or the beginning of the id; if empty the list that waits, else all that belong.
     #[serde(default)]
     pub devices: Vec<String>,
     /// Empty for a node that is kept without one.
@@ -258,8 +263,9 @@ pub fn proposals(account: &Known) -> Vec<Proposal> {
     let proposal = |list: &PendingCheckpoint| Proposal {
         devices: list.devices.iter().map(|keys| hex(keys.device.as_bytes())).collect(),
         signed: list.signed.iter().map(|device| hex(device.as_bytes())).collect(),
-        missing: list.missing.iter().map(|device| hex(device.as_bytes())).collect(),
+        missing: account.who_may_sign().map(|device| hex(device.as_bytes())).collect(),
         needed: list.quorum,
+        possible: account.can_come_about(&list.devices),
     };
     account.pending_checkpoints().iter().map(proposal).collect()
 }

@@ -4,7 +4,7 @@ import * as api from "../api/client";
 import { NO_DRAFT, without } from "../model/state";
 import { current, update } from "../model/store";
 import { keepSoon } from "./drafts";
-import { report } from "./problems";
+import { report, told } from "./problems";
 import { ensureShown } from "./threads";
 
 const queues = new Map<string, Promise<void>>();
@@ -32,7 +32,11 @@ async function hand(account: string, text: string, replyTo: string | null): Prom
     void ensureShown(account, id);
   } catch (error) {
     giveBack(account, text, replyTo);
-    report(error);
+    const problem = told(error);
+    if (problem === null) return;
+    update((state) => ({ ...state, unsent: { ...state.unsent, [account]: problem } }));
+    // Whoever has left the conversation reads it above the list.
+    if (current().selected !== account) report(error);
   }
 }
 
@@ -40,7 +44,11 @@ async function hand(account: string, text: string, replyTo: string | null): Prom
 export function sendDraft(account: string): void {
   const { text, replyTo } = current().drafts[account] ?? NO_DRAFT;
   if (text.trim() === "") return;
-  update((state) => ({ ...state, drafts: without(state.drafts, account) }));
+  update((state) => ({
+    ...state,
+    drafts: without(state.drafts, account),
+    unsent: without(state.unsent, account),
+  }));
   keepSoon(account, 0);
   countSending(account, 1);
   const turn = (queues.get(account) ?? Promise.resolve())

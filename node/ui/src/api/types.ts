@@ -59,8 +59,8 @@ export type Device = {
   online: boolean;
 };
 
-/** Devices that are to decide from now on, once `needed` have agreed. */
-export type Proposal = { devices: string[]; signed: string[]; missing: string[]; needed: number };
+/** Devices that are to decide from now on, once `needed` have agreed, while that is possible. */
+export type Proposal = { devices: string[]; signed: string[]; missing: string[]; needed: number; possible: boolean };
 
 /** An account that goes over into another one once `needed` of its devices have agreed. */
 export type PendingMerge = { into: string; signed: string[]; missing: string[]; needed: number };
@@ -73,6 +73,8 @@ export type Account = {
   disputed: boolean;
   frozen: boolean;
   proposals: Proposal[];
+  /** Devices to which this one can agree now, by id; none if there is nothing to agree to here. */
+  to_settle: string[];
   /** Into which account this one is to go over, if more devices must agree to it. */
   merging: PendingMerge | null;
   /** Accounts that have become part of this one. */

@@ -8,6 +8,7 @@ import {
   divided,
   mayStay,
   mergingWords,
+  silence,
   standingWords,
   typedMoment,
 } from "./devices";
@@ -53,29 +54,56 @@ test("nothing to agree to while all decide, or where this device has no voice", 
   expect(agreement(account([{ ...phone, standing: "disputed" }, laptop, tablet]))).toEqual({ kind: "none" });
 });
 
-test("who begins agrees to all that belong", () => {
-  const out = device("old", { standing: "former" });
-  expect(agreement(account([phone, laptop, tablet, out]))).toEqual({ kind: "open", devices: ids(phone, laptop, tablet) });
+const list = (devices: { device: string }[], signed: { device: string }[], possible = true) => ({
+  devices: ids(...devices),
+  signed: ids(...signed),
+  missing: [],
+  needed: 2,
+  possible,
 });
 
-test("who follows agrees to the list that most have signed", () => {
-  const list = (devices: { device: string }[], signed: string[]) => ({
-    devices: ids(...devices),
-    signed,
-    missing: [phone.device],
-    needed: 2,
-  });
-  const proposals = [list([laptop, tablet], []), list([phone, laptop, tablet], [laptop.device])];
-  expect(agreement(account([phone, laptop, tablet], { proposals }))).toEqual({
+test("what the node would agree to is offered, with whom it leaves out", () => {
+  const watch = device("watch", { standing: "added" });
+  const out = device("old", { standing: "former" });
+  const to_settle = ids(phone, laptop, tablet);
+  const proposals = [list([phone, laptop, out], [laptop], false), list([phone, laptop, tablet], [laptop])];
+  expect(agreement(account([phone, laptop, tablet, watch, out], { proposals, to_settle }))).toEqual({
     kind: "open",
-    devices: ids(phone, laptop, tablet),
+    devices: [phone, laptop, tablet],
+    leftOut: ["watch"],
   });
 });
 
 test("who has agreed waits, and signs no second list", () => {
-  const signed = { devices: ids(phone, laptop, tablet), signed: [phone.device], missing: [laptop.device], needed: 2 };
-  const other = { devices: ids(phone, tablet), signed: [laptop.device], missing: [phone.device], needed: 2 };
-  expect(agreement(account([phone, laptop, tablet], { proposals: [other, signed] }))).toEqual({ kind: "waiting", more: 1 });
+  const signed = list([phone, laptop], [phone]);
+  const proposals = [list([phone, tablet], [laptop]), signed];
+  expect(agreement(account([phone, laptop, tablet], { proposals }))).toEqual({
+    kind: "waiting",
+    devices: ["phone", "laptop"],
+    leftOut: ["tablet"],
+    more: 1,
+  });
+  expect(agreement(account([phone, laptop, tablet], { proposals: [{ ...signed, possible: false }] }))).toEqual({
+    kind: "stuck",
+    devices: ["phone", "laptop"],
+  });
+});
+
+test("where the others are bound to what cannot come about, only the words are left", () => {
+  const proposals = [list([phone, laptop], [laptop], false)];
+  expect(agreement(account([phone, laptop, tablet], { proposals }))).toEqual({ kind: "stuck", devices: [] });
+  const merging = { into: "00", signed: [phone.device], missing: [laptop.device], needed: 2 };
+  expect(agreement(account([phone, laptop, tablet], { merging }))).toEqual({ kind: "none" });
+});
+
+test("a device that does not speak for the account says so", () => {
+  expect(silence(null)).toBeNull();
+  expect(silence(account([phone]))).toBeNull();
+  expect(silence(account([{ ...phone, standing: "added" }]))).toBeNull();
+  const disputed = { ...phone, standing: "disputed" } as const;
+  expect(silence(account([phone, { ...laptop, standing: "disputed" }]))).toBeNull();
+  expect(silence(account([disputed, laptop], { disputed: true }))).toMatch(/does not speak for your account now/);
+  expect(silence(account([disputed], { disputed: true, frozen: true }))).toMatch(/recovery words/);
 });
 
 test("alarms", () => {

@@ -1,6 +1,6 @@
 // How the person's own devices stand, in words, and what can be done about them.
 
-import type { Account, Device, FormerReason, Proposal } from "../api/types";
+import type { Account, Device, FormerReason } from "../api/types";
 import { counted } from "./words";
 
 const FORMER: Record<FormerReason, string> = {
@@ -31,6 +31,9 @@ export function standingWords({ standing, reason, is_final }: Device): string {
 
 export const deviceName = ({ name, device }: Device) => name ?? `Device ${device.slice(0, 8)}`;
 
+/** Whether a device speaks for the account. */
+const belongs = ({ standing }: Device) => standing === "settled" || standing === "added";
+
 /** Those that stand, this one first, and those that are out. */
 export const divided = ({ devices }: Account) => ({
   standing: devices
@@ -43,28 +46,33 @@ export const divided = ({ devices }: Account) => ({
 export const mayStay = ({ standing, reason, is_final }: Device) =>
   standing !== "former" || (!is_final && reason !== "left_out" && reason !== "retired");
 
-/** What this device can do about devices that were added but do not decide yet. */
+/** What this device can do about devices that were added but do not decide yet. Devices stand by their names. */
 export type Agreement =
   | { kind: "none" }
-  /** It may agree to exactly these, by id. */
-  | { kind: "open"; devices: string[] }
-  /** It has agreed; so many more must. */
-  | { kind: "waiting"; more: number };
+  /** It may agree to exactly these. */
+  | { kind: "open"; devices: Device[]; leftOut: string[] }
+  /** It has agreed to these; so many more must. */
+  | { kind: "waiting"; devices: string[]; leftOut: string[]; more: number }
+  /** Nobody can agree any more: to the list that it has agreed to, or to any. */
+  | { kind: "stuck"; devices: string[] };
 
-const furthest = (proposals: readonly Proposal[]) =>
-  proposals.toSorted((one, other) => other.signed.length - one.signed.length)[0];
-
-export function agreement({ devices, proposals }: Account): Agreement {
+export function agreement({ devices, proposals, to_settle, merging }: Account): Agreement {
   const own = devices.find((one) => one.is_this);
   if (own === undefined || own.standing !== "settled") return { kind: "none" };
+  const on = (ids: string[]) => devices.filter((one) => ids.includes(one.device));
+  const leftOut = (ids: string[]) =>
+    devices.filter((one) => belongs(one) && !ids.includes(one.device)).map(deviceName);
   // Whoever signs two lists on one base is taken for a liar: one is enough.
-  const signed = furthest(proposals.filter((one) => one.signed.includes(own.device)));
-  if (signed !== undefined) return { kind: "waiting", more: Math.max(0, signed.needed - signed.signed.length) };
-  const wanted = furthest(proposals.filter((one) => one.missing.includes(own.device)));
-  if (wanted !== undefined) return { kind: "open", devices: wanted.devices };
-  if (!devices.some((one) => one.standing === "added")) return { kind: "none" };
-  const standing = devices.filter((one) => one.standing === "settled" || one.standing === "added");
-  return { kind: "open", devices: standing.map((one) => one.device) };
+  const signed = proposals.find((one) => one.signed.includes(own.device));
+  if (signed !== undefined) {
+    const named = on(signed.devices).map(deviceName);
+    if (!signed.possible) return { kind: "stuck", devices: named };
+    const more = Math.max(0, signed.needed - signed.signed.length);
+    return { kind: "waiting", devices: named, leftOut: leftOut(signed.devices), more };
+  }
+  if (to_settle.length > 0) return { kind: "open", devices: on(to_settle), leftOut: leftOut(to_settle) };
+  // What is said of a merge that waits is enough.
+  return merging === null && devices.some((one) => one.standing === "added") ? { kind: "stuck", devices: [] } : { kind: "none" };
 }
 
 /** What the person must know about their account, and decide. */
@@ -74,6 +82,15 @@ export function alarm(account: Account | null): Alarm {
   if (account === null) return null;
   if (account.frozen) return "frozen";
   return account.disputed ? "disputed" : null;
+}
+
+/** Why nothing can be sent from this device; null while it speaks for the account. */
+export function silence(account: Account | null): string | null {
+  const own = account?.devices.find((one) => one.is_this);
+  if (account === null || own === undefined || belongs(own)) return null;
+  return account.frozen
+    ? "Your account is frozen: nothing can be sent from this device until your recovery words decide."
+    : "This device does not speak for your account now: nothing can be sent from it until that is decided.";
 }
 
 /** How this device was cut off from the account; null while it belongs to it. */

@@ -57,6 +57,7 @@ export const account = (devices: Device[], change: Partial<Account> = {}): Accou
   disputed: false,
   frozen: false,
   proposals: [],
+  to_settle: [],
   merging: null,
   absorbed: [],
   recovery_confirmed: true,

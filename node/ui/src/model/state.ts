@@ -37,6 +37,8 @@ export type State = {
   drafts: Record<string, Draft>;
   sending: Record<string, number>;
   sendAnyway: Record<string, true>;
+  /** Why the last message to somebody was not taken. */
+  unsent: Record<string, string>;
   /** The last thing that went wrong, to be read and dismissed. */
   problem: string | null;
   /** Read out by screen readers. */
@@ -57,6 +59,7 @@ export const INITIAL: State = {
   drafts: {},
   sending: {},
   sendAnyway: {},
+  unsent: {},
   problem: null,
   announcement: "",
 };

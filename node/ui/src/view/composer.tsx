@@ -6,10 +6,11 @@ import type { Contact } from "../api/types";
 import { allowSending, change } from "../actions/contacts";
 import { setDraft, setReply } from "../actions/drafts";
 import { sendDraft } from "../actions/sending";
+import { silence } from "../model/devices";
 import { NO_DRAFT } from "../model/state";
 import { tightness } from "../model/texts";
 import { type Lock, lockOf } from "../model/words";
-import { Action, IconButton, Spinner } from "./controls";
+import { Action, IconButton, Problem, Spinner } from "./controls";
 import { Icon } from "./icons";
 import { Quoted } from "./message-row";
 import { useApp } from "./use-app";
@@ -18,7 +19,8 @@ type Props = { contact: Contact; field: RefObject<HTMLTextAreaElement | null> };
 
 export function Composer({ contact, field }: Props) {
   const anyway = useApp((state) => state.sendAnyway[contact.account] === true);
-  const lock = lockOf(contact, anyway);
+  const silent = useApp((state) => silence(state.own));
+  const lock = silent === null ? lockOf(contact, anyway) : { reason: silent, unlock: null };
   if (lock !== null) return <Locked contact={contact} lock={lock} />;
   return <Writing contact={contact} field={field} />;
 }
@@ -53,6 +55,7 @@ function Locked({ contact, lock: { reason, unlock } }: { contact: Contact; lock:
 function Writing({ contact, field }: Props) {
   const { account } = contact;
   const { text, replyTo } = useApp((state) => state.drafts[account] ?? NO_DRAFT);
+  const unsent = useApp((state) => state.unsent[account] ?? null);
   const hint = useId();
   const left = tightness(text);
   const tooLong = left !== null && left < 0;
@@ -79,6 +82,7 @@ function Writing({ contact, field }: Props) {
         send();
       }}
     >
+      <Problem text={unsent} />
       <Replying account={account} replyTo={replyTo} />
       <div class="grow" data-text={text}>
         <textarea

@@ -12,6 +12,7 @@ import type { Opened } from "./dialogs";
 import { Icon } from "./icons";
 import { Menu } from "./menu";
 import { MessageLog } from "./message-log";
+import { Notice } from "./notice";
 import { Sign, ValidityBadge } from "./person";
 import { useApp } from "./use-app";
 
@@ -63,6 +64,8 @@ export function Conversation({ contact, onOpen }: Props) {
           onDelete={(id) => onOpen({ kind: "delete", account, id })}
         />
       )}
+      {/* On a narrow screen the list with its notice is out of sight. */}
+      <Notice class="notice-narrow" />
       <Composer contact={contact} field={composer} />
     </div>
   );

@@ -1,13 +1,13 @@
 // The left pane: who you are, who you know, who asks.
 
 import { useState } from "preact/hooks";
-import { dismissProblem } from "../actions/problems";
 import { sections } from "../model/contacts";
 import { AlarmBanner } from "./alarm";
 import { ContactList } from "./contact-list";
-import { Action, IconButton, Problem, Spinner } from "./controls";
+import { Action, IconButton, Spinner } from "./controls";
 import type { Opened } from "./dialogs";
 import { Icon, Mark } from "./icons";
+import { Notice } from "./notice";
 import { Blocked, Requests } from "./requests";
 import { useApp } from "./use-app";
 
@@ -15,18 +15,12 @@ type Props = { onOpen: (dialog: Opened) => void };
 
 export function Sidebar({ onOpen }: Props) {
   const contacts = useApp((state) => state.contacts);
-  const problem = useApp((state) => state.problem);
   const { requests, people, blocked } = sections(contacts ?? []);
   return (
     <nav class="sidebar" aria-label="Contacts">
       <Head onOpen={onOpen} />
       <div class="sidebar-body">
-        {problem !== null && (
-          <div class="notice">
-            <Problem text={problem} />
-            <IconButton icon="close" label="Dismiss" onClick={dismissProblem} />
-          </div>
-        )}
+        <Notice />
         <AlarmBanner onOpen={onOpen} />
         <RecoveryBanner onOpen={onOpen} />
         {requests.length > 0 && <Requests contacts={requests} />}

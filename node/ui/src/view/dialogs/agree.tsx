@@ -9,17 +9,30 @@ import { Dialog } from "./dialog";
 import { Passphrase } from "./passphrase";
 import { useTask } from "./use-task";
 
+/** Whom a list puts out that belongs until then. */
+export function LeftOut({ names }: { names: string[] }) {
+  if (names.length === 0) return null;
+  return (
+    <p>
+      Not on this list: <bdi>{names.join(", ")}</bdi>. Once it is decided, add anew what is to stay.
+    </p>
+  );
+}
+
 export function Agree({ onClose }: { onClose: () => void }) {
   const own = useApp((state) => state.own);
   const [passphrase, setPassphrase] = useState("");
   const { busy, problem, run } = useTask();
   const next = own === null ? null : agreement(own);
-  const wanted = next?.kind === "open" ? next.devices : [];
-  const named = own?.devices.filter((one) => wanted.includes(one.device)) ?? [];
+  const named = next?.kind === "open" ? next.devices : [];
+  const leftOut = next?.kind === "open" ? next.leftOut : [];
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     run(async () => {
-      await settleDevices(wanted, passphrase);
+      await settleDevices(
+        named.map((one) => one.device),
+        passphrase,
+      );
       onClose();
     });
   };
@@ -35,6 +48,7 @@ export function Agree({ onClose }: { onClose: () => void }) {
             </li>
           ))}
         </ul>
+        <LeftOut names={leftOut} />
         <p class="soft">Agree only if you know all of them and have them in your hands.</p>
         <Passphrase first typed={passphrase} onType={setPassphrase} />
         <Problem text={problem} />

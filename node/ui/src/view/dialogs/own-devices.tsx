@@ -8,6 +8,7 @@ import type { Opened } from "../dialogs";
 import { Icon } from "../icons";
 import { Menu, type MenuItem } from "../menu";
 import { useApp } from "../use-app";
+import { LeftOut } from "./agree";
 
 type Props = { onOpen: (dialog: Opened) => void };
 
@@ -97,10 +98,33 @@ function Agree({ own, onOpen }: Props & { own: Account }) {
   if (next.kind === "none") return null;
   if (next.kind === "waiting") {
     return (
-      <p class="agree">
-        You agreed here. {counted(next.more, "more device", "more devices")} of yours must agree: open Kith there, and
-        its settings.
-      </p>
+      <div class="agree">
+        <p>
+          You agreed here that these decide: <bdi>{next.devices.join(", ")}</bdi>.{" "}
+          {counted(next.more, "more device", "more devices")} of yours must agree to the same: open Kith there, and its
+          settings.
+        </p>
+        <LeftOut names={next.leftOut} />
+      </div>
+    );
+  }
+  if (next.kind === "stuck") {
+    return (
+      <div class="agree">
+        <p>
+          {next.devices.length > 0 ? (
+            <>
+              You agreed here that these decide: <bdi>{next.devices.join(", ")}</bdi>. That cannot come about any more.
+            </>
+          ) : (
+            "Too many of your devices are out or have agreed to something else: they cannot agree any more."
+          )}{" "}
+          Your recovery words begin anew.
+        </p>
+        <div class="actions">
+          <Action onClick={() => onOpen({ kind: "recover-account" })}>Decide with the words</Action>
+        </div>
+      </div>
     );
   }
   return (
