@@ -394,11 +394,12 @@ fn what_one_device_deletes_is_gone_on_all_and_stays_with_the_other_person() {
 }
 
 /// ```text
-/// tablet → laptop, laptop → tablet; then phone → laptop, which has more of it than tablet had
+/// tablet → laptop, of which phone has more; laptop → tablet; then phone → laptop
 /// ```
 #[test]
-fn the_vote_that_decides_keeps_what_its_device_has() {
-    let mut story = Story::begin(13, "the_vote_that_decides_keeps_what_its_device_has", 3, 1);
+fn what_another_device_had_before_the_vote_stays_whoever_decides() {
+    let mut story =
+        Story::begin(13, "what_another_device_had_before_the_vote_stays_whoever_decides", 3, 1);
     story.world.entries_go = true;
     let (alice, bob) = (story.alice, story.bob);
     let [phone, tablet, thief] = [0, 1, 2].map(|device| story.node(alice, device));
@@ -414,7 +415,7 @@ fn the_vote_that_decides_keeps_what_its_device_has() {
     story.world.run_ms(1000);
     story.only_running(&[phone, tablet]);
     story.world.run_ms(3 * MINUTE_MS);
-    assert_eq!(story.shown(phone, bob), ["early"]);
+    assert_eq!(story.shown(phone, bob), ["early", "late"]);
     story.only_running(&[phone, thief]);
     story.world.run_ms(3 * MINUTE_MS);
     story.untrust((2, 1), Untrust::Stolen);
