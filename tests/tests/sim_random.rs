@@ -16,3 +16,10 @@ fn random_worlds() {
 fn random_worlds_with_new_devices() {
     seeds::each(SEEDS, |seed| drop(plan::run_growing(seed, "random_worlds_with_new_devices")));
 }
+
+/// Carol removes Alice, who asks again, at each device of Carol's with another greeting; one of these
+/// makes a contact of her otherwise.
+#[test]
+fn who_asks_again_is_shown_the_same_everywhere() {
+    drop(plan::run(19_108, "who_asks_again_is_shown_the_same_everywhere"));
+}

@@ -213,7 +213,9 @@ impl Contact {
 
     /// What our devices must be told when this takes the place of `before`.
     pub(crate) fn note_since(&self, before: Option<&Self>) -> Option<ContactNote> {
-        let unsaid = before.is_none_or(|before| !before.words.are_there());
+        // A request is each device's own, whatever was said of the person before.
+        let is_own = |before: &Self| before.status == Status::Pending || !before.words.are_there();
+        let unsaid = before.is_none_or(is_own);
         let differs = |same: fn(&Self, &Self) -> bool| {
             unsaid || before.is_some_and(|before| !same(before, self))
         };

@@ -225,6 +225,9 @@ impl Engine {
         };
         let before = contact.status;
         contact.take_note(note, position);
+        if before == Status::Pending && contact.status != before {
+            self.take_what_was_said(cx, &mut contact)?;
+        }
         let ours = self.own_absorbed.iter().map(|absorbed| absorbed.account.id());
         let ours = ours.chain([self.me.account.id()]).find(|account| LogId::own(*account) == of);
         contact.earlier.extend(ours.map(|ours| (ours, note.account)));
@@ -242,6 +245,34 @@ impl Engine {
             self.greet_again(cx);
         } else if !status.is_known() && before.is_known() {
             self.cut_off(cx, account);
+        }
+        Ok(())
+    }
+
+    /// The name and the greeting of a request are this device's own. Now what all of ours have heard
+    /// counts again.
+    fn take_what_was_said(
+        &self,
+        cx: &Context<'_>,
+        contact: &mut Contact,
+    ) -> Result<(), StoreError> {
+        let words = [contact.words.name, contact.words.greeting];
+        for (at, word) in words.into_iter().enumerate() {
+            let Some(position) = word else { continue };
+            for own in self.own_logs().iter().filter_map(|id| self.conversations.get(id)) {
+                let place = cx.store.find(own.log.number(), position.id)?;
+                let row = place.map(|place| cx.store.entry(place)).transpose()?.flatten();
+                let Some(row) = row else { continue };
+                let kind = view::open(&row)?.entry.kind;
+                let Some(body) = row.body.bytes() else { continue };
+                let Ok(Some(Own::Contact(said))) = Own::decode(kind, body) else { continue };
+                let mut again = ContactNote::about(said.account);
+                match at {
+                    0 => again.name = said.name,
+                    _ => again.greeting = said.greeting,
+                }
+                contact.take_note(&again, position);
+            }
         }
         Ok(())
     }
