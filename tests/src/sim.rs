@@ -269,7 +269,6 @@ impl World {
     }
 
     /// Lets something come in at a node, to be handled with whatever else comes at the same time.
-    /// Lets something come in at a node.
     pub fn input(&mut self, node: usize, input: Input) {
         let within = self.below(1 + self.weather.group_ms);
         if self.nodes[node].joiner.is_some() {

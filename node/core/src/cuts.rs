@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Cuts {
     key: [u8; 96],
-    /// Of each signer together, ascending by their times.
+    /// Ascending by signer and time.
     said: Vec<Verified<Cut>>,
 }
 
@@ -77,12 +77,8 @@ impl Cuts {
             Some(known) if known.value().lasts < cut.value().lasts => *known = cut,
             Some(_) => return false,
             None => {
-                let is_before =
-                    |known: &Verified<Cut>| of_signer(known) && known.value().since > since;
-                let at = self.said.iter().position(is_before);
-                let end = self.said.iter().rposition(of_signer).map(|last| last + 1);
-                let at = at.or(end).unwrap_or(self.said.len());
-                self.said.insert(at, cut);
+                self.said.push(cut);
+                self.said.sort_by_key(|known| (*known.signer(), known.value().since));
             }
         }
         let own = self.said.iter().enumerate().filter(|(_, known)| of_signer(known));

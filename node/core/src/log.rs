@@ -353,7 +353,7 @@ impl Log {
         store: &mut dyn Store,
     ) -> Result<(Place, EntryId), StoreError> {
         let device = key.device();
-        if self.chains_of(device).next().is_none() && self.chains.len() < AUTHORS_MAX {
+        if !self.is_here(device) && self.chains.len() < AUTHORS_MAX {
             self.chains.push(Chain::new(device, 1, None));
         }
         let own = self.chains_of(device).map(|(_, chain)| chain).max_by_key(|c| c.head.seq);

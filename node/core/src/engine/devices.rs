@@ -391,7 +391,7 @@ impl Engine {
         let cuts: Vec<(LogId, Vec<u8>)> = cuts.into_iter().filter(open).collect();
         for (log, cut) in cuts {
             self.refresh_limits(cx, log)?;
-            self.write_entry(cx, log, EntryKind::CUT, |salt| [&salt[..], &cut].concat())?;
+            self.write_cut(cx, log, &cut)?;
         }
         self.tell_carried_out(cx, carried_out, key)
     }
@@ -453,8 +453,17 @@ impl Engine {
         if !Cuts::keep(cut, account, cx.store)? {
             return Ok(false);
         }
-        self.write_entry(cx, log, EntryKind::CUT, |salt| [&salt[..], &bytes].concat())?;
+        self.write_cut(cx, log, &bytes)?;
         Ok(true)
+    }
+
+    fn write_cut(
+        &mut self,
+        cx: &mut Context<'_>,
+        log: LogId,
+        cut: &[u8],
+    ) -> Result<(), StoreError> {
+        self.write_entry(cx, log, EntryKind::CUT, |salt| [&salt[..], cut].concat()).map(drop)
     }
 }
 

@@ -256,25 +256,36 @@ impl Engine {
         cx: &Context<'_>,
         contact: &mut Contact,
     ) -> Result<(), StoreError> {
-        let words = [contact.words.name, contact.words.greeting];
-        for (at, word) in words.into_iter().enumerate() {
-            let Some(position) = word else { continue };
-            for own in self.own_logs().iter().filter_map(|id| self.conversations.get(id)) {
-                let place = cx.store.find(own.log.number(), position.id)?;
-                let row = place.map(|place| cx.store.entry(place)).transpose()?.flatten();
-                let Some(row) = row else { continue };
-                let kind = view::open(&row)?.entry.kind;
-                let Some(body) = row.body.bytes() else { continue };
-                let Ok(Some(Own::Contact(said))) = Own::decode(kind, body) else { continue };
-                let mut again = ContactNote::about(said.account);
-                match at {
-                    0 => again.name = said.name,
-                    _ => again.greeting = said.greeting,
-                }
-                contact.take_note(&again, position);
-            }
+        if let Some(position) = contact.words.name
+            && let Some(ContactNote { account, name, .. }) = self.said_of_contact(cx, position)?
+        {
+            contact.take_note(&ContactNote { name, ..ContactNote::about(account) }, position);
+        }
+        if let Some(position) = contact.words.greeting
+            && let Some(ContactNote { account, greeting, .. }) =
+                self.said_of_contact(cx, position)?
+        {
+            contact.take_note(&ContactNote { greeting, ..ContactNote::about(account) }, position);
         }
         Ok(())
+    }
+
+    /// What an entry of one of our self logs says of a contact.
+    fn said_of_contact(
+        &self,
+        cx: &Context<'_>,
+        position: Position,
+    ) -> Result<Option<ContactNote>, StoreError> {
+        for own in self.own_logs().iter().filter_map(|id| self.conversations.get(id)) {
+            let Some(place) = cx.store.find(own.log.number(), position.id)? else { continue };
+            let Some(row) = cx.store.entry(place)? else { continue };
+            let kind = view::open(&row)?.entry.kind;
+            let said = row.body.bytes().map(|body| Own::decode(kind, body));
+            if let Some(Ok(Some(Own::Contact(note)))) = said {
+                return Ok(Some(*note));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn hear_read(
