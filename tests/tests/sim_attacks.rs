@@ -42,6 +42,8 @@ mod merge_restart;
 mod not_come_over;
 #[path = "attacks/old_self_log.rs"]
 mod old_self_log;
+#[path = "attacks/story.rs"]
+mod story;
 #[path = "attacks/taken_back.rs"]
 mod taken_back;
 #[path = "attacks/thief_absorbs.rs"]

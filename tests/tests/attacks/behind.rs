@@ -1,5 +1,8 @@
 //! What is believed of a stolen device, when some were behind, some lied, and some have left?
-use super::forging::carol_vouches;
+use super::{
+    forging::carol_vouches,
+    story::{MINUTE, Story},
+};
 use kith_common::{
     account::{Cut, Untrust},
     entry::{Entry, EntryKind, Text, hash_body},
@@ -12,60 +15,12 @@ use kith_core::{
     delivery::DeliveryState,
     engine::{Command, Input},
 };
-use kith_tests::sim::World;
-
-const MINUTE: u64 = 60_000;
-
-struct Story {
-    world: World,
-    alice: usize,
-    carol: usize,
-    phone: usize,
-    tablet: usize,
-    laptop: usize,
-    carols: usize,
-}
-
-fn story(test: &'static str) -> Story {
-    let mut world = World::new(6, test);
-    world.entries_go = true;
-    let (alice, carol) = (world.person("alice", 3), world.person("carol", 1));
-    world.run_ms(10);
-    world.tell_own_places(alice);
-    world.befriend(alice, carol);
-    world.run_ms(3 * MINUTE);
-    let [phone, tablet, laptop] = world.people[alice].nodes[..] else { panic!() };
-    let carols = world.people[carol].nodes[0];
-    Story { world, alice, carol, phone, tablet, laptop, carols }
-}
-
-impl Story {
-    fn shown(&self, node: usize) -> Vec<String> {
-        let with = if node == self.carols { self.alice } else { self.carol };
-        let history = self.world.history(node, self.world.account(with), 100);
-        history.into_iter().filter_map(|message| message.text).collect()
-    }
-
-    fn untrust(&mut self, by: usize, whom: usize, since: Option<Timestamp>) {
-        let device = self.world.nodes[whom].key().device();
-        let authority = self.world.nodes[by].authority();
-        let why = Untrust::Stolen;
-        self.world.command(by, Command::Untrust { device, why, since, authority });
-    }
-
-    fn say_all(&mut self, by: usize, texts: &[&str]) {
-        for text in texts {
-            self.world.say(by, self.carol, text);
-            self.world.run_ms(MINUTE);
-        }
-    }
-}
 
 /// A bag with phone and laptop is stolen; the thief knows the passphrase of the laptop and says there,
 /// with the ordinary command, that the phone was never to be believed. The owner cuts both off on the
 /// tablet, the phone first, chooses no time anywhere, and recovers with the words.
 fn a_bag_is_stolen(test: &'static str, thief_accuses: bool) {
-    let mut s = story(test);
+    let mut s = Story::new(test);
     let said = ["one", "two", "three"];
     s.say_all(s.phone, &said);
     assert_eq!(s.shown(s.tablet), said);
@@ -99,7 +54,7 @@ fn a_thiefs_time_is_not_signed_by_the_owner() {
 /// The laptop wrote while the tablet was off; the phone has all. Then it is stolen and the thief writes.
 /// The person says so on the phone, without a time; then on the tablet, which has nothing, with one.
 fn the_one_with_a_time_speaks_last(test: &'static str, phone_repeats: bool) {
-    let mut s = story(test);
+    let mut s = Story::new(test);
     s.world.set_running(s.tablet, false);
     let said = ["one", "two", "three"];
     s.say_all(s.laptop, &said);
@@ -137,7 +92,7 @@ fn control_if_the_first_voice_repeats_the_time_all_is_there() {
 /// the vote. The owner makes it final by the second vote.
 #[test]
 fn a_second_vote_brings_nothing_back_that_was_written_after_the_first() {
-    let mut s = story("a_second_vote_brings_nothing_back");
+    let mut s = Story::new("a_second_vote_brings_nothing_back");
     let said = ["one", "two"];
     s.say_all(s.laptop, &said);
     // The phone is somewhere without a network.
@@ -187,7 +142,7 @@ fn rival(s: &Story, count: u64) -> (LogId, Vec<CarriedEntry>) {
 /// The thief writes the laptop's history anew, longer than it was; the owner cuts the laptop off on both
 /// other devices.
 fn a_longer_history(test: &'static str, count: u64, with_since: bool) {
-    let mut s = story(test);
+    let mut s = Story::new(test);
     let said = ["one", "two", "three"];
     s.say_all(s.laptop, &said);
     let since = s.world.nodes[s.phone].clock(s.world.now_ms());
@@ -230,7 +185,7 @@ fn a_longer_false_history_does_not_replace_the_true_one() {
 /// owner cuts it off, and the true history counts.
 #[test]
 fn four_false_beginnings_keep_no_true_history_from_a_contact() {
-    let mut s = story("four_false_beginnings");
+    let mut s = Story::new("four_false_beginnings");
     s.world.set_running(s.carols, false);
     let said = ["one", "two", "three"];
     s.say_all(s.laptop, &said);
@@ -290,7 +245,7 @@ fn four_false_beginnings_keep_no_true_history_from_a_contact() {
 /// the person gives the phone away; then the thief is found and cut off.
 #[test]
 fn what_a_thief_said_before_does_not_outlast_him() {
-    let mut s = story("what_a_thief_said_before_does_not_outlast_him");
+    let mut s = Story::new("what_a_thief_said_before_does_not_outlast_him");
     let said = ["one", "two", "three"];
     s.say_all(s.phone, &said);
     s.world.nodes.iter_mut().for_each(|node| node.honest = false);
@@ -335,7 +290,7 @@ fn what_a_thief_said_before_does_not_outlast_him() {
 /// which answers; the tablet, which has nothing of it, decides.
 #[test]
 fn who_decides_a_dispute_and_is_behind_takes_nothing_away() {
-    let mut s = story("who_decides_a_dispute_and_is_behind");
+    let mut s = Story::new("who_decides_a_dispute_and_is_behind");
     s.world.set_running(s.tablet, false);
     let said = ["one", "two", "three"];
     s.say_all(s.laptop, &said);
@@ -357,7 +312,7 @@ fn who_decides_a_dispute_and_is_behind_takes_nothing_away() {
 /// The same, but the person recovers on the tablet and keeps the phone.
 #[test]
 fn a_recovery_on_a_device_that_is_behind_takes_nothing_from_one_that_is_kept() {
-    let mut s = story("a_recovery_on_a_device_that_is_behind");
+    let mut s = Story::new("a_recovery_on_a_device_that_is_behind");
     s.world.set_running(s.tablet, false);
     let said = ["one", "two", "three"];
     s.say_all(s.laptop, &said);
@@ -380,7 +335,7 @@ fn a_recovery_on_a_device_that_is_behind_takes_nothing_from_one_that_is_kept() {
 /// The laptop was stolen and put out by phone and tablet. Over the years these two are replaced. Then
 /// Carol, who was a contact all the time, helps the thief.
 fn years_later(test: &'static str, replaced: usize) {
-    let mut s = story(test);
+    let mut s = Story::new(test);
     s.say_all(s.phone, &["hello"]);
     s.world.set_running(s.laptop, false);
     for by in [s.phone, s.tablet] {
@@ -435,7 +390,7 @@ fn a_cut_outlasts_those_who_said_it() {
 /// Something that both have received is taken back; what is said afterwards is seen to arrive.
 #[test]
 fn what_is_said_after_something_was_taken_back_is_ticked() {
-    let mut s = story("what_is_said_after_something_was_taken_back_is_ticked");
+    let mut s = Story::new("what_is_said_after_something_was_taken_back_is_ticked");
     let since = s.world.nodes[s.phone].clock(s.world.now_ms());
     s.world.run_ms(MINUTE);
     s.say_all(s.laptop, &["thief"]);

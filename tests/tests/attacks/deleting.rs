@@ -1,5 +1,8 @@
 //! How much do stolen devices delete, and how soon?
-use super::forging::{opened, own_words};
+use super::{
+    forging::{opened, own_words},
+    story::{MINUTE, Story},
+};
 use kith_common::{
     account::Untrust,
     entry::Mark,
@@ -11,8 +14,6 @@ use kith_common::{
 };
 use kith_core::engine::{Command, Input};
 use kith_tests::sim::World;
-
-const MINUTE: u64 = 60_000;
 
 /// Who says of the laptop's orders that they were carried out.
 enum Word {
@@ -35,15 +36,7 @@ enum Before {
 /// Laptop and tablet are stolen. The laptop orders more deletions than it may; how many bodies are
 /// left on the phone a minute later.
 fn left(test: &'static str, word: &Word) -> usize {
-    let mut world = World::new(6, test);
-    world.entries_go = true;
-    let (alice, carol) = (world.person("alice", 3), world.person("carol", 1));
-    world.run_ms(10);
-    world.tell_own_places(alice);
-    world.befriend(alice, carol);
-    world.run_ms(3 * MINUTE);
-    let [phone, tablet, laptop] = world.people[alice].nodes[..] else { panic!() };
-    let carols = world.people[carol].nodes[0];
+    let Story { mut world, alice, carol, phone, tablet, laptop, carols } = Story::new(test);
     for number in 0..120 {
         world.say(carols, alice, &format!("number {number}"));
         world.run_ms(1000);

@@ -1,49 +1,22 @@
 //! What if a stolen device writes more histories of itself than anybody keeps?
+use super::story::{MINUTE, Story};
 use kith_common::{
-    account::Untrust,
     entry::{Entry, EntryKind, Text, hash_body},
     envelope::sign,
     frame::{CarriedEntry, Frame},
     ids::{EntryId, LogId},
-    time::{Hlc, Timestamp},
+    time::Hlc,
 };
-use kith_core::engine::{Command, Input};
-use kith_tests::sim::World;
+use kith_core::engine::Input;
 
-const MINUTE: u64 = 60_000;
-
-/// Alice has three devices, of which the laptop is stolen; Carol has one.
-struct Theft {
-    world: World,
-    alice: usize,
-    carol: usize,
-    phone: usize,
-    tablet: usize,
-    laptop: usize,
-    carols: usize,
+/// The laptop and whoever helps it lie from the beginning.
+fn theft(test: &'static str) -> Story {
+    let mut story = Story::new(test);
+    story.world.nodes.iter_mut().for_each(|node| node.honest = false);
+    story
 }
 
-impl Theft {
-    fn new(test: &'static str) -> Self {
-        let mut world = World::new(6, test);
-        world.entries_go = true;
-        let (alice, carol) = (world.person("alice", 3), world.person("carol", 1));
-        world.run_ms(10);
-        world.tell_own_places(alice);
-        world.befriend(alice, carol);
-        world.run_ms(3 * MINUTE);
-        world.nodes.iter_mut().for_each(|node| node.honest = false);
-        let [phone, tablet, laptop] = world.people[alice].nodes[..] else { panic!() };
-        let carols = world.people[carol].nodes[0];
-        Self { world, alice, carol, phone, tablet, laptop, carols }
-    }
-
-    fn shown(&self, node: usize) -> Vec<String> {
-        let with = if node == self.carols { self.alice } else { self.carol };
-        let history = self.world.history(node, self.world.account(with), usize::MAX);
-        history.into_iter().filter_map(|message| message.text).collect()
-    }
-
+impl Story {
     fn log(&self) -> LogId {
         self.world.log(self.alice, self.carol)
     }
@@ -94,21 +67,13 @@ impl Theft {
         self.world.set_running(self.laptop, false);
         self.world.run_ms(MINUTE);
     }
-
-    fn untrust(&mut self, by: usize, since: Timestamp) {
-        let device = self.world.nodes[self.laptop].key().device();
-        let authority = self.world.nodes[by].authority();
-        let (why, since) = (Untrust::Stolen, Some(since));
-        self.world.command(by, Command::Untrust { device, why, since, authority });
-        self.world.run_ms(2 * MINUTE);
-    }
 }
 
 /// The phone is honest, and holds a history of the laptop for which Carol may have no room.
 #[test]
 fn an_honest_phone_that_has_a_fifth_history_is_heard() {
     for short in [3, 4] {
-        let mut s = Theft::new("an_honest_phone_that_has_a_fifth_history_is_heard");
+        let mut s = theft("an_honest_phone_that_has_a_fifth_history_is_heard");
         s.world.set_running(s.tablet, false);
         s.show_both(short, 3000);
         let links = s.world.links_between(s.carols, s.phone);
@@ -124,7 +89,7 @@ fn an_honest_phone_that_has_a_fifth_history_is_heard() {
 /// Then the owner cuts the laptop off on both other devices.
 #[test]
 fn after_the_liar_is_out_the_honest_phone_is_heard() {
-    let mut s = Theft::new("after_the_liar_is_out_the_honest_phone_is_heard");
+    let mut s = theft("after_the_liar_is_out_the_honest_phone_is_heard");
     for text in ["true one", "true two"] {
         s.world.say(s.laptop, s.carol, text);
         s.world.run_ms(MINUTE);
@@ -134,8 +99,8 @@ fn after_the_liar_is_out_the_honest_phone_is_heard() {
     s.show_both(3, 3000);
     s.world.say(s.phone, s.carol, "hello Carol");
     s.world.run_ms(30 * MINUTE);
-    s.untrust(s.phone, since);
-    s.untrust(s.tablet, since);
+    s.untrust(s.phone, s.laptop, Some(since));
+    s.untrust(s.tablet, s.laptop, Some(since));
     s.world.run_ms(60 * MINUTE);
     for node in [s.phone, s.tablet, s.carols] {
         assert_eq!(s.shown(node), ["true one", "true two", "hello Carol"]);
