@@ -17,6 +17,7 @@
 //! | `share` | how is an account handed over as text? |
 //! | `linking` | how does a new device come into an account? |
 //! | `own` | what do a person's devices tell each other? |
+//! | `service` | what do everybody and a service say to each other? |
 //! | `limits` | how much is too much? |
 
 pub mod account;
@@ -31,5 +32,6 @@ pub mod keys;
 pub mod limits;
 pub mod linking;
 pub mod own;
+pub mod service;
 pub mod share;
 pub mod time;

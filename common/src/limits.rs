@@ -131,6 +131,42 @@ pub const GREETING_BYTES_MAX: usize = 1024;
 /// Largest link in characters: an account proof, a name and addresses, 70,700 bytes, in base64.
 pub const LINK_CHARS_MAX: usize = 96 * 1024;
 
+/// Largest name of a server, with its port, in bytes: the longest name of DNS has 253.
+pub const AUDIENCE_BYTES_MAX: usize = 256;
+/// Largest code of a refusal in bytes of text.
+pub const CODE_BYTES_MAX: usize = 32;
+/// Largest sentence of a refusal in bytes of UTF-8.
+pub const SENTENCE_BYTES_MAX: usize = 256;
+/// How far the time of a request may be from the server's, in milliseconds: what a badly set clock
+/// and a slow network make together. A client further off is told the time.
+pub const REQUEST_AGE_MS_MAX: u64 = 5 * 60 * 1000;
+/// Largest request to a service without lists in bytes: an audience of 256, a hash, fixed fields,
+/// headers and signature of 230, rounded up with room for extensions.
+pub const SHORT_ENVELOPE_BYTES_MAX: usize = 1024;
+/// Largest opening of a queue in bytes: a card, an access word, and a request of
+/// [`SHORT_ENVELOPE_BYTES_MAX`].
+pub const OPEN_ENVELOPE_BYTES_MAX: usize = CARD_BYTES_MAX + 1024;
+/// Largest fetch in bytes: 512 numbers of at most 9 bytes and a request of
+/// [`SHORT_ENVELOPE_BYTES_MAX`].
+pub const FETCH_ENVELOPE_BYTES_MAX: usize = FETCH_ITEMS_MAX * 9 + SHORT_ENVELOPE_BYTES_MAX;
+/// Largest blob in bytes: what the largest size class holds.
+pub const BLOB_BYTES_MAX: usize = 1 << 20;
+/// Largest body of a put in bytes: envelope, blob, and 9 bytes of heads.
+pub const PUT_BODY_BYTES_MAX: usize = 9 + SHORT_ENVELOPE_BYTES_MAX + BLOB_BYTES_MAX;
+/// Largest card of a queue in bytes: a few key packages for sessions.
+pub const CARD_BYTES_MAX: usize = 16 * 1024;
+/// Largest access word in bytes of UTF-8.
+pub const ACCESS_BYTES_MAX: usize = 64;
+/// Items in one answer to a fetch, and numbers that one fetch deletes.
+pub const FETCH_ITEMS_MAX: usize = 512;
+/// Bytes of the blobs in one answer, unless it is one blob: as much as the largest blob.
+pub const FETCH_BLOB_BYTES_MAX: usize = BLOB_BYTES_MAX;
+/// Largest answer to a fetch in bytes: blobs, 15 bytes around each, 64 for the other fields and 1 KiB
+/// for extensions.
+pub const FETCHED_BYTES_MAX: usize = FETCH_BLOB_BYTES_MAX + FETCH_ITEMS_MAX * 15 + 1088;
+/// Longest wait of a fetch in milliseconds: shorter than what proxies cut off.
+pub const FETCH_WAIT_MS_MAX: u64 = 60_000;
+
 /// Depth to which unknown extension values are followed by the decoder.
 pub const EXTENSION_DEPTH_MAX: usize = 4;
 /// Map keys below this are critical: a reader that does not know one refuses the map.

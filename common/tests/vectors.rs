@@ -19,6 +19,8 @@ mod accounts;
 mod cases;
 #[path = "vectors/devices.rs"]
 mod devices;
+#[path = "vectors/mailbox.rs"]
+mod mailbox;
 #[path = "vectors/outgoing.rs"]
 mod outgoing;
 
@@ -39,6 +41,7 @@ use kith_common::{
     keys::SigningKey,
     linking::{JoinRequest, LinkAccept, LinkOffer},
     own::Clear,
+    service::mailbox::{Close, Fetch, Open, Put, Status},
     share::{ContactCard, ShareError, SharedId},
     time::Timestamp,
 };
@@ -122,6 +125,11 @@ fn check_made(file: &File, case: &EnvelopeCase) {
             check(file, case, Frontier { log, received, read });
         }
         Fields::ContactRequest { .. } => check(file, case, request(&case.fields).expect(name)),
+        Fields::MailboxOpen { .. }
+        | Fields::MailboxPut { .. }
+        | Fields::MailboxFetch { .. }
+        | Fields::MailboxStatus { .. }
+        | Fields::MailboxClose { .. } => mailbox::check_request(file, case),
     }
 }
 
@@ -282,6 +290,11 @@ fn received(kind: &str, bytes: &[u8]) -> Result<EntryId, &'static str> {
         "entry" => as_kind::<Entry>(bytes),
         "frontier" => as_kind::<Frontier>(bytes),
         "contact-request" => as_kind::<ContactRequest>(bytes),
+        "mailbox-open" => as_kind::<Open>(bytes),
+        "mailbox-put" => as_kind::<Put>(bytes),
+        "mailbox-fetch" => as_kind::<Fetch>(bytes),
+        "mailbox-status" => as_kind::<Status>(bytes),
+        "mailbox-close" => as_kind::<Close>(bytes),
         _ => panic!("no such kind: {kind}"),
     }
 }

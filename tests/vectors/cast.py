@@ -29,6 +29,8 @@ NAMES = [
     "mallory.phone",
     "mallory.phone authority",
     "alice.phone one-time",
+    "queue owner",
+    "queue writer",
 ]
 KEYS = {name: Key(name) for name in NAMES}
 

@@ -48,6 +48,11 @@ FORMATS = {
     "link-accept": Format(16, b"kith/link-accept/1", 68 * 1024),
     "moved-to": Format(17, b"kith/moved-to/1", 512),
     "absorbs": Format(18, b"kith/absorbs/1", 1024),
+    "mailbox-open": Format(19, b"kith/mailbox-open/1", 17 * 1024),
+    "mailbox-put": Format(20, b"kith/mailbox-put/1", 1024),
+    "mailbox-fetch": Format(21, b"kith/mailbox-fetch/1", 512 * 9 + 1024),
+    "mailbox-status": Format(22, b"kith/mailbox-status/1", 1024),
+    "mailbox-close": Format(23, b"kith/mailbox-close/1", 1024),
 }
 
 
@@ -117,6 +122,11 @@ def opened(format_name, envelope):
 
 def marks(list_):
     return [[mark["device"], mark["seq"], mark["id"]] for mark in list_]
+
+
+def stamp(f):
+    """The first fields of every request to a service."""
+    return {0: f["audience"], 1: f["time"], 2: f["nonce"]}
 
 
 def payload(format_name, f):
@@ -197,7 +207,45 @@ PAYLOADS = {
         }
         | ({8: f["absorbed"]} if "absorbed" in f else {})
     ),
+    "mailbox-open": lambda f: (
+        stamp(f)
+        | {3: f["writer"], 4: f["days"], 5: f["blobs_max"], 6: f["bytes_max"]}
+        | ({7: f["card"]} if "card" in f else {})
+        | ({8: f["access"]} if "access" in f else {})
+    ),
+    "mailbox-put": lambda f: stamp(f) | {3: f["hash"]},
+    "mailbox-fetch": lambda f: stamp(f) | {3: f["delete"], 4: f["wait_ms"]},
+    "mailbox-status": stamp,
+    "mailbox-close": stamp,
 }
+
+
+# What a mailbox-server answers, by the rule of the page.
+REPLIES = {
+    "opened": lambda f: {0: f["incarnation"], 1: f["blobs_max"], 2: f["bytes_max"]},
+    "stored": lambda f: {0: f["incarnation"]},
+    "fetched": lambda f: {
+        0: f["incarnation"],
+        1: [[one["number"]] + ([one["blob"]] if "blob" in one else []) for one in f["items"]],
+        2: f["more"],
+    },
+    "standing": lambda f: (
+        {0: f["incarnation"], 1: f["days"]} | ({2: f["card"]} if "card" in f else {})
+    ),
+    "done": lambda f: {},
+    "failure": lambda f: (
+        {0: f["code"], 1: f["sentence"]} | ({2: f["value"]} if "value" in f else {})
+    ),
+}
+
+
+def reply(type_, f):
+    """An answer of a service from its named fields."""
+    return cbor2.dumps(REPLIES[type_](f))
+
+
+def put_body(envelope, blob):
+    return cbor2.dumps([envelope, blob])
 
 
 def frame(type_, f):

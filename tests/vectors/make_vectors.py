@@ -70,6 +70,8 @@ from formats import (
     next_base,
     own_body,
     payload,
+    put_body,
+    reply,
     sealed_box,
     self_log,
     shared_string,
@@ -1563,6 +1565,152 @@ def linking_vectors():
     }
 
 
+# --- 20 -----------------------------------------------------------------------------------------
+
+INCARNATION = nonce("incarnation")[:16]
+BLOB = bytes(range(256)) * 16
+
+
+def stamped(name, **more):
+    return {"audience": "mail.example.org", "time": NEW_YEAR_MS, "nonce": nonce(name)[:16]} | more
+
+
+def asked(name, format_name, signer, **more):
+    return Signed(name, format_name, signer, stamped(name, **more))
+
+
+OPEN = asked(
+    "a queue is opened",
+    "mailbox-open",
+    "queue owner",
+    writer=KEYS["queue writer"].public,
+    days=7,
+    blobs_max=1000,
+    bytes_max=16 << 20,
+)
+OPEN_MORE = asked(
+    "a queue with a card and an access word",
+    "mailbox-open",
+    "queue owner",
+    **{key: OPEN.fields[key] for key in ("writer", "bytes_max")},
+    days=1,
+    blobs_max=65535,
+    card=b"a card",
+    access="Sesam öffne dich",
+)
+PUT = asked("a blob is put", "mailbox-put", "queue writer", hash=digest(BLOB))
+FETCH = asked("a fetch that deletes", "mailbox-fetch", "queue owner", delete=[1, 2, 70_000], wait_ms=60_000)
+FETCH_FIRST = asked("a first fetch", "mailbox-fetch", "queue owner", delete=[], wait_ms=0)
+STATUS = asked("a writer asks", "mailbox-status", "queue writer")
+CLOSE = asked("a queue is closed", "mailbox-close", "queue writer")
+
+
+def refused_requests():
+    def changed_request(one, **fields):
+        return sign1(one.format, KEYS[one.signer], payload(one.format, one.fields | fields))
+
+    late = changed_request(STATUS, time=2**48)
+    for name, why, one, envelope in [
+        ("no audience", "value", STATUS, changed_request(STATUS, audience="")),
+        ("an audience of 257 bytes", "too-large", STATUS, changed_request(STATUS, audience="a" * 257)),
+        ("a time beyond 48 bits", "too-large", STATUS, late),
+        ("a nonce of 15 bytes", "value", STATUS, changed_request(STATUS, nonce=bytes(15))),
+        ("a status of 1025 bytes", "too-large", STATUS, filled_to(1025, STATUS)),
+        ("a close for a status", "value", STATUS, CLOSE.envelope),
+        ("a writer of 31 bytes", "value", OPEN, changed_request(OPEN, writer=bytes(31))),
+        ("two days", "value", OPEN, changed_request(OPEN, days=2)),
+        ("room for no blob", "value", OPEN, changed_request(OPEN, blobs_max=0)),
+        ("room for 65,536 blobs", "too-large", OPEN, changed_request(OPEN, blobs_max=65536)),
+        ("room for 2^53 bytes", "too-large", OPEN, changed_request(OPEN, bytes_max=2**53)),
+        ("an empty card", "value", OPEN, changed_request(OPEN, card=b"")),
+        ("a card of 16,385 bytes", "too-large", OPEN, changed_request(OPEN, card=bytes(16385))),
+        ("an empty access word", "value", OPEN, changed_request(OPEN, access="")),
+        ("an access word of 65 bytes", "too-large", OPEN, changed_request(OPEN, access="a" * 65)),
+        ("a hash of 33 bytes", "too-large", PUT, changed_request(PUT, hash=bytes(33))),
+        ("a put without a hash", "missing", PUT, sign1(PUT.format, KEYS[PUT.signer], STATUS.payload)),
+        ("numbers out of order", "not-canonical", FETCH, changed_request(FETCH, delete=[2, 1])),
+        ("a number twice", "not-canonical", FETCH, changed_request(FETCH, delete=[1, 1])),
+        ("513 numbers", "too-large", FETCH, changed_request(FETCH, delete=list(range(513)))),
+        ("a number of 2^53", "too-large", FETCH, changed_request(FETCH, delete=[2**53])),
+        ("a wait of more than a minute", "too-large", FETCH, changed_request(FETCH, wait_ms=60_001)),
+        ("a status with more", "unknown-critical", STATUS, sign1(STATUS.format, KEYS[STATUS.signer], PUT.payload)),
+        ("a broken signature", "signature", PUT, flipped(PUT.envelope, len(PUT.envelope) - 1)),
+    ]:
+        yield refused(name, one.format, why, envelope)
+
+
+def replies():
+    items = [{"number": 1, "blob": BLOB}, {"number": 3}, {"number": 70_000, "blob": bytes(4096)}]
+    for name, type_, fields in [
+        ("opened", "opened", {"incarnation": INCARNATION, "blobs_max": 1000, "bytes_max": 16 << 20}),
+        ("stored", "stored", {"incarnation": INCARNATION}),
+        ("nothing there", "fetched", {"incarnation": INCARNATION, "items": [], "more": False}),
+        ("two blobs and a mark", "fetched", {"incarnation": INCARNATION, "items": items, "more": True}),
+        ("standing", "standing", {"incarnation": INCARNATION, "days": 7}),
+        ("standing with a card", "standing", {"incarnation": INCARNATION, "days": 1, "card": b"a card"}),
+        ("closed", "done", {}),
+        ("too early", "failure", {"code": "stale", "sentence": "Try again.", "value": NEW_YEAR_MS}),
+        ("no queue", "failure", {"code": "unknown-queue", "sentence": "No."}),
+    ]:
+        yield {"name": name, "type": type_, "fields": fields, "reply": reply(type_, fields)}
+
+
+def refused_replies():
+    def of_items(items):
+        return cbor2.dumps({0: INCARNATION, 1: items, 2: False})
+
+    def failed(code, sentence="", **more):
+        return reply("failure", {"code": code, "sentence": sentence} | more)
+
+    opened = {"incarnation": INCARNATION, "blobs_max": 1, "bytes_max": 0}
+    for name, type_, why, bytes_ in [
+        ("an incarnation of 15 bytes", "stored", "value", reply("stored", {"incarnation": INCARNATION[1:]})),
+        ("room for nothing", "opened", "value", reply("opened", opened | {"blobs_max": 0})),
+        ("room for too many", "opened", "too-large", reply("opened", opened | {"blobs_max": 65536})),
+        ("an item of nothing", "fetched", "value", of_items([[]])),
+        ("an item of three", "fetched", "too-large", of_items([[1, BLOB, 0]])),
+        ("an item that is null", "fetched", "wrong-type", of_items([[1, None]])),
+        ("a blob of no class", "fetched", "value", of_items([[1, bytes(4095)]])),
+        ("items out of order", "fetched", "not-canonical", of_items([[2], [1]])),
+        ("513 items", "fetched", "too-large", of_items([[n] for n in range(513)])),
+        ("no word whether there is more", "fetched", "missing", cbor2.dumps({0: INCARNATION, 1: []})),
+        ("three days", "standing", "value", reply("standing", {"incarnation": INCARNATION, "days": 3})),
+        ("an empty card", "standing", "value", reply("standing", {"incarnation": INCARNATION, "days": 1, "card": b""})),
+        ("done and more", "done", "unknown-critical", cbor2.dumps({0: 1})),
+        ("a code that is unknown", "failure", "value", failed("never-heard")),
+        ("a code of 33 bytes", "failure", "too-large", failed("a" * 33)),
+        ("a sentence of 257 bytes", "failure", "too-large", failed("full", "a" * 257)),
+        ("a value of 2^53", "failure", "too-large", failed("full", value=2**53)),
+    ]:
+        yield {"name": name, "type": type_, "refusal": why, "reply": bytes_}
+
+
+def mailbox_vectors():
+    requests = [OPEN, OPEN_MORE, PUT, FETCH, FETCH_FIRST, STATUS, CLOSE]
+    body = put_body(PUT.envelope, BLOB)
+    wrong_bodies = [
+        ("an envelope of 1025 bytes", "too-large", put_body(bytes(1025), b"")),
+        ("no blob", "value", cbor2.dumps([PUT.envelope])),
+        ("more than a blob", "too-large", cbor2.dumps([PUT.envelope, b"", b""])),
+        ("bytes behind the end", "trailing", put_body(PUT.envelope, b"") + b"\x00"),
+    ]
+    bodies = {1: OPEN.envelope, 2: body, 3: FETCH.envelope, 4: STATUS.envelope, 5: CLOSE.envelope}
+    names = ["open", "put", "fetch", "status", "close"]
+    return {
+        "about": "Requests to a mailbox-server and what it answers (spec 20).",
+        "envelopes": [one.case() for one in requests],
+        "refused": list(refused_requests()),
+        "puts": [{"name": "a put", "envelope": PUT.envelope, "blob": BLOB, "body": body}],
+        "puts_refused": [{"name": n, "refusal": why, "body": bytes_} for n, why, bytes_ in wrong_bodies],
+        "replies": list(replies()),
+        "replies_refused": list(refused_replies()),
+        "live": [
+            {"operation": name, "body": body_, "message": b"\x82" + cbor2.dumps(number) + body_}
+            for name, (number, body_) in zip(names, bodies.items())
+        ],
+    }
+
+
 # --- files --------------------------------------------------------------------------------------
 
 FILES = {
@@ -1573,6 +1721,7 @@ FILES = {
     "05-session.json": session_vectors,
     "07-self-log.json": own_vectors,
     "08-linking.json": linking_vectors,
+    "20-mailbox.json": mailbox_vectors,
 }
 
 

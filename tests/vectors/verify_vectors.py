@@ -19,6 +19,7 @@ from nacl.signing import SigningKey, VerifyKey
 from formats import (
     FORMATS,
     OWN,
+    REPLIES,
     account_head,
     account_id,
     check_number,
@@ -94,6 +95,12 @@ def check_file(path):
         described(OWN[case["type"]][1], bytes.fromhex(case["body"])[16:], case["name"])
     for case in vectors.get("codes", []):
         described("code", code(case["text"]), case["name"])
+    for case in vectors.get("puts", []):
+        described("mailbox-put-body", bytes.fromhex(case["body"]), case["name"])
+    for case in vectors.get("replies", []):
+        described(case["type"], bytes.fromhex(case["reply"]), case["name"])
+    for case in vectors.get("live", []):
+        described("live-request", bytes.fromhex(case["message"]), case["operation"])
     for case in vectors.get("cuts", []):
         opened("cut", bytes.fromhex(case["body"])[16:])
         described("cut", bytes.fromhex(case["body"])[16:], case["entry"])
@@ -107,6 +114,8 @@ def refused_by_the_spec(vectors):
     cases = [("frame", case, case["frame"]) for case in vectors.get("frames_refused", [])]
     for case in vectors.get("own_refused", []):
         cases.append((of_kind[case["kind"]], case, case["body"][32:]))
+    for case in vectors.get("replies_refused", []):
+        cases.append((case["type"], case, case["reply"]))
     for rule, case, bytes_ in cases:
         if case["refusal"] in ("too-large", "wrong-type", "missing", "unknown-critical"):
             fits = SPEC.validate(bytes.fromhex(bytes_), rule).valid
@@ -143,6 +152,10 @@ def check_from_rust(path):
         described("frame", frame, f"frame {cbor2.loads(frame)[0]}")
         assert cbor2.dumps(cbor2.loads(frame)) == frame, "a frame is not canonical"
     assert {cbor2.loads(bytes.fromhex(f))[0] for f in made["frames"]} == set(range(6, 13))
+    for type_, reply in made["replies"]:
+        described(type_, bytes.fromhex(reply), f"a reply, {type_}")
+    assert {type_ for type_, _ in made["replies"]} == set(REPLIES), "replies not written"
+    described("mailbox-put-body", bytes.fromhex(made["put"]), "the put")
     described("code", code(made["code"]), "the code")
     check = {name: bytes.fromhex(made["check"][name]) for name in ("request", "offer", "opening")}
     assert check_number(**check) == made["check"]["number"], "another check number"
@@ -166,7 +179,7 @@ def check_link(made):
 
 
 def main():
-    count = sum(check_file(path) for path in sorted(HERE.glob("0*.json")))
+    count = sum(check_file(path) for path in sorted(HERE.glob("*.json")))
     print(f"{count} envelopes made by Python hold and fit the spec")
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else FROM_RUST
     if not path.exists():

@@ -9,8 +9,18 @@ use kith_common::{
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-pub(crate) const FILES: [&str; 7] =
-    ["01-envelope", "02-account", "03-log", "04-sync", "05-session", "07-self-log", "08-linking"];
+use crate::mailbox::{LiveCase, PutCase, RefusedPut, RefusedReply, ReplyCase};
+
+pub(crate) const FILES: [&str; 8] = [
+    "01-envelope",
+    "02-account",
+    "03-log",
+    "04-sync",
+    "05-session",
+    "07-self-log",
+    "08-linking",
+    "20-mailbox",
+];
 
 pub(crate) fn load(name: &str) -> File {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors").join(name);
@@ -106,6 +116,16 @@ pub(crate) struct File {
     pub(crate) commitments: Vec<CommitmentCase>,
     #[serde(default)]
     pub(crate) checks: Vec<CheckCase>,
+    #[serde(default)]
+    pub(crate) puts: Vec<PutCase>,
+    #[serde(default)]
+    pub(crate) puts_refused: Vec<RefusedPut>,
+    #[serde(default)]
+    pub(crate) replies: Vec<ReplyCase>,
+    #[serde(default)]
+    pub(crate) replies_refused: Vec<RefusedReply>,
+    #[serde(default)]
+    pub(crate) live: Vec<LiveCase>,
     #[serde(default)]
     pub(crate) pairs: Vec<Pair>,
     #[serde(default)]
@@ -259,6 +279,40 @@ pub(crate) enum Fields {
         addresses: Vec<String>,
         #[serde(default)]
         absorbed: Vec<Vec<Hex>>,
+    },
+    MailboxOpen {
+        audience: String,
+        time: u64,
+        nonce: Hex,
+        writer: Hex,
+        days: u64,
+        blobs_max: u16,
+        bytes_max: u64,
+        card: Option<Hex>,
+        access: Option<String>,
+    },
+    MailboxPut {
+        audience: String,
+        time: u64,
+        nonce: Hex,
+        hash: Hex,
+    },
+    MailboxFetch {
+        audience: String,
+        time: u64,
+        nonce: Hex,
+        delete: Vec<u64>,
+        wait_ms: u64,
+    },
+    MailboxStatus {
+        audience: String,
+        time: u64,
+        nonce: Hex,
+    },
+    MailboxClose {
+        audience: String,
+        time: u64,
+        nonce: Hex,
     },
 }
 

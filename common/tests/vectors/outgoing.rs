@@ -16,14 +16,22 @@ use kith_common::{
     ids::{AccountId, BaseId, DeviceId, EntryId, LogId},
     keys::SigningKey,
     limits::{
-        ABSORBED_ACCOUNTS_MAX, ABSORBED_DEVICES_MAX, ADDRESS_BYTES_MAX, ADDRESSES_MAX,
-        DELETED_ENTRIES_MAX, DROPPED_DEVICES_MAX, FRAME_ACCOUNTS_MAX, FRAME_ENTRIES_MAX,
-        FRAME_HEADS_MAX, FRAME_HINTS_MAX, GREETING_BYTES_MAX, HISTORIES_MAX,
+        ABSORBED_ACCOUNTS_MAX, ABSORBED_DEVICES_MAX, ACCESS_BYTES_MAX, ADDRESS_BYTES_MAX,
+        ADDRESSES_MAX, AUDIENCE_BYTES_MAX, CARD_BYTES_MAX, DELETED_ENTRIES_MAX,
+        DROPPED_DEVICES_MAX, FETCH_ITEMS_MAX, FETCH_WAIT_MS_MAX, FRAME_ACCOUNTS_MAX,
+        FRAME_ENTRIES_MAX, FRAME_HEADS_MAX, FRAME_HINTS_MAX, GREETING_BYTES_MAX, HISTORIES_MAX,
         LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX, NAME_BYTES_MAX, REPLACED_MAX, SEQ_MAX,
         SETTLED_DEVICES_MAX, TEXT_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
     },
     linking::{JoinRequest, LinkAccept, LinkCode, LinkOffer, TOKEN_BYTES, check_number},
     own::{Clear, ContactNote, Own, Setting},
+    service::{
+        Code, Failure, Stamp,
+        mailbox::{
+            Close, Days, Done, Fetch, Fetched, Incarnation, Item, Open, Opened, Put, PutBody,
+            Standing, Status, Stored,
+        },
+    },
     share::ContactCard,
     time::{Hlc, Timestamp},
 };
@@ -191,6 +199,46 @@ fn put_linking(out: &mut Outgoing, key: &SigningKey, account: &Account, ack: Box
     })
 }
 
+/// Requests to a mailbox-server at their bounds; the body of a put.
+fn put_mailbox(out: &mut Outgoing, key: &SigningKey) -> String {
+    let audience = "a".repeat(AUDIENCE_BYTES_MAX);
+    let stamp = Stamp { audience, time: Timestamp::LAST, nonce: [0x81; 16] };
+    let open = Open {
+        stamp: stamp.clone(),
+        writer: [0x82; 32],
+        days: Days::Seven,
+        blobs_max: u16::MAX,
+        bytes_max: SEQ_MAX,
+        card: Some(vec![0x83; CARD_BYTES_MAX].into()),
+        access: Some("☃".repeat(ACCESS_BYTES_MAX / 3)),
+    };
+    out.put("mailbox-open", key, open);
+    let delete = (0..FETCH_ITEMS_MAX as u64).map(|n| SEQ_MAX - 511 + n).collect();
+    let fetch = Fetch { stamp: stamp.clone(), delete, wait_ms: FETCH_WAIT_MS_MAX };
+    out.put("mailbox-fetch", key, fetch);
+    out.put("mailbox-status", key, Status { stamp: stamp.clone() });
+    out.put("mailbox-close", key, Close { stamp: stamp.clone() });
+    out.put("mailbox-put", key, Put { stamp: stamp.clone(), hash: [0x84; 32] });
+    HEXLOWER.encode(&PutBody::signed(key, stamp, &[0x85; 4096]))
+}
+
+/// Answers of a mailbox-server, each with the rule of the page.
+fn replies() -> Vec<(&'static str, String)> {
+    let incarnation = Incarnation::from_bytes([0x86; 16]);
+    let blob = |number: usize| number.is_multiple_of(2).then(|| vec![0x87; 4096].into());
+    let items = (0..FETCH_ITEMS_MAX).map(|n| Item { number: n as u64, blob: blob(n) });
+    let card = Some(vec![0x88; CARD_BYTES_MAX].into());
+    let replies = [
+        ("opened", Opened { incarnation, blobs_max: u16::MAX, bytes_max: SEQ_MAX }.encode()),
+        ("stored", Stored { incarnation }.encode()),
+        ("fetched", Fetched { incarnation, items: items.collect(), more: true }.encode()),
+        ("standing", Standing { incarnation, days: Days::One, card }.encode()),
+        ("done", Done.encode()),
+        ("failure", Failure::with(Code::Stale, SEQ_MAX).encode()),
+    ];
+    replies.map(|(type_, bytes)| (type_, HEXLOWER.encode(&bytes))).to_vec()
+}
+
 /// Bodies of the self log, each kind as large and as small as it may be.
 fn own_bodies(account: &Account, clear: Box<[u8]>) -> Vec<Value> {
     let (log, id) = (LogId::own(account.id()), AccountId::from_bytes([7; 32]));
@@ -288,6 +336,7 @@ fn what_is_signed_here_is_written_for_python() {
     let (log, through) = (LogId::own(account.id()), largest_marks(128));
     let clear = Clear { account: account.id(), log, through };
     let clear = out.put("clear", &authority, clear);
+    let put = put_mailbox(&mut out, &device);
     let addresses = vec!["a".repeat(ADDRESS_BYTES_MAX); ADDRESSES_MAX];
     let code = LinkCode { key: device.device(), token: [0x76; TOKEN_BYTES], addresses };
     assert_eq!(LinkCode::decode(&code.encode()).as_ref(), Ok(&code));
@@ -302,6 +351,8 @@ fn what_is_signed_here_is_written_for_python() {
         "frames": frames(&account),
         "code": code.encode(),
         "check": check,
+        "put": put,
+        "replies": replies(),
     });
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("vectors-from-rust.json");
     fs::write(path, serde_json::to_vec_pretty(&written).unwrap()).unwrap();
