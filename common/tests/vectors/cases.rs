@@ -9,6 +9,7 @@ use kith_common::{
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+use crate::devices::{CheckCase, CodeCase, CommitmentCase, OwnBody, RefusedOwn};
 use crate::mailbox::{LiveCase, PutCase, RefusedPut, RefusedReply, ReplyCase};
 
 pub(crate) const FILES: [&str; 8] = [
@@ -476,89 +477,6 @@ pub(crate) struct CutBody {
 pub(crate) struct SelfLog {
     pub(crate) account: Hex,
     pub(crate) log: Hex,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct OwnBody {
-    pub(crate) name: String,
-    pub(crate) kind: u8,
-    #[serde(flatten)]
-    pub(crate) fields: OwnFields,
-    pub(crate) salt: Hex,
-    pub(crate) body: Hex,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type", content = "fields", rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum OwnFields {
-    Contact {
-        account: Hex,
-        #[serde(default)]
-        proof: Vec<Hex>,
-        name: Option<String>,
-        status: Option<u8>,
-        greeting: Option<String>,
-        validity: Option<u8>,
-        #[serde(default)]
-        replaces: Vec<Hex>,
-    },
-    Read {
-        log: Hex,
-        marks: Vec<MarkCase>,
-    },
-    Delete {
-        log: Option<Hex>,
-        #[serde(default)]
-        marks: Vec<MarkCase>,
-        clear: Option<Hex>,
-    },
-    Name {
-        value: String,
-    },
-    ReadReceipts {
-        value: bool,
-    },
-    Draft {
-        log: Hex,
-        text: String,
-    },
-    Device {
-        device: Hex,
-        name: String,
-    },
-}
-
-#[derive(Deserialize)]
-pub(crate) struct RefusedOwn {
-    pub(crate) name: String,
-    pub(crate) kind: u8,
-    pub(crate) refusal: String,
-    pub(crate) body: Hex,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct CodeCase {
-    pub(crate) name: String,
-    pub(crate) text: String,
-    pub(crate) key: Hex,
-    pub(crate) token: Hex,
-    pub(crate) addresses: Vec<String>,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct CommitmentCase {
-    pub(crate) opening: Hex,
-    pub(crate) device: Hex,
-    pub(crate) authority: Hex,
-    pub(crate) commitment: Hex,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct CheckCase {
-    pub(crate) request: Hex,
-    pub(crate) offer: Hex,
-    pub(crate) opening: Hex,
-    pub(crate) number: String,
 }
 
 #[derive(Deserialize)]
