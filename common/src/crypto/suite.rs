@@ -132,8 +132,8 @@ pub fn xwing_encapsulate(
     ready();
     let public = xwing::PublicKey::from_bytes(public).map_err(|_| CryptoError::Length)?;
     let seed = xwing::EncapsulationSeed::from_bytes(random).map_err(|_| CryptoError::Length)?;
-    let (ciphertext, shared) = xwing::encapsulate_deterministic(&public, &seed)
-        .map_err(|_| CryptoError::PublicKey)?;
+    let (ciphertext, shared) =
+        xwing::encapsulate_deterministic(&public, &seed).map_err(|_| CryptoError::PublicKey)?;
     Ok((ciphertext.as_bytes().to_vec(), Zeroizing::new(shared.as_bytes().to_vec())))
 }
 
