@@ -1,9 +1,11 @@
 //! Which libsodium primitive does what? The one place that calls the bindings.
 //!
 //! Every function is deterministic: random values are handed in. Key types of the bindings print
-//! and compare themselves carelessly, so they never leave this file.
+//! and compare themselves carelessly, so they never leave this module.
 
 #![expect(clippy::disallowed_types, reason = "the one place that handles the bindings' keys")]
+
+pub mod suite;
 
 use std::sync::OnceLock;
 
@@ -36,6 +38,9 @@ pub enum CryptoError {
     /// The key is not a point that Ed25519 or X25519 may use.
     #[error("the public key is not usable")]
     PublicKey,
+    /// A key, a nonce or what is asked for has a wrong length.
+    #[error("a key, a nonce or what is asked for has a wrong length")]
+    Length,
     /// Password hashing could not get its memory.
     #[error("not enough memory to check the passphrase")]
     Memory,

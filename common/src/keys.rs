@@ -110,6 +110,14 @@ impl SigningKey {
         crypto::sign(&self.secret, message)
     }
 
+    /// Signs what MLS signs, and nothing else: `SignContent` of RFC 9420 §5.1.2 begins with the
+    /// length of a label and `MLS 1.0 `, which no envelope does (01). `None` for other bytes.
+    pub fn sign_mls(&self, content: &[u8]) -> Option<[u8; SIGNATURE_BYTES]> {
+        let (length, rest) = content.split_first()?;
+        let short = *length < 64 && rest.len() >= usize::from(*length);
+        (short && rest.starts_with(b"MLS 1.0 ")).then(|| self.sign(content))
+    }
+
     /// The keys shared with another device.
     ///
     /// # Errors
@@ -144,6 +152,15 @@ mod tests {
         let seed_shown = "abababab";
         assert!(!format!("{key:?}").contains(seed_shown));
         assert_eq!(format!("{:?}", Secret::copied(&[0xab; 32])), "Secret(..)");
+    }
+
+    #[test]
+    fn what_is_signed_for_mls_is_nothing_else() {
+        let key = SigningKey::from_seed(&[5; 32]);
+        assert!(key.sign_mls(b"\x15MLS 1.0 KeyPackageTBS\x02ab").is_some());
+        assert!(key.sign_mls(b"").is_none());
+        assert!(key.sign_mls(b"\x15MLS 1.0 Key").is_none());
+        assert!(key.sign_mls(b"\x84jSignature1MLS 1.0 ").is_none());
     }
 
     #[test]

@@ -18,6 +18,7 @@
 //! | `session` | who is at the other end of a link? |
 //! | `sync` | what does the other end lack? |
 //! | `conversation` | what do we keep of one conversation? |
+//! | `mls` | how is what waits in a mailbox sealed for one device? |
 //! | `profile` | what does the node know about itself? |
 //! | `dial` | when do we try to reach somebody? |
 //! | `view` | what does a person see? |
@@ -36,6 +37,7 @@ pub mod engine;
 pub mod limits;
 pub mod linking;
 pub mod log;
+pub mod mls;
 pub mod names;
 pub mod person;
 pub mod profile;

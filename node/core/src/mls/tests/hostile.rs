@@ -1,0 +1,193 @@
+//! Is everything refused that is not one of our groups, and does nothing bring us down?
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::limits::{PACKAGE_BYTES_MAX, SEALED_BYTES_MAX, WELCOME_BYTES_MAX};
+
+#[test]
+fn a_package_is_bound_to_its_device() {
+    let package = package_of(&bob(), 1).public;
+    let by = |me: &SigningKey, owner: DeviceId| check_package(me, &package, owner, NOW).map(drop);
+    assert_eq!(by(&alice(), bob().device()), Ok(()));
+    assert_eq!(by(&alice(), mallory().device()), Err(MlsError::OtherDevice));
+    assert_eq!(by(&bob(), bob().device()), Err(MlsError::OtherDevice));
+}
+
+#[test]
+fn a_package_has_its_time() {
+    let package = package_of(&bob(), 1).public;
+    let at = |ms: i64| {
+        let now = Timestamp::from_millis(NOW.millis().saturating_add_signed(ms));
+        check_package(&alice(), &package, bob().device(), now)
+            .and_then(|package| Sending::begin(&alice(), package, now, &mut rng(1)))
+            .map(drop)
+    };
+    let day = i64::try_from(DAY_MS).unwrap();
+    assert_eq!(at(-3 * day), Err(MlsError::Lifetime));
+    assert_eq!(at(-2 * day), Ok(()));
+    assert_eq!(at(0), Ok(()));
+    assert_eq!(at(30 * day), Ok(()));
+    assert_eq!(at(30 * day + 1000), Err(MlsError::Lifetime));
+}
+
+#[test]
+fn a_package_ends_also_for_who_made_it() {
+    let pair = pair();
+    let end = pair.secret.ends();
+    let at = |now| join(&pair.bob, &pair.secret, &pair.welcome, None, now).map(drop);
+    assert_eq!(at(end.plus_millis(9 * DAY_MS)), Ok(()));
+    assert_eq!(at(end.plus_millis(9 * DAY_MS + 1)), Err(MlsError::Lifetime));
+}
+
+#[test]
+fn a_welcome_is_for_one_device_and_by_one() {
+    let pair = pair();
+    let other = package_of(&pair.bob, 70).secret;
+    let by = |me: &SigningKey, secret: &PackageSecret, from| {
+        join(me, secret, &pair.welcome, from, NOW).map(drop)
+    };
+    assert_eq!(by(&pair.bob, &other, None), Err(MlsError::OtherPackage));
+    assert_eq!(by(&pair.bob, &pair.secret, Some(mallory().device())), Err(MlsError::OtherSender));
+    assert!(by(&mallory(), &pair.secret, None).is_err());
+}
+
+#[test]
+fn a_message_opens_in_its_group_only() {
+    let mut ours = pair();
+    let package = package_of(&bob(), 20);
+    let (mut sending, welcome) = begin(&mallory(), &package.public, bob().device(), 21);
+    join(&bob(), &package.secret, &welcome, None, NOW).unwrap();
+    let foreign = sending.seal(&mallory(), b"x", &mut rng(1)).unwrap();
+    assert_eq!(ours.open(&foreign), Err(MlsError::OtherGroup));
+    let sealed = ours.seal(b"hello");
+    assert_eq!(ours.receiving.open(&mallory(), &sealed), Err(MlsError::OtherGroup));
+    assert!(matches!(
+        ours.sending.seal(&mallory(), b"hello", &mut rng(1)),
+        Err(MlsError::OtherGroup)
+    ));
+    assert_eq!(ours.open(&sealed).unwrap(), b"hello");
+}
+
+#[test]
+fn a_refused_message_changes_nothing() {
+    let mut pair = pair();
+    let sealed = pair.seal(b"hello");
+    let before = pair.receiving.to_bytes();
+    let mut bad = sealed.clone();
+    *bad.last_mut().unwrap() ^= 1;
+    assert_eq!(pair.open(&bad), Err(MlsError::Forged));
+    assert_eq!(pair.receiving.to_bytes(), before);
+    assert_eq!(pair.open(&sealed).unwrap(), b"hello");
+}
+
+#[test]
+fn what_is_too_large_is_not_read() {
+    let mut pair = pair();
+    let large = |max: usize| MlsError::TooLarge { bytes: max + 1, max };
+    let bytes = vec![0; SEALED_BYTES_MAX + 1];
+    let package = check_package(&alice(), &bytes[..=PACKAGE_BYTES_MAX], bob().device(), NOW);
+    assert_eq!(package.map(drop), Err(large(PACKAGE_BYTES_MAX)));
+    assert_eq!(welcome_package(&bytes[..=WELCOME_BYTES_MAX]), Err(large(WELCOME_BYTES_MAX)));
+    assert_eq!(pair.open(&bytes), Err(large(SEALED_BYTES_MAX)));
+}
+
+#[test]
+fn one_kind_is_not_taken_for_another() {
+    let mut pair = pair();
+    let (package, sealed) = (package_of(&bob(), 1).public, pair.seal(b"x"));
+    assert_eq!(welcome_package(&package), Err(MlsError::Malformed));
+    assert_eq!(group_of(&package), Err(MlsError::Malformed));
+    assert_eq!(group_of(&pair.welcome), Err(MlsError::Malformed));
+    assert_eq!(welcome_package(&sealed), Err(MlsError::Malformed));
+}
+
+/// One change of some bytes.
+#[derive(Debug, Clone)]
+enum Change {
+    Flip(prop::sample::Index, u8),
+    Cut(prop::sample::Index),
+    Grow(u8),
+    Insert(prop::sample::Index, Vec<u8>),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let index = any::<prop::sample::Index>;
+    prop_oneof![
+        6 => (index(), 1..=255_u8).prop_map(|(at, bits)| Change::Flip(at, bits)),
+        2 => index().prop_map(Change::Cut),
+        1 => any::<u8>().prop_map(Change::Grow),
+        1 => (index(), prop::collection::vec(any::<u8>(), 1..40))
+            .prop_map(|(at, bytes)| Change::Insert(at, bytes)),
+    ]
+}
+
+impl Change {
+    fn of(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        match self {
+            Self::Flip(at, bits) => {
+                let at = at.index(bytes.len());
+                bytes[at] ^= bits;
+            }
+            Self::Cut(at) => bytes.truncate(at.index(bytes.len())),
+            Self::Grow(byte) => bytes.push(*byte),
+            Self::Insert(at, new) => {
+                let at = at.index(bytes.len());
+                bytes.splice(at..at, new.iter().copied());
+            }
+        }
+        bytes
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_changed_package_is_refused(change in change()) {
+        let changed = change.of(&package_of(&bob(), 1).public);
+        prop_assert!(check_package(&alice(), &changed, bob().device(), NOW).is_err());
+    }
+
+    #[test]
+    fn a_changed_welcome_is_refused(change in change()) {
+        let pair = pair();
+        let changed = change.of(&pair.welcome);
+        prop_assert!(join(&pair.bob, &pair.secret, &changed, None, NOW).is_err());
+    }
+
+    #[test]
+    fn a_changed_message_is_refused(change in change(), plain: Vec<u8>) {
+        let mut pair = pair();
+        let sealed = pair.seal(&plain);
+        prop_assert!(pair.open(&change.of(&sealed)).is_err());
+        prop_assert_eq!(pair.open(&sealed).unwrap(), plain);
+    }
+
+    #[test]
+    fn a_changed_state_harms_nobody(change in change()) {
+        let mut pair = pair();
+        let sealed = pair.seal(b"hello");
+        let states = [pair.sending.to_bytes(), pair.receiving.to_bytes()];
+        let [sending, receiving] = states.map(|state| change.of(&state));
+        if let Ok(mut sending) = Sending::from_bytes(&sending) {
+            let _ = sending.seal(&pair.alice, b"hello", &mut rng(1));
+        }
+        if let Ok(mut receiving) = Receiving::from_bytes(&receiving) {
+            let _ = receiving.open(&pair.bob, &sealed);
+        }
+        let secret = change.of(&pair.secret.to_bytes().unwrap());
+        if let Ok(secret) = PackageSecret::from_bytes(&secret) {
+            let _ = join(&pair.bob, &secret, &pair.welcome, None, NOW);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_refused(bytes: Vec<u8>) {
+        let mut pair = pair();
+        prop_assert!(check_package(&alice(), &bytes, bob().device(), NOW).is_err());
+        prop_assert!(join(&pair.bob, &pair.secret, &bytes, None, NOW).is_err());
+        prop_assert!(pair.open(&bytes).is_err());
+    }
+}
