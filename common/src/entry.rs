@@ -84,6 +84,8 @@ impl EntryKind {
     pub const TEXT: Self = Self(1);
     /// How far a former device's chain is believed (spec 02 R18).
     pub const CUT: Self = Self(2);
+    /// Where the writer can be written to while it is not there (spec 09).
+    pub const MAILBOX: Self = Self(3);
     /// Self log: something about a contact (spec 07).
     pub const CONTACT: Self = Self(64);
     /// Self log: how far a log was read.
@@ -100,6 +102,11 @@ impl EntryKind {
     /// Whether this version shows such entries; others are kept and handed on (spec 03 R11).
     pub const fn is_shown(self) -> bool {
         self.0 == Self::TEXT.0
+    }
+
+    /// Whether deleting messages leaves such entries alone (spec 07 R7).
+    pub const fn is_kept(self) -> bool {
+        self.0 == Self::CUT.0 || self.0 == Self::MAILBOX.0
     }
 }
 

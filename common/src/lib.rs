@@ -16,6 +16,7 @@
 //! | `frame` | what do two nodes say on a link? |
 //! | `share` | how is an account handed over as text? |
 //! | `linking` | how does a new device come into an account? |
+//! | `mail` | how is something written to a device that is not there? |
 //! | `own` | what do a person's devices tell each other? |
 //! | `service` | what do everybody and a service say to each other? |
 //! | `limits` | how much is too much? |
@@ -31,6 +32,7 @@ pub mod ids;
 pub mod keys;
 pub mod limits;
 pub mod linking;
+pub mod mail;
 pub mod own;
 pub mod service;
 pub mod share;

@@ -128,7 +128,8 @@ pub const TRANSPORT_ID_BYTES_MAX: usize = 64;
 pub const NAME_BYTES_MAX: usize = 64;
 /// Largest greeting of a contact request in bytes of UTF-8.
 pub const GREETING_BYTES_MAX: usize = 1024;
-/// Largest link in characters: an account proof, a name and addresses, 70,700 bytes, in base64.
+/// Largest link in characters: an account proof, a name, addresses and queues, 72,000 bytes, in
+/// base64.
 pub const LINK_CHARS_MAX: usize = 96 * 1024;
 
 /// Largest name of a server, with its port, in bytes: the longest name of DNS has 253.
@@ -166,6 +167,28 @@ pub const FETCH_BLOB_BYTES_MAX: usize = BLOB_BYTES_MAX;
 pub const FETCHED_BYTES_MAX: usize = FETCH_BLOB_BYTES_MAX + FETCH_ITEMS_MAX * 15 + 1088;
 /// Longest wait of a fetch in milliseconds: shorter than what proxies cut off.
 pub const FETCH_WAIT_MS_MAX: u64 = 60_000;
+/// Mailboxes of a person: more than one, so that one may fail.
+pub const MAILBOXES_MAX: usize = 4;
+/// Queues of an account's devices that its link names, for who wants to become a contact.
+pub const KNOCKS_PER_LINK_MAX: usize = 4;
+/// Largest address of a mailbox in bytes: a host name of 253 bytes would be one of a kind.
+pub const URL_BYTES_MAX: usize = 256;
+/// Largest KeyPackage of MLS in bytes: two X-Wing keys of 1,216 bytes, two signatures and 120 bytes
+/// around them, 2,645 in all, rounded up with room for extensions.
+pub const PACKAGE_BYTES_MAX: usize = 4096;
+/// Largest Welcome of MLS in bytes: a tree with the keys of two devices, an X-Wing ciphertext, two
+/// signatures and what is around them, 4,200 in all; one with an update path has 2,600 more.
+pub const WELCOME_BYTES_MAX: usize = 8192;
+/// Largest name of a group in bytes: 32 random ones, and what other implementations may choose.
+pub const GROUP_ID_BYTES_MAX: usize = 64;
+/// KeyPackages in one letter: a week of daily groups.
+pub const PACKAGES_PER_LETTER_MAX: usize = 8;
+/// Groups that a letter says to have joined: as many as are kept of one device.
+pub const JOINED_MAX: usize = 4;
+/// Frames in one letter.
+pub const LETTER_FRAMES_MAX: usize = 64;
+/// Largest letter in bytes: what the largest blob carries.
+pub const LETTER_BYTES_MAX: usize = 1 << 20;
 
 /// Depth to which unknown extension values are followed by the decoder.
 pub const EXTENSION_DEPTH_MAX: usize = 4;

@@ -9,9 +9,12 @@ use crate::{
     frame::{read_proof, write_proof},
     ids::{AccountId, DeviceId, EntryId, LogId},
     limits::{
-        BODY_SALT_BYTES, CLEAR_ENVELOPE_BYTES_MAX, DELETED_ENTRIES_MAX, FRONTIER_MARKS_MAX,
-        GREETING_BYTES_MAX, NAME_BYTES_MAX, REPLACED_MAX, TEXT_BYTES_MAX,
+        ACCESS_BYTES_MAX, BODY_SALT_BYTES, CLEAR_ENVELOPE_BYTES_MAX, DELETED_ENTRIES_MAX,
+        FRONTIER_MARKS_MAX, GREETING_BYTES_MAX, MAILBOXES_MAX, NAME_BYTES_MAX, REPLACED_MAX,
+        TEXT_BYTES_MAX, URL_BYTES_MAX,
     },
+    mail::MailboxUrl,
+    service::mailbox::Days,
 };
 
 /// What an entry of the self log says.
@@ -77,6 +80,46 @@ pub enum Setting {
     Name(String),
     /// Whether others learn what was read.
     ReadReceipts(bool),
+    /// Where the person's devices can be written to while they are not there.
+    Mailboxes(Vec<MailboxSetting>),
+}
+
+/// A mailbox-server that the person has chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailboxSetting {
+    /// Where it is.
+    pub url: MailboxUrl,
+    /// How long it is to keep what is put there.
+    pub days: Days,
+    /// The word that it wants from those who open queues; at most 64 bytes, may be empty.
+    pub access: String,
+}
+
+impl MailboxSetting {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        reader.tuple("mailbox", 3)?;
+        let url = MailboxUrl::parse(reader.text("url", URL_BYTES_MAX)?)
+            .map_err(|_| DecodeError::Value("url"))?;
+        let days = Days::of_count(reader.uint()?).ok_or(DecodeError::Value("days"))?;
+        Ok(Self { url, days, access: reader.text("access word", ACCESS_BYTES_MAX)?.to_owned() })
+    }
+
+    /// Reads a list of at most [`MAILBOXES_MAX`].
+    ///
+    /// # Errors
+    /// If it is not well-formed.
+    pub fn read_list(reader: &mut Reader<'_>) -> Result<Vec<Self>, DecodeError> {
+        reader.list("mailboxes", MAILBOXES_MAX, Self::read)
+    }
+
+    /// Writes a list.
+    pub fn write_list(list: &[Self], writer: &mut Writer) {
+        writer.array(list.len());
+        for mailbox in list {
+            writer.array(3).text(mailbox.url.as_str());
+            writer.uint(mailbox.days.count()).text(&mailbox.access);
+        }
+    }
 }
 
 /// What is said about a contact; what is absent stays as it was.
@@ -205,6 +248,9 @@ impl Own {
             Self::Setting(Setting::ReadReceipts(on)) => {
                 writer.map(2).uint(0).uint(2).uint(1).bool(*on);
             }
+            Self::Setting(Setting::Mailboxes(list)) => {
+                MailboxSetting::write_list(list, writer.map(2).uint(0).uint(3).uint(1));
+            }
             Self::Draft { log, text } => {
                 writer.map(2).uint(0).bytes(log.as_bytes()).uint(1).text(text);
             }
@@ -237,6 +283,7 @@ impl Own {
                 Ok(Self::Setting(match m.required(0)?.uint()? {
                     1 => Setting::Name(read_name(m.required(1)?)?),
                     2 => Setting::ReadReceipts(m.required(1)?.bool()?),
+                    3 => Setting::Mailboxes(MailboxSetting::read_list(m.required(1)?)?),
                     _ => return Err(DecodeError::Value("setting")),
                 }))
             },

@@ -13,7 +13,9 @@ use crate::{
     account::{Account, AccountError},
     codec::{DecodeError, Reader, Writer},
     frame::{read_addresses, read_proof, write_addresses, write_proof},
-    limits::{LINK_CHARS_MAX, NAME_BYTES_MAX},
+    ids::DeviceId,
+    limits::{KNOCKS_PER_LINK_MAX, LINK_CHARS_MAX, NAME_BYTES_MAX},
+    mail::QueueAddress,
 };
 
 const STRING_VERSION: u8 = 1;
@@ -122,18 +124,26 @@ pub struct ContactCard {
     pub name: String,
     /// Addresses that were good when the link was made.
     pub addresses: Vec<String>,
+    /// Where devices of the account can be asked while they are not there.
+    pub knocks: Vec<(DeviceId, QueueAddress)>,
 }
 
 impl ContactCard {
     /// Writes the link: `kith:`, the shared string, `#`, and the card in base64url.
     pub fn encode(&self) -> String {
         let mut writer = Writer::new();
-        writer.map(4).uint(0).uint(CARD_VERSION);
+        writer.map(4 + usize::from(!self.knocks.is_empty())).uint(0).uint(CARD_VERSION);
         writer.uint(1);
         write_proof(&mut writer, self.account.proof());
         writer.uint(2).text(&self.name);
         writer.uint(3);
         write_addresses(&mut writer, &self.addresses);
+        if !self.knocks.is_empty() {
+            writer.uint(4).array(self.knocks.len());
+            for (device, queue) in &self.knocks {
+                queue.write(writer.array(2).bytes(device.as_bytes()));
+            }
+        }
         let card = BASE64URL_NOPAD.encode(&writer.finish());
         format!("{LINK_PREFIX}{}#{card}", SharedId::of(&self.account).encode())
     }
@@ -155,22 +165,32 @@ impl ContactCard {
         let (shared, card) = rest.split_once('#').ok_or(ShareError::NotALink)?;
         let shared = SharedId::decode(shared)?;
         let card = BASE64URL_NOPAD.decode(card.as_bytes()).map_err(|_| ShareError::NotALink)?;
-        let (proof, name, addresses) = Reader::all(&card, |reader| {
+        let (proof, name, addresses, knocks) = Reader::all(&card, |reader| {
             reader.map(|m| {
                 if m.required(0)?.uint()? != CARD_VERSION {
                     return Err(DecodeError::Value("version"));
                 }
                 let proof = read_proof(m.required(1)?)?;
                 let name = m.required(2)?.text("name", NAME_BYTES_MAX)?.to_owned();
-                Ok((proof, name, read_addresses(m.required(3)?)?))
+                let addresses = read_addresses(m.required(3)?)?;
+                let knocks = m.optional(4)?.map(read_knocks).transpose()?.unwrap_or_default();
+                Ok((proof, name, addresses, knocks))
             })
         })?;
         let account = Account::fold(&proof)?;
         if !shared.names(&account) {
             return Err(ShareError::Mismatch);
         }
-        Ok(Self { account, name, addresses })
+        Ok(Self { account, name, addresses, knocks })
     }
+}
+
+fn read_knocks(reader: &mut Reader<'_>) -> Result<Vec<(DeviceId, QueueAddress)>, DecodeError> {
+    let knocks = reader.list("knocks", KNOCKS_PER_LINK_MAX, |r| {
+        r.tuple("knock", 2)?;
+        Ok((DeviceId::from_bytes(r.fixed("device")?), QueueAddress::read(r)?))
+    })?;
+    if knocks.is_empty() { Err(DecodeError::Value("knocks")) } else { Ok(knocks) }
 }
 
 #[cfg(test)]
@@ -212,16 +232,24 @@ mod tests {
             account: account(1),
             name: "Alice".to_owned(),
             addresses: vec!["/ip4/127.0.0.1/tcp/4001".to_owned()],
+            knocks: Vec::new(),
         };
-        let link = card.encode();
-        assert_eq!(ContactCard::decode(&format!(" {link}\n")), Ok(card));
+        let url = crate::mail::MailboxUrl::parse("https://mail.example.org").unwrap();
+        let seed = crate::mail::QueueSeed::from_bytes([7; 32]);
+        let queue = QueueAddress { url, seed, days: crate::service::mailbox::Days::Seven };
+        let knocks = vec![(DeviceId::from_bytes([8; 32]), queue)];
+        for card in [card.clone(), ContactCard { knocks, ..card }] {
+            let link = card.encode();
+            assert_eq!(ContactCard::decode(&format!(" {link}\n")), Ok(card));
+        }
     }
 
     #[test]
     fn a_link_cannot_name_one_account_and_hold_another() {
         let link = |name| {
             let account = account(name);
-            ContactCard { account, name: String::new(), addresses: vec![] }.encode()
+            let name = String::new();
+            ContactCard { account, name, addresses: vec![], knocks: vec![] }.encode()
         };
         let (alice, mallory) = (link(1), link(10));
         let mixed =

@@ -375,7 +375,7 @@ fn links_are_equal() {
         let account = Account::fold(&boxes(&case.proof)).expect(&case.name);
         assert_eq!(account.id(), account_id(&case.account));
         let (name, addresses) = (case.name.clone(), case.addresses.clone());
-        let card = ContactCard { account, name, addresses };
+        let card = ContactCard { account, name, addresses, knocks: vec![] };
         assert_eq!(card.encode(), case.text);
         assert_eq!(ContactCard::decode(&case.text), Ok(card));
     }

@@ -384,6 +384,7 @@ fn links() -> Vec<Vec<u8>> {
         account: CAST.bob.account.clone(),
         name: "Bob".to_owned(),
         addresses: vec!["/ip4/127.0.0.1/tcp/4001".to_owned()],
+        knocks: Vec::new(),
     };
     let link = card.encode();
     let (_, content) = link.split_once('#').expect("a link has two parts");

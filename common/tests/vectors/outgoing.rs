@@ -340,7 +340,12 @@ fn what_is_signed_here_is_written_for_python() {
     let addresses = vec!["a".repeat(ADDRESS_BYTES_MAX); ADDRESSES_MAX];
     let code = LinkCode { key: device.device(), token: [0x76; TOKEN_BYTES], addresses };
     assert_eq!(LinkCode::decode(&code.encode()).as_ref(), Ok(&code));
-    let card = ContactCard { account: account.clone(), name: "Zoë".to_owned(), addresses: vec![] };
+    let card = ContactCard {
+        account: account.clone(),
+        name: "Zoë".to_owned(),
+        addresses: vec![],
+        knocks: vec![],
+    };
     let written = json!({
         "envelopes": out.0,
         "account": HEXLOWER.encode(account.id().as_bytes()),

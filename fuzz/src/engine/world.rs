@@ -355,6 +355,7 @@ impl World {
                     account: person.account.clone(),
                     name: text.chars().take(16).collect(),
                     addresses: forge::addresses(choice % 17),
+                    knocks: Vec::new(),
                 }),
                 name: (choice & 32 != 0).then(|| text.clone()),
                 greeting: text,

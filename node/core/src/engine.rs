@@ -14,6 +14,7 @@ mod deletion;
 mod devices;
 mod exchange;
 mod io;
+mod mail;
 mod merging;
 mod own;
 mod peers;
@@ -42,6 +43,7 @@ use crate::{
     limits::{KNOWN_DEVICES_MAX, LINK_REFUSALS_MAX, LINKS_MAX},
     linking::Host,
     log::Evidence,
+    mail::Mail,
     names::tidy_name,
     person::{Absorbed, Person},
     profile::Profile,
@@ -87,6 +89,7 @@ pub struct Engine {
     trash: BTreeMap<EntryId, Trash>,
     refusals: Refusals,
     warnings: Warnings,
+    mail: Mail,
     /// Conversations with something to save or send.
     touched: BTreeSet<LogId>,
     /// Somebody is new here: our other devices may know more of their account.
@@ -132,6 +135,7 @@ impl Engine {
             trash: BTreeMap::new(),
             refusals: Refusals::default(),
             warnings: Warnings::default(),
+            mail: Mail::load(cx.store)?,
             touched: BTreeSet::new(),
             owes_heads: false,
             gathered: None,
@@ -198,6 +202,7 @@ impl Engine {
                     self.tell_addresses(cx);
                 }
             }
+            Input::Errand { id, reply } => self.errand_done(cx, id, reply)?,
             Input::Command { id, command } => {
                 let result = self.command(cx, command)?;
                 cx.out.push(Output::Answered { id, result });
@@ -219,7 +224,8 @@ impl Engine {
         let linking = self.linking.iter().map(|host| (host.ends(), "code for a new device ends"));
         let trash = self.trash_at().map(|at| (at, "something deleted is to be erased"));
         let owed = frontiers.map(|at| (at, "frontier owed"));
-        links.chain(owed).chain(dialers).chain(linking).chain(trash).min()
+        let mail = self.mail.deadline();
+        links.chain(owed).chain(dialers).chain(linking).chain(trash).chain(mail).min()
     }
 
     fn tick(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
@@ -239,7 +245,7 @@ impl Engine {
         };
         let owed = self.conversations.iter().filter(|(_, c)| due(c)).map(|(id, _)| *id);
         self.touched.extend(owed);
-        Ok(())
+        self.tick_mail(cx)
     }
 
     fn dial(&mut self, cx: &mut Context<'_>) {
@@ -316,6 +322,7 @@ impl Engine {
                 self.ask_again(cx, log)?;
             }
             self.links.values_mut().for_each(|link| link.queue(log));
+            self.mail.stirred_logs.insert(log);
             let Some(conversation) = self.conversations.get_mut(&log) else { continue };
             let read_note = conversation.read_note_is_due(cx.uptime);
             if conversation.want_is_due(cx.uptime, cx.store)? {
@@ -331,6 +338,7 @@ impl Engine {
             }
         }
         self.send_entries(cx)?;
+        self.settle_mail(cx)?;
         if std::mem::take(&mut self.owes_heads) {
             let own = self.me.account.id();
             let ours = |link: &Link| link.session.is_some_and(|session| session.account == own);
@@ -508,6 +516,7 @@ impl Engine {
                     self.dialers.remove(&session.account);
                 }
                 self.reach(cx.uptime, session.account);
+                self.mail.left.insert(session.device);
             }
             let own = session.account == self.me.account.id();
             let event = if own { Event::Account } else { Event::Contact(session.account) };

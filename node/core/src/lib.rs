@@ -17,6 +17,8 @@
 //! | `delivery` | who has received what? |
 //! | `session` | who is at the other end of a link? |
 //! | `sync` | what does the other end lack? |
+//! | `mail` | how are devices reached that are not there? |
+//! | `mls` | how is something sealed for one of them? |
 //! | `conversation` | what do we keep of one conversation? |
 //! | `mls` | how is what waits in a mailbox sealed for one device? |
 //! | `profile` | what does the node know about itself? |
@@ -37,6 +39,7 @@ pub mod engine;
 pub mod limits;
 pub mod linking;
 pub mod log;
+pub mod mail;
 pub mod mls;
 pub mod names;
 pub mod person;

@@ -135,12 +135,6 @@ pub const TRASH_MS: u64 = 24 * 60 * 60 * 1000;
 /// Messages in one page of history.
 pub const HISTORY_MAX: usize = 1000;
 
-/// Largest package in bytes: two X-Wing keys of 1,216 bytes, two signatures and 120 bytes around
-/// them, 2,645 in all, rounded up with room for extensions.
-pub const PACKAGE_BYTES_MAX: usize = 4 * 1024;
-/// Largest welcome in bytes: a tree with the keys of two devices, an X-Wing ciphertext, two
-/// signatures and what is around them, 4,200 in all; one with an update path has 2,600 more.
-pub const WELCOME_BYTES_MAX: usize = 8 * 1024;
 /// Largest text that is sealed for another device in bytes: the largest blob of a mailbox.
 pub const SEALED_PLAIN_BYTES_MAX: usize = 1 << 20;
 /// Largest sealed message in bytes: the above and 214 bytes around it, rounded up.
@@ -156,3 +150,51 @@ pub const PACKAGE_EARLY_MS_MAX: u64 = 2 * 24 * 60 * 60 * 1000;
 /// How long after its time what was made with a package is opened: it lay in a mailbox for a week,
 /// and the clocks of two devices may differ by two days.
 pub const PACKAGE_LATE_MS_MAX: u64 = 9 * 24 * 60 * 60 * 1000;
+/// How long a device is left the chance to come by itself before a letter is written to it: more is
+/// said in one, and whoever is just connecting needs none.
+pub const MAIL_WAIT_MS: u64 = 2_000;
+/// First wait after a mailbox did not answer, or refused.
+pub const MAIL_RETRY_MS_MIN: u64 = 5_000;
+/// Longest wait after that.
+pub const MAIL_RETRY_MS_MAX: u64 = 30 * 60 * 1000;
+/// How long a server is asked to wait for something to come before it answers.
+pub const MAIL_LISTEN_MS: u64 = 50_000;
+/// Time over which the first requests of a start are spread, so that they do not come together.
+pub const MAIL_SPREAD_MS: u64 = 2_000;
+/// First pause before it is looked whether what was put is still there; doubles up to the longest.
+pub const MAIL_PROBE_MS_MIN: u64 = 15 * 60 * 1000;
+/// Longest pause before that.
+pub const MAIL_PROBE_MS_MAX: u64 = 6 * 60 * 60 * 1000;
+/// Age from which an entry of another device is put for one that lacks it: its writer does that
+/// sooner, and whoever else has it would only do the same again.
+pub const HAND_ON_MS: u64 = 60 * 60 * 1000;
+/// Bytes of entries in one letter: with all around them it fits a blob of 256 KiB.
+pub const LETTER_ENTRIES_BYTES: usize = 200 * 1024;
+/// Bytes of proofs that a letter carries at most: 64 KiB of the largest, and some of older ones.
+pub const LETTER_PROOFS_BYTES: usize = 256 * 1024;
+/// Blobs that wait in one queue of ours: a week of talk of one who is away.
+pub const QUEUE_BLOBS_MAX: u16 = 512;
+/// Bytes that wait in one queue of ours: as many blobs of 16 KiB.
+pub const QUEUE_BYTES_MAX: u64 = 8 << 20;
+/// Blobs that wait in the queue for strangers: as many as a person wants to read.
+pub const KNOCKS_MAX: u16 = 20;
+/// Bytes that wait in the queue for strangers: each with the proof of an ordinary account.
+pub const KNOCK_BYTES_MAX: u64 = KNOCKS_MAX as u64 * (16 << 10);
+/// How long a group is written in before another one takes its place (spec 09 R7).
+pub const GROUP_MS: u64 = 24 * 60 * 60 * 1000;
+/// Groups of one other device in which is read: the one in use, and those of letters on their way.
+pub const GROUPS_READ_MAX: usize = 4;
+/// Packages of one other device that are kept: a week of daily groups.
+pub const STOCK_MAX: usize = 8;
+/// Packages that another device has of ours and did not use; a letter brings it up to these.
+pub const PACKAGES_OUT: usize = 3;
+/// Largest private half of a package in bytes.
+pub const PACKAGE_SECRET_BYTES_MAX: usize = 8192;
+/// How long a package serves to begin with: twice the days that a server keeps what is put.
+pub const PACKAGE_MS: u64 = 14 * 24 * 60 * 60 * 1000;
+/// Age from which the last resort is replaced.
+pub const LAST_RESORT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Age at which its private half goes: what was put on its last day has come or is gone.
+pub const LAST_RESORT_KEPT_MS: u64 = PACKAGE_MS;
+/// Age at which the private half of a package goes that was never used.
+pub const ONE_TIME_KEPT_MS: u64 = PACKAGE_MS + LAST_RESORT_MS;

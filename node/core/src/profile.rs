@@ -6,7 +6,7 @@ use kith_common::{
     codec::{DecodeError, Reader, Writer},
     ids::{DeviceId, EntryId},
     limits::NAME_BYTES_MAX,
-    own::Setting,
+    own::{MailboxSetting, Setting},
 };
 
 use crate::{
@@ -26,8 +26,10 @@ pub struct Profile {
     first_name: String,
     /// Whether others learn what was read.
     pub read_receipts: bool,
-    /// Where the entries stand that said these two (spec 07 R2).
-    words: [Option<Position>; 2],
+    /// Where our devices can be written to while they are not there, the preferred place first.
+    pub mailboxes: Vec<MailboxSetting>,
+    /// Where the entries stand that said these three (spec 07 R2).
+    words: [Option<Position>; 3],
     device_names: BTreeMap<DeviceId, (Position, String)>,
     next_log: u32,
 }
@@ -38,7 +40,8 @@ impl Profile {
             first_name: name.clone(),
             name,
             read_receipts: false,
-            words: [None; 2],
+            mailboxes: Vec::new(),
+            words: [None; 3],
             device_names: BTreeMap::new(),
             next_log: 1,
         }
@@ -58,10 +61,11 @@ impl Profile {
 
     /// Takes in what an entry at this position says. Returns whether anything changed.
     pub(crate) fn take_setting(&mut self, setting: &Setting, position: Position) -> bool {
-        let [name_word, receipts_word] = &mut self.words;
+        let [name_word, receipts_word, mailboxes_word] = &mut self.words;
         let word = match setting {
             Setting::Name(_) => name_word,
             Setting::ReadReceipts(_) => receipts_word,
+            Setting::Mailboxes(_) => mailboxes_word,
         };
         if word.is_some_and(|word| word > position) {
             return false;
@@ -70,6 +74,7 @@ impl Profile {
         match setting {
             Setting::Name(name) => self.name = crate::names::tidy_name(name),
             Setting::ReadReceipts(on) => self.read_receipts = *on,
+            Setting::Mailboxes(list) => self.mailboxes.clone_from(list),
         }
         true
     }
@@ -93,7 +98,7 @@ impl Profile {
     /// Another account is in use: what its self log says of name and settings counts, whenever it
     /// was said.
     pub(crate) const fn begin_anew(&mut self) {
-        self.words = [None; 2];
+        self.words = [None; 3];
     }
 
     /// Forgets what was said: the self log is read again.
@@ -102,7 +107,8 @@ impl Profile {
             self.name.clone_from(&self.first_name);
         }
         self.read_receipts = false;
-        self.words = [None; 2];
+        self.mailboxes.clear();
+        self.words = [None; 3];
         self.device_names.clear();
     }
 
@@ -115,23 +121,22 @@ impl Profile {
 
     pub(crate) fn save(&self, store: &mut dyn Store) -> Result<(), StoreError> {
         let mut writer = Writer::new();
-        writer.map(7).uint(0).uint(VERSION);
+        writer.map(8).uint(0).uint(VERSION);
         writer.uint(1).text(&self.name);
         writer.uint(2).bool(self.read_receipts);
         writer.uint(3).uint(u64::from(self.next_log));
+        let [name, receipts, mailboxes] = self.words;
         writer.uint(4).array(2);
-        for word in self.words {
-            match word {
-                Some(position) => write_position(writer.array(1), position),
-                None => drop(writer.array(0)),
-            }
-        }
+        write_word(&mut writer, name);
+        write_word(&mut writer, receipts);
         writer.uint(5).array(self.device_names.len());
         for (device, (position, name)) in &self.device_names {
             writer.array(3).bytes(device.as_bytes()).text(name);
             write_position(&mut writer, *position);
         }
         writer.uint(6).text(&self.first_name);
+        write_word(writer.uint(7).array(2), mailboxes);
+        MailboxSetting::write_list(&self.mailboxes, &mut writer);
         store.put_record(RecordKind::Profile, b"", &writer.finish())
     }
 
@@ -147,7 +152,7 @@ impl Profile {
                 let next_log = u32::try_from(next).map_err(|_| DecodeError::Value("log number"))?;
                 let words = m.required(4)?;
                 words.tuple("words", 2)?;
-                let words = [read_word(words)?, read_word(words)?];
+                let (name_word, receipts_word) = (read_word(words)?, read_word(words)?);
                 let names = m.required(5)?.list("devices", NAMED_DEVICES_MAX, |r| {
                     r.tuple("device", 3)?;
                     let device = DeviceId::from_bytes(r.fixed("device")?);
@@ -156,7 +161,24 @@ impl Profile {
                 })?;
                 let device_names = names.into_iter().collect();
                 let first_name = m.required(6)?.text("first name", NAME_BYTES_MAX)?.to_owned();
-                Ok(Self { name, first_name, read_receipts, words, device_names, next_log })
+                // Absent where no mailbox could be chosen yet.
+                let (mailboxes_word, mailboxes) = match m.optional(7)? {
+                    None => (None, Vec::new()),
+                    Some(reader) => {
+                        reader.tuple("mailboxes", 2)?;
+                        (read_word(reader)?, MailboxSetting::read_list(reader)?)
+                    }
+                };
+                let words = [name_word, receipts_word, mailboxes_word];
+                Ok(Self {
+                    name,
+                    first_name,
+                    read_receipts,
+                    mailboxes,
+                    words,
+                    device_names,
+                    next_log,
+                })
             })
         })
     }
@@ -170,6 +192,13 @@ fn read_position(reader: &mut Reader<'_>) -> Result<Position, DecodeError> {
     reader.tuple("position", 2)?;
     let eff = reader.uint()?;
     Ok(Position { eff, id: EntryId::from_bytes(reader.fixed("entry")?) })
+}
+
+fn write_word(writer: &mut Writer, word: Option<Position>) {
+    match word {
+        Some(position) => write_position(writer.array(1), position),
+        None => drop(writer.array(0)),
+    }
 }
 
 fn read_word(reader: &mut Reader<'_>) -> Result<Option<Position>, DecodeError> {

@@ -63,6 +63,9 @@ pub enum Refusal {
     /// More devices write than a log may have.
     #[error("too many writers in one log")]
     AuthorsFull,
+    /// A letter that does not open, or is not for this device.
+    #[error("a letter that does not open")]
+    Letter,
     /// A contact request that is not for this device or this link.
     #[error("a contact request for somebody else")]
     RequestNotForUs,
@@ -104,6 +107,7 @@ impl Refusal {
             Self::AheadOfClock => "ahead_of_clock",
             Self::PendingFull => "pending_full",
             Self::AuthorsFull => "authors_full",
+            Self::Letter => "bad_letter",
             Self::RequestNotForUs => "request_not_for_us",
             Self::TooManyIntroductions => "too_many_introductions",
             Self::TooManyRequests => "too_many_requests",

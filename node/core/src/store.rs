@@ -143,6 +143,16 @@ pub enum RecordKind {
     Trash = 10,
     /// Our devices have spoken of a log that is not open here, by log id; the value is empty.
     Unheard = 11,
+    /// Where a device can be written to, by log id and device id.
+    Place = 12,
+    /// A queue of ours, by the public half of its owner's key.
+    Queue = 13,
+    /// How far letters to a device have got, by device id.
+    Lane = 14,
+    /// What was put for a device of a log, by log id and device id.
+    Posted = 15,
+    /// A KeyPackage of ours with its private half, by its reference.
+    Package = 16,
 }
 
 /// A key and its value.

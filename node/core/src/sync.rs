@@ -343,6 +343,48 @@ impl Cursor {
     }
 }
 
+/// Entries, with the last of each chain.
+pub(crate) type Batch = (Vec<CarriedEntry>, Vec<Mark>);
+
+/// Entries of a log above what somebody has, each after what it depends on, up to a number of bytes
+/// but at least one. Of each chain as many as `may_go` lets; nothing that the device wrote itself.
+pub(crate) fn entries_above(
+    log: &Log,
+    store: &dyn Store,
+    has: &Covered,
+    (may_go, to): (&dyn Fn(DeviceId, &EntryRow) -> bool, DeviceId),
+    bytes_max: usize,
+) -> Result<Batch, StoreError> {
+    let mut cursors: Vec<Cursor> = log
+        .chains()
+        .filter(|(_, chain)| chain.device != to)
+        .map(|(author, chain)| {
+            let next = (has.get(&author).copied().unwrap_or(0) + 1).max(chain.first);
+            Cursor { author, next, last: chain.head.seq, rows: VecDeque::new() }
+        })
+        .filter(|cursor| cursor.next <= cursor.last)
+        .collect();
+    let (mut entries, mut marks, mut bytes) = (Vec::new(), BTreeMap::new(), 0);
+    while let Some(row) = lowest(&mut cursors, log, store)? {
+        let author = row.place.author;
+        let Some(device) = log.device(author) else { continue };
+        if !may_go(device, &row) {
+            // What follows in this chain is later still.
+            cursors.retain(|cursor| cursor.author != author);
+            continue;
+        }
+        let mark = Mark { device, seq: row.place.seq, id: row.position.id };
+        let carried = CarriedEntry { envelope: row.envelope, body: row.body.into_bytes() };
+        bytes += carried.frame_bytes();
+        if !entries.is_empty() && bytes > bytes_max || entries.len() >= FRAME_ENTRIES_MAX {
+            break;
+        }
+        marks.insert(author, mark);
+        entries.push(carried);
+    }
+    Ok((entries, marks.into_values().collect()))
+}
+
 /// The entry that comes first in the order, over all chains.
 fn lowest(
     cursors: &mut [Cursor],

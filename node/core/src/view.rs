@@ -137,3 +137,18 @@ pub(crate) fn message(
         parents: parents.collect(),
     }))
 }
+
+/// A mailbox that the person has chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailboxView {
+    /// Where it is.
+    pub url: String,
+    /// Days that it keeps what is put there.
+    pub days: u64,
+    /// Queues that are open there.
+    pub queues_open: usize,
+    /// Queues that are to be there.
+    pub queues: usize,
+    /// What went wrong last, if that is not over.
+    pub trouble: Option<String>,
+}

@@ -71,7 +71,8 @@ pub(super) fn carry_out(global: &Global, arguments: &MergeArguments) -> Result<(
     let told = |progress: join::Progress<'_>| device::tell(global.json, progress);
     let joined = super::runtime()?.block_on(join::join(joiner, told))?;
     let stays = SharedId::of(&joined.account).encode();
-    let card = ContactCard { account: joined.account, name: String::new(), addresses };
+    let card =
+        ContactCard { account: joined.account, name: String::new(), addresses, knocks: Vec::new() };
     let answer = match Client::open(&folder) {
         Ok(client) => {
             let passphrase = global.typed_passphrase()?;

@@ -135,6 +135,7 @@ impl Person {
             account: self.account.clone(),
             name: self.name.clone(),
             addresses: self.nodes.iter().copied().map(address).collect(),
+            knocks: Vec::new(),
         }
     }
 }

@@ -65,7 +65,7 @@ impl Engine {
 
     /// Sends what proves somebody's accounts, and who once belonged to them.
     pub(super) fn send_proofs(&self, cx: &mut Context<'_>, link: LinkId, id: AccountId) {
-        for proofs in self.proofs_for(link, id) {
+        for proofs in self.proofs_for(self.at_the_end_of(link), id) {
             cx.out.push(Output::Send { link, bytes: Frame::Accounts { proofs }.encode() });
         }
     }
@@ -73,14 +73,14 @@ impl Engine {
     /// What proves somebody's accounts, in parts that fit a frame. Each begins with the account in
     /// use, an account that has ended stands behind those into which it went, and an older proof
     /// behind the newest one: a part serves without the others.
-    fn proofs_for(&self, link: LinkId, id: AccountId) -> Vec<Proofs> {
+    pub(super) fn proofs_for(&self, to: Option<DeviceId>, id: AccountId) -> Vec<Proofs> {
         let Some(person) = self.person(id) else { return Vec::new() };
         let newest = person.account.proof().to_vec();
         let mut units = with_older(vec![], person.bygone);
         for old in person.absorbed {
             units.extend(with_older(way(&person, old), &old.bygone));
         }
-        if id == self.me.account.id() && self.is_family(link) {
+        if id == self.me.account.id() && to.is_some_and(|to| self.is_family(to)) {
             let none = Bygone::default();
             for (id, account) in &self.relatives {
                 let bygone = self.relatives_bygone.get(id).unwrap_or(&none);
@@ -103,17 +103,18 @@ impl Engine {
         parts
     }
 
-    /// Whether a device of ours is at the other end of a link, or one of an account that may become
-    /// one with ours: nobody else hears of that account before they are one.
-    fn is_family(&self, link: LinkId) -> bool {
-        let state = self.links.get(&link);
-        let device = state
-            .and_then(|state| state.session.map(|session| session.device).or(state.recognised));
-        device.is_some_and(|device| {
-            let own = self.own_person().standing(device);
-            own.is_some_and(Standing::stands)
-                || self.relatives.values().any(|account| account.has(device))
-        })
+    /// Whose the other end of a link is, if that is known.
+    fn at_the_end_of(&self, link: LinkId) -> Option<DeviceId> {
+        let state = self.links.get(&link)?;
+        state.session.map(|session| session.device).or(state.recognised)
+    }
+
+    /// Whether a device is one of ours, or of an account that may become one with ours: nobody else
+    /// hears of that account before they are one.
+    fn is_family(&self, device: DeviceId) -> bool {
+        let own = self.own_person().standing(device);
+        own.is_some_and(Standing::stands)
+            || self.relatives.values().any(|account| account.has(device))
     }
 
     /// Whether this device speaks for our account.
@@ -268,6 +269,7 @@ impl Engine {
         id: AccountId,
     ) -> Result<(), StoreError> {
         self.refresh_recognition();
+        self.mail.rearrange = true;
         self.push_account(cx, id);
         let logs: Vec<LogId> = self
             .conversations
@@ -490,7 +492,7 @@ impl Engine {
         let differs = heads.iter().filter_map(|(id, head)| {
             let contact = self.contacts.find_any(self.contacts.current(*id))?;
             let differs = contact.account.head() != *head;
-            differs.then(|| self.proofs_for(link, contact.account.id()))
+            differs.then(|| self.proofs_for(None, contact.account.id()))
         });
         let mut proofs: Vec<Vec<Box<[u8]>>> = Vec::new();
         let mut bytes = 0;

@@ -35,6 +35,7 @@ impl Engine {
                 Err(error) => Ok(Err(error.into())),
             },
             Command::KeepDraft { to, text } => self.keep_draft(cx, to, &text),
+            Command::SetMailboxes(list) => self.set(cx, Setting::Mailboxes(list)),
             Command::LinkDevice => self.link_device(cx),
             Command::CloseLinking(id) => {
                 let shown = self.linking.as_ref().map(|host| host.view().id);
@@ -109,6 +110,7 @@ impl Engine {
         };
         self.keep_contact(cx, contact)?;
         self.open_conversation(cx, account)?;
+        self.hear_knocks(cx, account, card.knocks)?;
         self.reach_anew(cx.uptime, account);
         self.greet_again(cx);
         Ok(Ok(Answer::Contact(account)))
@@ -141,6 +143,7 @@ impl Engine {
         }
         let account = contact.account.id();
         self.keep_contact(cx, contact)?;
+        self.hear_knocks(cx, account, card.knocks)?;
         self.reach_anew(cx.uptime, account);
         Ok(())
     }
@@ -323,6 +326,7 @@ impl Engine {
         let position = self.tell(cx, &Own::Setting(setting.clone()))?;
         self.profile.take_setting(&setting, position);
         self.profile.save(cx.store)?;
+        self.mail.rearrange = true;
         cx.out.push(Output::Event(Event::Account));
         Ok(Ok(Answer::Done))
     }

@@ -318,6 +318,8 @@ impl Engine {
             return Ok(());
         }
         conversation.owe_relay(device, cx.uptime);
+        self.mail.moved_on(device);
+        let Some(conversation) = self.conversations.get(&log) else { return Ok(()) };
         let after = reached(conversation);
         let (with, number) = (conversation.with, conversation.log.number());
         for (at, writer) in own.iter().enumerate() {
@@ -457,6 +459,7 @@ impl Engine {
         if received.trimmed {
             self.rewritten(cx, log)?;
         }
+        self.hear_mailboxes(cx, log, &received.mailboxes)?;
         for cut in received.cuts {
             self.hear_cut(cx, log, &cut)?;
         }

@@ -4,6 +4,7 @@ use kith_common::{
     account::{Account, OperationError, Untrust},
     ids::{AccountId, DeviceId, EntryId},
     keys::SigningKey,
+    own::MailboxSetting,
     share::{ContactCard, SharedId},
     time::{Timestamp, Uptime},
 };
@@ -12,6 +13,7 @@ use thiserror::Error;
 
 use crate::{
     linking::CodeId,
+    mail::{Errand, ErrandError, ErrandId},
     names::NameError,
     store::{AuthorNumber, LogNumber, Place, Store},
 };
@@ -70,6 +72,13 @@ pub enum Input {
         /// All of them.
         addresses: Vec<String>,
     },
+    /// A mailbox-server has answered, or not.
+    Errand {
+        /// Which request.
+        id: ErrandId,
+        /// The body of the answer.
+        reply: Result<Vec<u8>, ErrandError>,
+    },
     /// A person or program wants something.
     Command {
         /// To be given back with the answer.
@@ -116,6 +125,8 @@ pub enum Command {
     SetReadReceipts(bool),
     /// Call oneself something else.
     SetName(String),
+    /// Choose the mailboxes of all devices of the person; none: have none.
+    SetMailboxes(Vec<MailboxSetting>),
     /// Keep what is being written, for all devices of the person.
     KeepDraft {
         /// To whom.
@@ -354,6 +365,8 @@ pub enum Output {
         /// The link.
         link: LinkId,
     },
+    /// Make a request to a mailbox-server, and hand back what came of it.
+    Errand(Errand),
     /// Try to reach somebody at these addresses.
     Dial {
         /// Where.

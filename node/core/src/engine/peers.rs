@@ -228,7 +228,7 @@ impl Engine {
     }
 
     /// A device is there that knows us: the person behind it has agreed.
-    fn meet(
+    pub(super) fn meet(
         &mut self,
         cx: &mut Context<'_>,
         account: AccountId,

@@ -148,6 +148,7 @@ impl Engine {
             account: self.me.account.clone(),
             name: self.profile.name.clone(),
             addresses: self.addresses.clone(),
+            knocks: self.knocks(),
         }
     }
 

@@ -2,7 +2,7 @@
 //! that the chains still hold for everybody else (spec 07 R7).
 
 use kith_common::{
-    entry::{EntryKind, Mark},
+    entry::Mark,
     ids::{DeviceId, EntryId},
 };
 
@@ -277,10 +277,10 @@ impl Log {
     }
 }
 
-/// Deletes the body of an entry, unless it is a cut. Returns whether there was one to delete, or to
+/// Deletes the body of an entry, unless deleting leaves it alone. Returns whether there was one to delete, or to
 /// wait for.
 pub(super) fn shred(row: EntryRow, store: &mut dyn Store) -> Result<bool, StoreError> {
-    if row.body == Body::Deleted || view::open(&row)?.entry.kind == EntryKind::CUT {
+    if row.body == Body::Deleted || view::open(&row)?.entry.kind.is_kept() {
         return Ok(false);
     }
     store.replace_entry(&EntryRow { body: Body::Deleted, ..row })?;

@@ -36,6 +36,8 @@ pub(crate) struct Received {
     /// What was said of how far devices are believed, also in entries that wait: they may wait for
     /// what nobody has any more because of this very word.
     pub(crate) cuts: Vec<SaidCut>,
+    /// Where devices can be written to, by their own word.
+    pub(crate) mailboxes: Vec<Place>,
     /// Whether entries that were shown have gone, or changed their places.
     pub(crate) trimmed: bool,
 }
@@ -183,6 +185,9 @@ impl Log {
                 let (device, mark) = (candidate.device, candidate.id);
                 received.accepted.push(place);
                 received.cuts.extend(SaidCut::of(candidate.entry(), &candidate.body));
+                if candidate.entry().kind == EntryKind::MAILBOX {
+                    received.mailboxes.push(place);
+                }
                 self.accept(candidate, entering, now, store)?;
                 if self.is_cut_at(device, |last| last.id == mark) {
                     received.trimmed |= self.trim(device, store)?;
@@ -253,7 +258,11 @@ impl Log {
             && let Some(row) = store.entry(place)?.filter(|row| row.body == Body::Missing)
         {
             self.missing.remove(&(place.author, place.seq));
-            received.cuts.extend(SaidCut::of(&view::open(&row)?.entry, &body));
+            let entry = view::open(&row)?.entry;
+            received.cuts.extend(SaidCut::of(&entry, &body));
+            if entry.kind == EntryKind::MAILBOX {
+                received.mailboxes.push(place);
+            }
             store.replace_entry(&EntryRow { body, ..row })?;
             received.filled.push(place);
             self.changed = true;
@@ -339,7 +348,7 @@ impl Log {
         let late = above_shown && hlc.time().plus_millis(LATE_MS_MIN) <= received_at;
         // What was deleted never takes a cut along: others must still hear it.
         let mark = Mark { device: candidate.device, seq: place.seq, id: position.id };
-        let is_doomed = self.take_doomed(&mark) && entry.kind != EntryKind::CUT;
+        let is_doomed = self.take_doomed(&mark) && !entry.kind.is_kept();
         let body = if is_doomed { Body::Deleted } else { candidate.body };
         if body == Body::Missing {
             self.miss(place);

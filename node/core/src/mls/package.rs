@@ -24,7 +24,8 @@ use super::{
     provider::{Provider, Random, XWING_SUITE},
     read,
 };
-use crate::limits::{PACKAGE_BYTES_MAX, PACKAGE_EARLY_MS_MAX, PACKAGE_LATE_MS_MAX};
+use crate::limits::{PACKAGE_EARLY_MS_MAX, PACKAGE_LATE_MS_MAX};
+use kith_common::limits::PACKAGE_BYTES_MAX;
 
 /// First byte of a stored private half.
 const VERSION: u8 = 1;

@@ -11,7 +11,7 @@ use super::{
     read, read_sealed,
     state::{End, State},
 };
-use crate::limits::WELCOME_BYTES_MAX;
+use kith_common::limits::WELCOME_BYTES_MAX;
 
 /// The group in which one device writes to us.
 #[derive(Debug)]

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::{PACKAGE_BYTES_MAX, SEALED_BYTES_MAX, WELCOME_BYTES_MAX};
+use kith_common::limits::{PACKAGE_BYTES_MAX, WELCOME_BYTES_MAX};
+
+use crate::limits::SEALED_BYTES_MAX;
 
 #[test]
 fn a_package_is_bound_to_its_device() {

@@ -1,0 +1,263 @@
+//! How is somebody reached who is not there? Mailboxes, ours and others' (spec 09).
+//!
+//! Nothing here says what is delivered: a letter carries what a link would, and only signed
+//! frontiers count (spec 04 R6).
+
+mod own;
+mod read;
+mod write;
+
+use kith_common::{
+    entry::EntryKind,
+    ids::{AccountId, DeviceId, LogId},
+    limits::MAILBOXES_MAX,
+    mail::{Announcement, MailboxUrl, QueueAddress},
+    own::MailboxSetting,
+    service::{Code, Failure, mailbox::Operation},
+};
+
+use super::{Context, Engine, Output};
+use crate::{
+    limits::MAIL_WAIT_MS,
+    mail::{Errand, ErrandError, ErrandId, Place as Written, Purpose},
+    store::{Place, StoreError},
+    view::{self, MailboxView},
+};
+
+impl Engine {
+    /// A request was answered, or came to nothing.
+    pub(super) fn errand_done(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ErrandId,
+        reply: Result<Vec<u8>, ErrandError>,
+    ) -> Result<(), StoreError> {
+        match self.mail.end(id) {
+            Some(Purpose::Open(queue)) => self.queue_opened(cx, queue, reply),
+            Some(Purpose::Fetch(queue)) => self.queue_fetched(cx, queue, reply),
+            Some(Purpose::Close(queue)) => self.queue_closed(cx, queue, reply),
+            Some(Purpose::Status(device, queue)) => self.lane_status(cx, device, &queue, reply),
+            Some(Purpose::Put(device, posting)) => self.lane_posted(cx, device, *posting, reply),
+            Some(Purpose::CloseOther) | None => Ok(()),
+        }
+    }
+
+    /// Has a request made.
+    fn send_errand(
+        &mut self,
+        cx: &mut Context<'_>,
+        (purpose, url, queue): (Purpose, &MailboxUrl, [u8; 32]),
+        (operation, body, wait_ms): (Operation, Vec<u8>, u64),
+    ) {
+        let id = self.mail.begin(purpose);
+        let own = self.profile.mailboxes.iter().any(|mailbox| mailbox.url == *url);
+        let url = url.clone();
+        cx.out.push(Output::Errand(Errand { id, url, operation, body, queue, wait_ms, own }));
+    }
+
+    /// What a failed request says of a server. Returns the refusal, if there is one.
+    fn note_failure(
+        &mut self,
+        cx: &Context<'_>,
+        url: &MailboxUrl,
+        error: &ErrandError,
+    ) -> Option<Code> {
+        let (code, trouble) = match error {
+            ErrandError::Unreachable(why) => (None, why.clone()),
+            ErrandError::Refused(Failure { code, sentence, value }) => {
+                if let (Code::Stale, Some(theirs)) = (code, value) {
+                    self.mail.set_clock(url, *theirs, cx.now);
+                }
+                (Some(*code), sentence.clone().into_owned())
+            }
+        };
+        if !matches!(code, Some(Code::UnknownQueue | Code::Stale | Code::Replayed)) {
+            self.mail.troubles.insert(url.clone(), trouble);
+        }
+        code
+    }
+
+    pub(super) fn tick_mail(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        let due = |at: Option<kith_common::time::Uptime>| at.is_some_and(|at| at <= cx.uptime);
+        let queues = self.mail.queues.iter().filter(|(_, queue)| due(queue.deadline()));
+        let queues: Vec<[u8; 32]> = queues.map(|(key, _)| *key).collect();
+        let lanes = self.mail.lanes.iter().filter(|(_, lane)| due(lane.deadline()));
+        let lanes: Vec<DeviceId> = lanes.map(|(device, _)| *device).collect();
+        for queue in queues {
+            self.run_queue(cx, queue)?;
+        }
+        for device in lanes {
+            self.run_lane(cx, device)?;
+        }
+        Ok(())
+    }
+
+    /// What inputs end with: whoever may lack something now is looked at soon.
+    pub(super) fn settle_mail(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        self.arrange_mail(cx)?;
+        for device in std::mem::take(&mut self.mail.left) {
+            self.lane_takes_over(cx, device)?;
+        }
+        let logs = std::mem::take(&mut self.mail.stirred_logs);
+        let mut stirred = std::mem::take(&mut self.mail.stirred);
+        for log in logs {
+            stirred.extend(self.written_about(log));
+        }
+        for device in stirred {
+            if let Some((account, _)) = self.written_to(device) {
+                let lane = self
+                    .mail
+                    .lanes
+                    .entry(device)
+                    .or_insert_with(|| crate::mail::Lane::new(account));
+                lane.stir(cx.uptime.plus_millis(MAIL_WAIT_MS));
+            }
+        }
+        Ok(())
+    }
+
+    /// Devices that can be written to and share a log.
+    fn written_about(&self, log: LogId) -> Vec<DeviceId> {
+        let Some(with) = self.conversations.get(&log).map(|c| c.with) else { return Vec::new() };
+        let own = self.own_logs();
+        let shared = if self.is_own_log(log) { Vec::new() } else { self.logs_with(with) };
+        let logs = own.iter().chain(&shared);
+        let me = self.me.device.device();
+        logs.flat_map(|log| self.mail.places.devices(*log)).filter(|device| *device != me).collect()
+    }
+
+    /// Whose device it is and where it can be written to, if it is to be written to at all: it
+    /// speaks for somebody we know, and is not there.
+    fn written_to(&self, device: DeviceId) -> Option<(AccountId, Vec<QueueAddress>)> {
+        let me = self.me.device.device();
+        if device == me || !self.belongs() || self.is_linked(device) {
+            return None;
+        }
+        let own = self.me.account.id();
+        let (account, logs) = if self.me.account.has(device) {
+            (own, self.own_logs())
+        } else {
+            let account = self.contacts.account_of(device)?;
+            let contact = self.contacts.find(account)?;
+            if !contact.status.is_known() {
+                return None;
+            }
+            (account, self.logs_with(account))
+        };
+        let queues = self.mail.places.of(device, &logs).to_vec();
+        (!queues.is_empty()).then_some((account, queues))
+    }
+
+    /// Entries say where devices can be written to.
+    pub(super) fn hear_mailboxes(
+        &mut self,
+        cx: &mut Context<'_>,
+        log: LogId,
+        places: &[Place],
+    ) -> Result<(), StoreError> {
+        for place in places {
+            let Some(row) = cx.store.entry(*place)? else { continue };
+            let opened = view::open(&row)?;
+            let Some(Ok(said)) = row.body.bytes().map(Announcement::decode) else { continue };
+            let (seq, hlc) = (place.seq, opened.entry.hlc.bits());
+            let written = Written { seq, hlc, queues: said.queues };
+            let key = (log, opened.device);
+            if self.mail.places.take(key, written, cx.store)? {
+                self.mail.stirred.insert(opened.device);
+                if let Some(lane) = self.mail.lanes.get_mut(&opened.device) {
+                    // What lies elsewhere may never be looked for again.
+                    lane.begin_anew(opened.device, cx.store)?;
+                    lane.go_on(cx.uptime);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A link says where devices of an account can be asked while they are not there.
+    pub(super) fn hear_knocks(
+        &mut self,
+        cx: &mut Context<'_>,
+        account: AccountId,
+        knocks: Vec<(DeviceId, QueueAddress)>,
+    ) -> Result<(), StoreError> {
+        let log = self.log_with(account);
+        let devices: std::collections::BTreeSet<DeviceId> =
+            knocks.iter().map(|(device, _)| *device).collect();
+        for device in devices {
+            let of_device = knocks.iter().filter(|(of, _)| *of == device);
+            let queues = of_device.map(|(_, queue)| queue.clone()).take(MAILBOXES_MAX).collect();
+            let written = Written { seq: 0, hlc: 0, queues };
+            if self.mail.places.take((log, device), written, cx.store)? {
+                self.mail.stirred.insert(device);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says in a log where this device can be written to, if that is news.
+    fn announce(&mut self, cx: &mut Context<'_>, log: LogId) -> Result<(), StoreError> {
+        if !self.conversations.contains_key(&log) || !self.belongs() {
+            return Ok(());
+        }
+        let queues = self.open_queues(log);
+        let me = self.me.device.device();
+        let said = self.mail.places.said(log, me);
+        if said.map_or(&[][..], |place| &place.queues) == queues {
+            return Ok(());
+        }
+        let said = Announcement { queues };
+        let (place, _) = self.write_entry(cx, log, EntryKind::MAILBOX, |salt| said.encode(salt))?;
+        self.hear_mailboxes(cx, log, &[place])
+    }
+
+    /// The mailboxes that the person has chosen, and how we get on with them.
+    pub fn mailboxes(&self) -> Vec<MailboxView> {
+        let view = |mailbox: &MailboxSetting| {
+            let ours = self
+                .mail
+                .queues
+                .values()
+                .filter(|queue| queue.address.url == mailbox.url && !queue.closing);
+            let (open, all) = ours
+                .fold((0, 0), |(open, all), queue| (open + usize::from(queue.is_open), all + 1));
+            MailboxView {
+                url: mailbox.url.as_str().to_owned(),
+                days: mailbox.days.count(),
+                queues_open: open,
+                queues: all,
+                trouble: self.mail.troubles.get(&mailbox.url).cloned(),
+            }
+        };
+        self.profile.mailboxes.iter().map(view).collect()
+    }
+
+    /// A link to a device is gone: from now on letters are written to it. What was said on the link
+    /// need not be said again.
+    pub(super) fn lane_takes_over(
+        &mut self,
+        cx: &mut Context<'_>,
+        device: DeviceId,
+    ) -> Result<(), StoreError> {
+        let Some((account, _)) = self.written_to(device) else { return Ok(()) };
+        let told = self.fingerprint(account);
+        let head = self.me.account.head();
+        let mut logs = std::collections::BTreeMap::new();
+        for log in self.shared_logs(account) {
+            let Some(frontier) = self.own_word(log, account) else { continue };
+            let posted = crate::mail::Posted { marks: Vec::new(), frontier: Some(frontier) };
+            logs.insert(log, posted);
+        }
+        let lane = self.mail.lanes.entry(device).or_insert_with(|| crate::mail::Lane::new(account));
+        logs.retain(|log, posted| {
+            lane.posted.get(log).is_none_or(|known| known.frontier != posted.frontier)
+        });
+        lane.post(device, logs, cx.store)?;
+        if lane.told_head != Some(told) || lane.their_head != Some(head) {
+            (lane.told_head, lane.their_head) = (Some(told), Some(head));
+            lane.save(device, cx.store)?;
+        }
+        self.mail.stirred.insert(device);
+        Ok(())
+    }
+}

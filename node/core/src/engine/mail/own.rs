@@ -1,0 +1,316 @@
+//! Where can this device be written to? Its queues are opened, looked into and given up (spec 20).
+
+use std::collections::BTreeSet;
+
+use kith_common::{
+    envelope::{Payload, sign},
+    ids::{DeviceId, LogId},
+    limits::KNOCKS_PER_LINK_MAX,
+    mail::{Card, MailboxUrl, QueueAddress},
+    own::MailboxSetting,
+    service::{
+        Code,
+        mailbox::{Close, Days, Fetch, Fetched, Item, Open, Opened, Operation},
+    },
+};
+
+use super::{Context, Engine};
+use crate::{
+    limits::{
+        KNOCK_BYTES_MAX, KNOCKS_MAX, MAIL_LISTEN_MS, MAIL_SPREAD_MS, PACKAGE_MS, QUEUE_BLOBS_MAX,
+        QUEUE_BYTES_MAX,
+    },
+    mail::{ErrandError, OwnQueue, Purpose, QueueFor},
+    mls,
+    store::StoreError,
+};
+
+impl Engine {
+    /// Sees to it that there is a queue for each contact at each mailbox, and no other.
+    pub(super) fn arrange_mail(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        if !std::mem::take(&mut self.mail.rearrange) {
+            return Ok(());
+        }
+        let mut wanted: BTreeSet<(QueueFor, MailboxUrl)> = BTreeSet::new();
+        let mailboxes = if self.belongs() { self.profile.mailboxes.clone() } else { Vec::new() };
+        for MailboxSetting { url, .. } in &mailboxes {
+            wanted.insert((QueueFor::Knock, url.clone()));
+            wanted.insert((QueueFor::Log(self.own_log()), url.clone()));
+            for contact in self.contacts.known() {
+                let log = self.log_with(contact.account.id());
+                wanted.insert((QueueFor::Log(log), url.clone()));
+            }
+        }
+        let mut logs = BTreeSet::new();
+        for queue in self.mail.queues.values_mut().filter(|queue| !queue.closing) {
+            let setting = mailboxes.iter().find(|mailbox| mailbox.url == queue.address.url);
+            if !wanted.remove(&(queue.serves, queue.address.url.clone())) {
+                queue.closing = true;
+                queue.go_on(cx.uptime);
+                queue.save(cx.store)?;
+            } else if let Some(days) =
+                setting.map(|it| it.days).filter(|d| *d != queue.address.days)
+            {
+                queue.address.days = days;
+                queue.reopen();
+                queue.save(cx.store)?;
+            }
+            if let QueueFor::Log(log) = queue.serves {
+                logs.insert(log);
+            }
+        }
+        for (serves, url) in wanted {
+            let days = mailboxes.iter().find(|it| it.url == url).map_or(Days::Seven, |it| it.days);
+            let spread = u64::from(cx.rng.next_u32()) % MAIL_SPREAD_MS;
+            let at = cx.uptime.plus_millis(spread);
+            let queue = OwnQueue::new(serves, (url, days), at, cx.rng);
+            queue.save(cx.store)?;
+            self.mail.queues.insert(*queue.owner.public(), queue);
+        }
+        self.drop_former(cx)?;
+        let chosen = |url: &MailboxUrl| mailboxes.iter().any(|mailbox| mailbox.url == *url);
+        self.mail.troubles.retain(|url, _| chosen(url));
+        logs.into_iter().try_for_each(|log| self.announce(cx, log))
+    }
+
+    /// Forgets how to write to devices that speak for nobody any more, and gives up the queues of
+    /// those that were ours: what lies there is not for whoever has them now.
+    fn drop_former(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        let stands = |device: &DeviceId| {
+            self.me.account.has(*device) || self.contacts.account_of(*device).is_some()
+        };
+        let gone = self.mail.lanes.keys().filter(|device| !stands(device));
+        for device in gone.copied().collect::<Vec<_>>() {
+            self.mail.packages.forget(device, cx.store)?;
+            if let Some(lane) = self.mail.lanes.remove(&device) {
+                lane.forget(device, cx.store)?;
+            }
+        }
+        let out = self.own_person().former().filter(|(_, former, _)| former.is_final);
+        let out: Vec<DeviceId> = out.map(|(device, ..)| device).collect();
+        for device in out {
+            if device == self.me.device.device() || !self.mail.given_up.insert(device) {
+                continue;
+            }
+            for queue in self.mail.places.all_of(device) {
+                let writer = queue.seed.writer();
+                let stamp = self.mail.stamp(&queue.url, cx.now, cx.rng);
+                let body = sign(&writer, Close { stamp }).into_bytes().into();
+                let errand = (Purpose::CloseOther, &queue.url, *writer.public());
+                self.send_errand(cx, errand, (Operation::Close, body, 0));
+            }
+        }
+        Ok(())
+    }
+
+    /// The queues for those who share a log that are open, in the order of the person's choice.
+    pub(super) fn open_queues(&self, log: LogId) -> Vec<QueueAddress> {
+        let serves = |queue: &&OwnQueue| {
+            queue.serves == QueueFor::Log(log) && !queue.closing && queue.incarnation.is_some()
+        };
+        let queues: Vec<&OwnQueue> = self.mail.queues.values().filter(serves).collect();
+        let chosen = self.profile.mailboxes.iter();
+        chosen
+            .filter_map(|it| queues.iter().find(|queue| queue.address.url == it.url))
+            .map(|queue| queue.address.clone())
+            .collect()
+    }
+
+    /// Where strangers can knock.
+    pub(in crate::engine) fn knocks(&self) -> Vec<(DeviceId, QueueAddress)> {
+        let open = |queue: &&OwnQueue| {
+            queue.serves == QueueFor::Knock && !queue.closing && queue.incarnation.is_some()
+        };
+        let me = self.me.device.device();
+        let open = self.mail.queues.values().filter(open);
+        open.take(KNOCKS_PER_LINK_MAX).map(|queue| (me, queue.address.clone())).collect()
+    }
+
+    /// The next request about a queue.
+    pub(super) fn run_queue(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: [u8; 32],
+    ) -> Result<(), StoreError> {
+        let card = self.last_resort(cx)?;
+        let Some(queue) = self.mail.queues.get_mut(&key).filter(|queue| !queue.busy) else {
+            return Ok(());
+        };
+        let url = queue.address.url.clone();
+        if queue.closing && queue.incarnation.is_none() {
+            queue.forget(cx.store)?;
+            self.mail.queues.remove(&key);
+            return Ok(());
+        }
+        queue.busy = true;
+        let stamp = self.mail.stamp(&url, cx.now, cx.rng);
+        let Some(queue) = self.mail.queues.get(&key) else { return Ok(()) };
+        let (purpose, request) = if queue.closing {
+            let body = signed(queue, Close { stamp });
+            (Purpose::Close(key), (Operation::Close, body, 0))
+        } else if !queue.is_open {
+            let chosen = self.profile.mailboxes.iter().find(|mailbox| mailbox.url == url);
+            let access = chosen.map(|it| it.access.clone()).filter(|word| !word.is_empty());
+            let (blobs_max, bytes_max) = match queue.serves {
+                QueueFor::Log(_) => (QUEUE_BLOBS_MAX, QUEUE_BYTES_MAX),
+                QueueFor::Knock => (KNOCKS_MAX, KNOCK_BYTES_MAX),
+            };
+            let writer = *queue.address.seed.writer().public();
+            let card = Card { package: card };
+            let card = Some(queue.address.seed.seal_card(&card, cx.rng).into());
+            let days = queue.address.days;
+            let open = Open { stamp, writer, days, blobs_max, bytes_max, card, access };
+            (Purpose::Open(key), (Operation::Open, signed(queue, open), 0))
+        } else {
+            let fetch = Fetch { stamp, delete: queue.taken.clone(), wait_ms: MAIL_LISTEN_MS };
+            (Purpose::Fetch(key), (Operation::Fetch, signed(queue, fetch), MAIL_LISTEN_MS))
+        };
+        self.send_errand(cx, (purpose, &url, key), request);
+        Ok(())
+    }
+
+    /// The package for whoever has no other; a new one goes to all queues.
+    fn last_resort(&mut self, cx: &mut Context<'_>) -> Result<Box<[u8]>, StoreError> {
+        self.mail.packages.purge(cx.now, cx.store)?;
+        if let Some(package) = self.mail.packages.last_resort(cx.now) {
+            return Ok(package.into());
+        }
+        let package = mls::make_package(&self.me.device, cx.now, PACKAGE_MS, true, cx.rng)
+            .map_err(|error| StoreError::new("Making a KeyPackage", error))?;
+        self.mail.packages.add(&package, None, cx.now, cx.store)?;
+        self.mail.queues.values_mut().for_each(OwnQueue::reopen);
+        Ok(package.public)
+    }
+
+    pub(super) fn queue_opened(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: [u8; 32],
+        reply: Result<Vec<u8>, ErrandError>,
+    ) -> Result<(), StoreError> {
+        let opened = match read_reply(reply, Opened::decode) {
+            Ok(opened) => opened,
+            Err(error) => return self.queue_failed(cx, key, &error),
+        };
+        let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
+        queue.go_on(cx.uptime);
+        queue.is_open = true;
+        if queue.incarnation != Some(opened.incarnation) {
+            queue.incarnation = Some(opened.incarnation);
+            queue.taken.clear();
+            queue.save(cx.store)?;
+        }
+        let (serves, url) = (queue.serves, queue.address.url.clone());
+        self.mail.troubles.remove(&url);
+        if let QueueFor::Log(log) = serves {
+            self.announce(cx, log)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn queue_fetched(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: [u8; 32],
+        reply: Result<Vec<u8>, ErrandError>,
+    ) -> Result<(), StoreError> {
+        let fetched = match read_reply(reply, Fetched::decode) {
+            Ok(fetched) => fetched,
+            Err(error) => return self.queue_failed(cx, key, &error),
+        };
+        let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
+        let had = !std::mem::take(&mut queue.taken).is_empty();
+        let pause = if had || !fetched.items.is_empty() { 0 } else { FETCH_PAUSE_MS };
+        queue.go_on(cx.uptime.plus_millis(pause));
+        queue.incarnation = Some(fetched.incarnation);
+        let url = queue.address.url.clone();
+        self.mail.troubles.remove(&url);
+        for Item { number, blob } in fetched.items {
+            match blob {
+                Some(blob) => self.take_blob(cx, key, &blob)?,
+                None => self.answer_marker(cx, key)?,
+            }
+            if let Some(queue) = self.mail.queues.get_mut(&key) {
+                queue.taken.push(number);
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody had more to say than there was room for: they go on once they know what has come.
+    fn answer_marker(&mut self, cx: &mut Context<'_>, key: [u8; 32]) -> Result<(), StoreError> {
+        let Some(QueueFor::Log(log)) = self.mail.queues.get(&key).map(|queue| queue.serves) else {
+            return Ok(());
+        };
+        for device in self.written_about(log) {
+            let Some(lane) = self.mail.lanes.get_mut(&device) else { continue };
+            if let Some(posted) = lane.posted.get_mut(&log) {
+                posted.frontier = None;
+                lane.stir(cx.uptime);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn queue_closed(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: [u8; 32],
+        reply: Result<Vec<u8>, ErrandError>,
+    ) -> Result<(), StoreError> {
+        let gone = match &reply {
+            Ok(_) => true,
+            Err(ErrandError::Refused(failure)) => failure.code == Code::UnknownQueue,
+            Err(ErrandError::Unreachable(_)) => false,
+        };
+        let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
+        if gone {
+            queue.forget(cx.store)?;
+            self.mail.queues.remove(&key);
+        } else {
+            queue.back_off(cx.uptime, cx.rng);
+        }
+        Ok(())
+    }
+
+    fn queue_failed(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: [u8; 32],
+        error: &ErrandError,
+    ) -> Result<(), StoreError> {
+        let Some(url) = self.mail.queues.get(&key).map(|queue| queue.address.url.clone()) else {
+            return Ok(());
+        };
+        let code = self.note_failure(cx, &url, error);
+        let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
+        let was_open = queue.is_open;
+        queue.back_off(cx.uptime, cx.rng);
+        if code == Some(Code::UnknownQueue) {
+            // The server has lost it, or begun anew: it is opened again at once.
+            queue.reopen();
+            if was_open {
+                queue.go_on(cx.uptime);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shortest time between two looks into an empty queue, if the server does not wait.
+const FETCH_PAUSE_MS: u64 = 1_000;
+
+fn signed<T: Payload>(queue: &OwnQueue, request: T) -> Vec<u8> {
+    sign(&queue.owner, request).into_bytes().into()
+}
+
+/// What a server answered; what is no answer counts as none.
+pub(super) fn read_reply<T, E: core::fmt::Display>(
+    reply: Result<Vec<u8>, ErrandError>,
+    decode: impl FnOnce(&[u8]) -> Result<T, E>,
+) -> Result<T, ErrandError> {
+    let bytes = reply?;
+    decode(&bytes).map_err(|error| {
+        ErrandError::Unreachable(format!("it answered something else ({error}): is it a mailbox?"))
+    })
+}

@@ -1,0 +1,111 @@
+//! Where can others be written to? The last word of each device in each log (spec 09 R2).
+
+use std::collections::BTreeMap;
+
+use kith_common::{
+    codec::{DecodeError, Reader, Writer},
+    ids::{DeviceId, LogId},
+    mail::QueueAddress,
+};
+
+use crate::store::{RecordKind, Store, StoreError};
+
+/// Where a device can be written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Number of the entry that says so in the device's chain; 0 if it came in a link or letter.
+    pub(crate) seq: u64,
+    /// Its clock: the later of two logs counts.
+    pub(crate) hlc: u64,
+    pub(crate) queues: Vec<QueueAddress>,
+}
+
+impl Place {
+    fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.array(4).uint(1).uint(self.seq).uint(self.hlc);
+        QueueAddress::write_list(&self.queues, &mut writer);
+        writer.finish()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Reader::all(bytes, |reader| {
+            reader.tuple("place", 4)?;
+            reader.uint_max("version", 1)?;
+            let (seq, hlc) = (reader.uint()?, reader.uint()?);
+            Ok(Self { seq, hlc, queues: QueueAddress::read_list(reader)? })
+        })
+    }
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Places(BTreeMap<(LogId, DeviceId), Place>);
+
+impl Places {
+    pub(super) fn load(store: &dyn Store) -> Result<Self, StoreError> {
+        let mut places = BTreeMap::new();
+        for (key, value) in store.records(RecordKind::Place)? {
+            let Some((log, device)) = split(&key) else { continue };
+            let place = Place::decode(&value)
+                .map_err(|error| StoreError::new("Reading where a device is written to", error))?;
+            places.insert((log, device), place);
+        }
+        Ok(Self(places))
+    }
+
+    /// Takes in a word of a device. Returns whether it is newer than what was known.
+    pub(crate) fn take(
+        &mut self,
+        (log, device): (LogId, DeviceId),
+        place: Place,
+        store: &mut dyn Store,
+    ) -> Result<bool, StoreError> {
+        let known = self.0.get(&(log, device));
+        let newer =
+            known.is_none_or(|known| known.seq < place.seq || place.seq == 0 && known.seq == 0);
+        if !newer || known == Some(&place) {
+            return Ok(false);
+        }
+        store.put_record(RecordKind::Place, &joined(log, device), &place.encode())?;
+        self.0.insert((log, device), place);
+        Ok(true)
+    }
+
+    /// What a device said last in one log.
+    pub(crate) fn said(&self, log: LogId, device: DeviceId) -> Option<&Place> {
+        self.0.get(&(log, device))
+    }
+
+    /// Where a device can be written to by those who share these logs.
+    pub(crate) fn of(&self, device: DeviceId, logs: &[LogId]) -> &[QueueAddress] {
+        let said = logs.iter().filter_map(|log| self.0.get(&(*log, device)));
+        said.max_by_key(|place| (place.seq > 0, place.hlc)).map_or(&[], |place| &place.queues)
+    }
+
+    /// All queues of a device, whoever may write into them.
+    pub(crate) fn all_of(&self, device: DeviceId) -> Vec<QueueAddress> {
+        let said = self.0.iter().filter(|((_, of), _)| *of == device);
+        said.flat_map(|(_, place)| place.queues.clone()).collect()
+    }
+
+    /// Devices that have said something in a log.
+    pub(crate) fn devices<'a>(&'a self, log: LogId) -> impl Iterator<Item = DeviceId> + 'a {
+        let first = (log, DeviceId::from_bytes([0; 32]));
+        self.0.range(first..).take_while(move |((of, _), _)| *of == log).map(|((_, d), _)| *d)
+    }
+}
+
+/// A record about a device and a log, or the other way round.
+pub(super) fn joined(log: LogId, device: DeviceId) -> [u8; 64] {
+    let mut key = [0; 64];
+    let (left, right) = key.split_at_mut(32);
+    left.copy_from_slice(log.as_bytes());
+    right.copy_from_slice(device.as_bytes());
+    key
+}
+
+pub(super) fn split(key: &[u8]) -> Option<(LogId, DeviceId)> {
+    let (log, device) = key.split_first_chunk()?;
+    Some((LogId::from_bytes(*log), DeviceId::from_bytes(device.try_into().ok()?)))
+}

@@ -1,0 +1,170 @@
+//! Where can this device be written to? Its own queues, one for each contact and server (spec 20).
+
+use std::collections::BTreeMap;
+
+use kith_common::{
+    codec::{DecodeError, Reader, Writer},
+    ids::LogId,
+    keys::SigningKey,
+    limits::URL_BYTES_MAX,
+    mail::{MailboxUrl, QueueAddress, QueueSeed},
+    service::mailbox::{Days, Incarnation},
+    time::Uptime,
+};
+use rand_core::CryptoRng;
+use zeroize::Zeroize;
+
+use crate::{
+    limits::{MAIL_RETRY_MS_MAX, MAIL_RETRY_MS_MIN},
+    store::{RecordKind, Store, StoreError},
+};
+
+/// Who may write into a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum QueueFor {
+    /// Those who share a log with us: a contact's devices, or our own.
+    Log(LogId),
+    /// Whoever has our link and wants to become a contact.
+    Knock,
+}
+
+/// A queue of ours.
+#[derive(Debug)]
+pub(crate) struct OwnQueue {
+    pub(crate) owner: SigningKey,
+    pub(crate) address: QueueAddress,
+    pub(crate) serves: QueueFor,
+    /// What the server called it last; `None`: it is not open yet.
+    pub(crate) incarnation: Option<Incarnation>,
+    /// It is to be given up.
+    pub(crate) closing: bool,
+    /// Whether the server has it, as far as this run knows, with the card that counts now.
+    pub(crate) is_open: bool,
+    /// Whether a request is under way.
+    pub(crate) busy: bool,
+    next_at: Uptime,
+    wait_ms: u64,
+    /// Numbers of what is stored here and can be deleted there, ascending.
+    pub(crate) taken: Vec<u64>,
+}
+
+impl OwnQueue {
+    pub(crate) fn new(
+        serves: QueueFor,
+        (url, days): (MailboxUrl, Days),
+        at: Uptime,
+        rng: &mut dyn CryptoRng,
+    ) -> Self {
+        let address = QueueAddress { url, seed: QueueSeed::random(rng), days };
+        let owner = SigningKey::random(rng);
+        Self { next_at: at, ..Self::kept(owner, address, serves) }
+    }
+
+    fn kept(owner: SigningKey, address: QueueAddress, serves: QueueFor) -> Self {
+        Self {
+            owner,
+            address,
+            serves,
+            incarnation: None,
+            closing: false,
+            is_open: false,
+            busy: false,
+            next_at: Uptime::from_millis(0),
+            wait_ms: MAIL_RETRY_MS_MIN,
+            taken: Vec::new(),
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Uptime> {
+        (!self.busy).then_some(self.next_at)
+    }
+
+    /// It went well: the next request may follow.
+    pub(crate) const fn go_on(&mut self, uptime: Uptime) {
+        self.busy = false;
+        self.next_at = uptime;
+        self.wait_ms = MAIL_RETRY_MS_MIN;
+    }
+
+    /// It did not go well: the next request waits, ever longer, with a quarter of jitter.
+    pub(crate) fn back_off(&mut self, uptime: Uptime, rng: &mut dyn CryptoRng) {
+        self.busy = false;
+        self.next_at = uptime.plus_millis(jittered(self.wait_ms, rng));
+        self.wait_ms = self.wait_ms.saturating_mul(2).min(MAIL_RETRY_MS_MAX);
+    }
+
+    /// The server does not have it as it should be.
+    pub(crate) const fn reopen(&mut self) {
+        self.is_open = false;
+    }
+
+    pub(crate) fn save(&self, store: &mut dyn Store) -> Result<(), StoreError> {
+        let mut writer = Writer::new();
+        writer.array(8).uint(1);
+        self.owner.expose_seed(|seed| {
+            writer.bytes(seed);
+        });
+        writer.text(self.address.url.as_str());
+        self.address.seed.expose(|seed| {
+            writer.bytes(seed);
+        });
+        writer.uint(self.address.days.count());
+        match self.serves {
+            QueueFor::Log(log) => writer.array(1).bytes(log.as_bytes()),
+            QueueFor::Knock => writer.array(0),
+        };
+        match &self.incarnation {
+            Some(incarnation) => writer.array(1).bytes(incarnation.as_bytes()),
+            None => writer.array(0),
+        };
+        writer.bool(self.closing);
+        let mut value = writer.finish();
+        let put = store.put_record(RecordKind::Queue, self.owner.public(), &value);
+        value.zeroize();
+        put
+    }
+
+    pub(crate) fn forget(&self, store: &mut dyn Store) -> Result<(), StoreError> {
+        store.remove_record(RecordKind::Queue, self.owner.public())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Reader::all(bytes, |reader| {
+            reader.tuple("queue", 8)?;
+            reader.uint_max("version", 1)?;
+            let mut seed: [u8; 32] = reader.fixed("owner")?;
+            let owner = SigningKey::from_seed(&seed);
+            seed.zeroize();
+            let url = MailboxUrl::parse(reader.text("url", URL_BYTES_MAX)?)
+                .map_err(|_| DecodeError::Value("url"))?;
+            let seed = QueueSeed::from_bytes(reader.fixed("seed")?);
+            let days = Days::of_count(reader.uint()?).ok_or(DecodeError::Value("days"))?;
+            let serves = match reader.array("log", 1)? {
+                0 => QueueFor::Knock,
+                _ => QueueFor::Log(LogId::from_bytes(reader.fixed("log")?)),
+            };
+            let incarnation = match reader.array("incarnation", 1)? {
+                0 => None,
+                _ => Some(Incarnation::from_bytes(reader.fixed("incarnation")?)),
+            };
+            let closing = reader.bool()?;
+            let address = QueueAddress { url, seed, days };
+            Ok(Self { incarnation, closing, ..Self::kept(owner, address, serves) })
+        })
+    }
+}
+
+/// A wait with a quarter of jitter.
+pub(super) fn jittered(wait_ms: u64, rng: &mut dyn CryptoRng) -> u64 {
+    wait_ms + u64::from(rng.next_u32()) % (wait_ms / 4).max(1)
+}
+
+pub(super) fn load(store: &dyn Store) -> Result<BTreeMap<[u8; 32], OwnQueue>, StoreError> {
+    let mut queues = BTreeMap::new();
+    for (_, value) in store.records(RecordKind::Queue)? {
+        let queue = OwnQueue::decode(&value)
+            .map_err(|error| StoreError::new("Reading a queue of ours", error))?;
+        queues.insert(*queue.owner.public(), queue);
+    }
+    Ok(queues)
+}
