@@ -21,6 +21,7 @@ pub mod graph;
 pub mod irc;
 pub mod joining;
 pub mod logs;
+pub mod mailbox;
 pub mod malice;
 pub mod network;
 pub mod node;
@@ -37,6 +38,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use kith_common::ids::{AccountId, DeviceId, EntryId, LogId};
 use kith_core::{
     engine::{Answer, Command, CommandError, CommandId, Event, Input, Output},
+    mail::{Errand, ErrandError, ErrandId},
     store::Store,
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -45,6 +47,7 @@ use rand_core::Rng;
 pub use self::people::address;
 use self::{
     book::Book,
+    mailbox::{Mailbox, Waiting},
     network::{Weather, Wire},
     node::Node,
     people::{Person, Role, key_seed},
@@ -69,6 +72,12 @@ pub(crate) enum Happening {
     Frame { wire: usize, end: usize, bytes: Vec<u8> },
     /// One end notices that a wire is gone.
     Down { wire: usize, end: usize },
+    /// A request reaches a mailbox-server.
+    Errand { node: usize, started_ms: u64, errand: Box<Errand> },
+    /// A request that waits at a mailbox-server may have waited long enough.
+    Mail,
+    /// An answer of a mailbox-server comes.
+    Answer { node: usize, started_ms: u64, id: ErrandId, reply: Result<Vec<u8>, ErrandError> },
 }
 
 /// People, their nodes, the wires between them, and what must be true of all that.
@@ -85,6 +94,10 @@ pub struct World {
     /// Every device, by the number in its address.
     pub nodes: Vec<Node>,
     pub(crate) wires: Vec<Wire>,
+    pub(crate) mailboxes: Vec<Mailbox>,
+    pub(crate) waiting: Vec<Waiting>,
+    /// Letters that were stored by a mailbox-server.
+    pub letters_put: u64,
     /// What breaks.
     pub weather: Weather,
     /// Groups that cannot reach each other, by node; all the same when the network is whole.
@@ -129,6 +142,9 @@ impl World {
             people: Vec::new(),
             nodes: Vec::new(),
             wires: Vec::new(),
+            mailboxes: Vec::new(),
+            waiting: Vec::new(),
+            letters_put: 0,
             weather: Weather::default(),
             side: Vec::new(),
             apart: BTreeSet::new(),
@@ -318,6 +334,13 @@ impl World {
             Happening::Up { wire, end } => self.wire_up(wire, end),
             Happening::Frame { wire, end, bytes } => self.frame_arrives(wire, end, bytes),
             Happening::Down { wire, end } => self.wire_down(wire, end),
+            Happening::Errand { node, started_ms, errand } => {
+                self.errand_arrives(node, started_ms, *errand);
+            }
+            Happening::Mail => self.wake_waiting(),
+            Happening::Answer { node, started_ms, id, reply } => {
+                self.errand_answered(node, started_ms, id, reply);
+            }
         }
         true
     }
@@ -391,6 +414,7 @@ impl World {
             Output::Send { link, bytes } => self.send(node, link, bytes),
             Output::Close { link } => self.close(node, link),
             Output::Dial { addresses } => self.dial(node, &addresses),
+            Output::Errand(errand) => self.run_errand(node, errand),
             Output::Answered { id, result } => {
                 self.tell(node, || format!("answers {result:?}"));
                 let text = self.asked.remove(&(node, id.0));

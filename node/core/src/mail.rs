@@ -105,7 +105,7 @@ impl Mail {
     /// A device has said that it has got further: what was full has room again.
     pub(crate) fn moved_on(&mut self, device: DeviceId) {
         if let Some(lane) = self.lanes.get_mut(&device) {
-            lane.full = false;
+            lane.hear();
             self.stirred.insert(device);
         }
     }

@@ -135,7 +135,10 @@ impl World {
                 Some(JoinStep::Joined(account)) => self.joined(node, *account, link),
                 Some(JoinStep::SameAccount) | None => {}
             },
-            Input::Tick | Input::Listening { .. } | Input::Command { .. } => {}
+            Input::Tick
+            | Input::Listening { .. }
+            | Input::Command { .. }
+            | Input::Errand { .. } => {}
         }
     }
 

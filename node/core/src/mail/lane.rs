@@ -171,6 +171,12 @@ impl Lane {
         }
     }
 
+    /// The other has said something: there is room again, and no reason to wait longer.
+    pub(crate) const fn hear(&mut self) {
+        self.full = false;
+        self.wait_ms = MAIL_RETRY_MS_MIN;
+    }
+
     /// What is next comes at this moment, or when something new happens.
     pub(crate) const fn rest(&mut self, until: Option<Uptime>) {
         self.next_at = until;

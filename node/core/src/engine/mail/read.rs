@@ -239,7 +239,7 @@ impl Engine {
             outbox.joined = true;
         }
         lane.their_head = letter.head.or(lane.their_head);
-        lane.full = false;
+        lane.hear();
         self.mail.stirred.insert(device);
         Ok(())
     }

@@ -1,0 +1,275 @@
+//! Do messages reach people who are never there at once? Mailboxes in small worlds (spec 09).
+
+use kith_core::{contacts::Status, delivery::DeliveryState, engine::Command};
+use kith_tests::sim::World;
+
+const MINUTE_MS: u64 = 60 * 1000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// alice and bob, contacts, each with a mailbox at the same server.
+fn alice_and_bob(test: &'static str, seed: u64) -> (World, usize, usize, usize) {
+    let mut world = World::new(seed, test);
+    let (alice, bob) = (world.person("alice", 1), world.person("bob", 1));
+    let server = world.mailbox();
+    world.run_ms(100);
+    world.befriend(alice, bob);
+    world.settle();
+    for node in [alice, bob] {
+        world.choose_mailboxes(node, &[server]);
+    }
+    world.run_ms(MINUTE_MS);
+    (world, alice, bob, server)
+}
+
+/// Two nodes never reach each other but by mail.
+fn apart(world: &mut World, nodes: &[usize]) {
+    for (at, one) in nodes.iter().enumerate() {
+        for other in &nodes[at + 1..] {
+            world.keep_apart(*one, *other);
+        }
+    }
+}
+
+fn texts(world: &World, node: usize, with: usize) -> Vec<String> {
+    let shown = world.history(node, world.account(with), usize::MAX);
+    shown.into_iter().filter_map(|message| message.text).collect()
+}
+
+fn states(world: &World, node: usize, with: usize) -> Vec<DeliveryState> {
+    let shown = world.history(node, world.account(with), usize::MAX);
+    shown.into_iter().filter_map(|message| message.state).collect()
+}
+
+#[test]
+fn who_is_never_there_at_once_gets_everything_in_order_and_once() {
+    let (mut world, alice, bob, _) = alice_and_bob("who_is_never_there_at_once", 1);
+    world.set_running(bob, false);
+    for number in 0..30 {
+        world.say(alice, bob, &format!("number {number}"));
+        world.run_ms(20_000);
+    }
+    world.set_running(alice, false);
+    world.run_ms(HOUR_MS);
+    world.set_running(bob, true);
+    world.run_ms(MINUTE_MS);
+    let expected: Vec<String> = (0..30).map(|number| format!("number {number}")).collect();
+    assert_eq!(texts(&world, bob, alice), expected);
+    world.say(bob, alice, "all there");
+    world.run_ms(MINUTE_MS);
+    world.set_running(bob, false);
+    world.set_running(alice, true);
+    world.run_ms(MINUTE_MS);
+    assert_eq!(states(&world, alice, bob), [DeliveryState::DeliveredAll; 30]);
+    assert_eq!(texts(&world, alice, bob).last().map(String::as_str), Some("all there"));
+    world.set_running(bob, true);
+    world.settle();
+    world.check_silence();
+}
+
+#[test]
+fn a_mailbox_that_loses_everything_at_any_moment_loses_nothing() {
+    for seed in 0..40 {
+        let (mut world, alice, bob, server) = alice_and_bob("a_mailbox_that_loses", seed);
+        apart(&mut world, &[alice, bob]);
+        world.set_running(bob, false);
+        let wipe_at = world.below(200_000);
+        let mut wiped = false;
+        for number in 0..10 {
+            world.say(alice, bob, &format!("number {number}"));
+            for _ in 0..20 {
+                world.run_ms(1000);
+                if !wiped && world.now_ms() % 400_000 > wipe_at {
+                    world.wipe_mailbox(server);
+                    wiped = true;
+                }
+                if number == 5 {
+                    world.set_running(bob, true);
+                }
+            }
+        }
+        world.wipe_mailbox(server);
+        world.run_ms(2 * HOUR_MS);
+        let expected: Vec<String> = (0..10).map(|number| format!("number {number}")).collect();
+        assert_eq!(texts(&world, bob, alice), expected, "seed {seed}");
+        assert_eq!(states(&world, alice, bob), [DeliveryState::DeliveredAll; 10], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_stranger_knocks_and_is_answered_without_ever_meeting() {
+    let mut world = World::new(3, "a_stranger_knocks");
+    let (alice, bob) = (world.person("alice", 1), world.person("bob", 1));
+    let server = world.mailbox();
+    world.run_ms(100);
+    apart(&mut world, &[alice, bob]);
+    world.choose_mailboxes(alice, &[server]);
+    world.choose_mailboxes(bob, &[server]);
+    world.run_ms(MINUTE_MS);
+    let card = world.nodes[bob].engine().card();
+    assert_eq!(card.knocks.len(), 1);
+    world.set_running(bob, false);
+    let with = world.account(bob);
+    let greeting = "it is me".to_owned();
+    world.command(alice, Command::AddContact { card: Box::new(card), name: None, greeting });
+    world.say(alice, bob, "sent before the answer");
+    world.run_ms(MINUTE_MS);
+    world.set_running(alice, false);
+    world.set_running(bob, true);
+    world.run_ms(MINUTE_MS);
+    let asked = world.nodes[bob].engine().contact(world.account(alice)).unwrap();
+    assert_eq!((asked.status, asked.greeting.as_str()), (Status::Pending, "it is me"));
+    world.command(bob, Command::Accept(world.account(alice)));
+    world.befriend_later(alice, bob);
+    world.say(bob, alice, "welcome");
+    world.run_ms(MINUTE_MS);
+    world.set_running(bob, false);
+    world.set_running(alice, true);
+    world.run_ms(MINUTE_MS);
+    assert_eq!(world.nodes[alice].engine().contact(with).unwrap().status, Status::Contact);
+    assert_eq!(texts(&world, alice, bob), ["sent before the answer", "welcome"]);
+    world.set_running(alice, false);
+    world.set_running(bob, true);
+    world.run_ms(MINUTE_MS);
+    assert_eq!(texts(&world, bob, alice), ["sent before the answer", "welcome"]);
+}
+
+#[test]
+fn where_one_mailbox_fails_another_serves() {
+    let (mut world, alice, bob, first) = alice_and_bob("where_one_mailbox_fails", 4);
+    let second = world.mailbox();
+    world.choose_mailboxes(bob, &[first, second]);
+    world.run_ms(MINUTE_MS);
+    apart(&mut world, &[alice, bob]);
+    world.set_running(bob, false);
+    world.set_mailbox(first, false);
+    world.say(alice, bob, "to the second");
+    world.run_ms(5 * MINUTE_MS);
+    assert!(world.blobs_at(second) > 0);
+    world.set_running(bob, true);
+    world.run_ms(MINUTE_MS);
+    assert_eq!(texts(&world, bob, alice), ["to the second"]);
+}
+
+#[test]
+fn what_lies_long_is_put_again_before_it_ends() {
+    let (mut world, alice, bob, server) = alice_and_bob("what_lies_long", 5);
+    apart(&mut world, &[alice, bob]);
+    world.set_running(bob, false);
+    world.say(alice, bob, "old");
+    world.run_ms(MINUTE_MS);
+    let begin = world.blobs_at(server);
+    world.run_ms(3 * DAY_MS);
+    assert_eq!(world.blobs_at(server), begin, "nothing is put twice before its time");
+    // A week keeps it; put again after half of that, it is there after nine days too.
+    world.run_ms(6 * DAY_MS);
+    world.set_running(alice, false);
+    world.run_ms(HOUR_MS);
+    world.set_running(bob, true);
+    world.run_ms(MINUTE_MS);
+    assert_eq!(texts(&world, bob, alice), ["old"]);
+}
+
+#[test]
+fn a_full_queue_is_filled_again_once_it_was_read() {
+    let (mut world, alice, bob, server) = alice_and_bob("a_full_queue", 6);
+    apart(&mut world, &[alice, bob]);
+    world.set_running(bob, false);
+    for number in 0..700 {
+        world.say(alice, bob, &format!("number {number}"));
+        world.run_ms(3000);
+    }
+    let full = world.blobs_at(server);
+    assert!((500..=530).contains(&full), "{full}");
+    world.run_ms(10 * MINUTE_MS);
+    assert_eq!(world.blobs_at(server), full, "nobody tries blindly");
+    world.set_running(bob, true);
+    world.run_ms(5 * MINUTE_MS);
+    assert_eq!(texts(&world, bob, alice).len(), 700);
+    world.run_ms(5 * MINUTE_MS);
+    assert_eq!(states(&world, alice, bob), [DeliveryState::DeliveredAll; 700]);
+}
+
+#[test]
+fn all_devices_of_two_people_get_everything() {
+    let mut world = World::new(7, "all_devices_of_two_people");
+    let (alice, bob) = (world.person("alice", 2), world.person("bob", 3));
+    let server = world.mailbox();
+    world.run_ms(100);
+    world.tell_own_places(alice);
+    world.tell_own_places(bob);
+    world.befriend(alice, bob);
+    world.settle();
+    world.choose_mailboxes(0, &[server]);
+    world.choose_mailboxes(2, &[server]);
+    world.run_ms(MINUTE_MS);
+    apart(&mut world, &[0, 1, 2, 3, 4]);
+    for node in 0..5 {
+        world.set_running(node, false);
+    }
+    // Each is there alone, one after the other.
+    for round in 0..4 {
+        for node in 0..5 {
+            world.set_running(node, true);
+            world.run_ms(20_000);
+            let to = if node < 2 { bob } else { alice };
+            world.say(node, to, &format!("round {round} by {node}"));
+            world.run_ms(20_000);
+            world.set_running(node, false);
+        }
+    }
+    for node in (0..5).chain(0..5) {
+        world.set_running(node, true);
+        world.run_ms(20_000);
+        if node < 4 {
+            world.set_running(node, false);
+        }
+    }
+    for node in 0..5 {
+        world.set_running(node, true);
+        let with = if node < 2 { bob } else { alice };
+        assert_eq!(texts(&world, node, with).len(), 20, "node {node}");
+    }
+    world.run_ms(5 * MINUTE_MS);
+    for node in 0..5 {
+        let with = if node < 2 { bob } else { alice };
+        let own = states(&world, node, with);
+        assert!(own.iter().all(|state| *state == DeliveryState::DeliveredAll), "{node}: {own:?}");
+    }
+}
+
+#[test]
+fn nobody_writes_when_there_is_nothing_to_say() {
+    let (mut world, alice, bob, _) = alice_and_bob("nobody_writes", 8);
+    apart(&mut world, &[alice, bob]);
+    world.say(alice, bob, "one");
+    world.say(bob, alice, "two");
+    world.run_ms(10 * MINUTE_MS);
+    assert_eq!(states(&world, alice, bob), [DeliveryState::DeliveredAll; 1]);
+    let put = world.letters_put;
+    world.run_ms(2 * DAY_MS);
+    assert_eq!(world.letters_put, put);
+}
+
+#[test]
+fn months_of_letters_open() {
+    let (mut world, alice, bob, _) = alice_and_bob("months_of_letters", 9);
+    apart(&mut world, &[alice, bob]);
+    let mut said = 0;
+    for day in 0..60_u64 {
+        let (here, away) = if day % 2 == 0 { (alice, bob) } else { (bob, alice) };
+        world.set_running(away, false);
+        world.set_running(here, true);
+        world.run_ms(MINUTE_MS);
+        world.say(here, away, &format!("day {day}"));
+        said += 1;
+        world.run_ms(DAY_MS);
+    }
+    world.set_running(alice, true);
+    world.set_running(bob, true);
+    world.run_ms(HOUR_MS);
+    assert_eq!(texts(&world, alice, bob).len(), said);
+    assert_eq!(texts(&world, bob, alice).len(), said);
+    let refused = |node: usize| world.nodes[node].engine().refusals().get("bad_letter").copied();
+    assert_eq!((refused(alice), refused(bob)), (None, None));
+}
