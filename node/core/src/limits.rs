@@ -136,20 +136,20 @@ pub const TRASH_MS: u64 = 24 * 60 * 60 * 1000;
 pub const HISTORY_MAX: usize = 1000;
 
 /// Largest package in bytes: two X-Wing keys of 1,216 bytes, two signatures and 120 bytes around
-/// them, 2,645 in all, rounded up with room for extensions.
+/// them, 2,676 in all, rounded up with room for extensions.
 pub const PACKAGE_BYTES_MAX: usize = 4 * 1024;
 /// Largest welcome in bytes: a tree with the keys of two devices, an X-Wing ciphertext, two
-/// signatures and what is around them, 4,200 in all; one with an update path has 2,600 more.
+/// signatures and what is around them, 4,227 in all; with an update path there is a third key.
 pub const WELCOME_BYTES_MAX: usize = 8 * 1024;
 /// Largest text that is sealed for another device in bytes: the largest blob of a mailbox.
 pub const SEALED_PLAIN_BYTES_MAX: usize = 1 << 20;
-/// Largest sealed message in bytes: the above and 214 bytes around it, rounded up.
+/// Largest sealed message in bytes: the above and 170 bytes around it, rounded up.
 pub const SEALED_BYTES_MAX: usize = SEALED_PLAIN_BYTES_MAX + 512;
 /// Messages that are sealed in one group. A receiver finds the key of the 1,025th from the last it
 /// knows (RFC 9420 leaves that to it); so each of these opens, whatever was lost or came first.
 pub const GROUP_MESSAGES_MAX: u32 = 1024;
 /// Largest state of a group in bytes: 1,023 keys of 50 bytes that wait for their message, and
-/// 4,500 bytes around them, rounded up.
+/// 3,400 bytes around them, rounded up.
 pub const GROUP_STATE_BYTES_MAX: usize = 64 * 1024;
 /// How long before its time a package is taken: as far as the clocks of two devices may differ.
 pub const PACKAGE_EARLY_MS_MAX: u64 = 2 * 24 * 60 * 60 * 1000;
