@@ -16,6 +16,8 @@ mod info;
 mod limits;
 mod place;
 mod slots;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use core::fmt;
@@ -28,7 +30,10 @@ use kith_core::{
 };
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{
+        OwnedSemaphorePermit, Semaphore,
+        mpsc::{self, error::TrySendError},
+    },
     task::JoinSet,
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -102,7 +107,7 @@ pub(crate) struct Carrier {
     runtime: Handle,
     answers: mpsc::Sender<Answered>,
     run: u64,
-    jobs: mpsc::UnboundedSender<Job>,
+    jobs: mpsc::Sender<Job>,
     count: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     returned: Vec<Answered>,
@@ -121,8 +126,8 @@ impl Carrier {
         answers: mpsc::Sender<Answered>,
         run: u64,
     ) -> Self {
-        // Bounded by the permits that each job carries.
-        let (jobs, inbox) = mpsc::unbounded_channel();
+        // Never full: each job carries a permit.
+        let (jobs, inbox) = mpsc::channel(ERRANDS_MAX);
         let dispatcher = runtime.spawn(dispatch(Arc::clone(&reach), inbox, (run, answers.clone())));
         Self {
             reach,
@@ -145,7 +150,7 @@ impl Carrier {
         let room = one
             .and_then(|one| Ok((one, Arc::clone(&self.bytes).try_acquire_many_owned(bytes)?)))
             .ok();
-        let sent = room.is_some_and(|room| self.jobs.send(Job { errand, _room: room }).is_ok());
+        let sent = room.is_some_and(|room| self.jobs.try_send(Job { errand, _room: room }).is_ok());
         if !sent {
             let reply = Err(ErrandError::Unreachable(FULL.to_owned()));
             self.returned.push(Answered { run: self.run, id, reply, _room: None });
@@ -183,10 +188,10 @@ type Line = (MailboxUrl, [u8; 32], bool);
 /// Gives each queue its courier.
 async fn dispatch(
     reach: Arc<Reach>,
-    mut inbox: mpsc::UnboundedReceiver<Job>,
+    mut inbox: mpsc::Receiver<Job>,
     (run, answers): (u64, mpsc::Sender<Answered>),
 ) {
-    let mut lines: BTreeMap<Line, mpsc::UnboundedSender<Job>> = BTreeMap::new();
+    let mut lines: BTreeMap<Line, mpsc::Sender<Job>> = BTreeMap::new();
     let mut couriers = JoinSet::new();
     let start = |couriers: &mut JoinSet<_>, line: Line, listens, jobs| {
         let (reach, answers) = (Arc::clone(&reach), answers.clone());
@@ -203,12 +208,12 @@ async fn dispatch(
                 let line = (url.clone(), *queue, *own);
                 let listens = matches!(operation, Operation::Open | Operation::Fetch);
                 let unsent = match lines.get(&line) {
-                    Some(jobs) => jobs.send(job).err().map(|unsent| unsent.0),
+                    Some(jobs) => jobs.try_send(job).err().map(TrySendError::into_inner),
                     None => Some(job),
                 };
                 if let Some(job) = unsent {
-                    let (jobs, inbox) = mpsc::unbounded_channel();
-                    let _ = jobs.send(job);
+                    let (jobs, inbox) = mpsc::channel(ERRANDS_MAX);
+                    let _ = jobs.try_send(job);
                     lines.insert(line.clone(), jobs);
                     start(&mut couriers, line, listens, inbox);
                 }

@@ -37,9 +37,9 @@ struct Held {
 pub(super) async fn run(
     reach: Arc<Reach>,
     listens: bool,
-    mut jobs: mpsc::UnboundedReceiver<Job>,
+    mut jobs: mpsc::Receiver<Job>,
     (run, answers): (u64, mpsc::Sender<Answered>),
-) -> mpsc::UnboundedReceiver<Job> {
+) -> mpsc::Receiver<Job> {
     let slots = if listens { &reach.listening } else { &reach.writing };
     let mut held = None;
     loop {

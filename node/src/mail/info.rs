@@ -35,7 +35,7 @@ pub enum InfoError {
 }
 
 /// What a mailbox-server calls itself.
-const SERVICE: &str = "mailbox-server";
+const SERVICE: &str = "kith-mailbox";
 
 impl Reach {
     /// Asks a server that the person is about to choose, on a connection of its own.

@@ -32,7 +32,7 @@ impl Slots {
     pub(super) async fn wanted(&self) {
         let mut waiting = self.waiting.subscribe();
         if waiting.wait_for(|count| *count > 0).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
