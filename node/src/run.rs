@@ -17,6 +17,7 @@ use crate::{
     client::{ACCESS_FILE, Access},
     driver::{CutOff, Node, NodeHandle, NodeParts},
     home::{self, HomeError, Passphrase},
+    mail::MailConfig,
     network::{NetworkConfig, NetworkError},
 };
 
@@ -70,6 +71,10 @@ pub async fn run(
         database: home::database(folder),
         network: NetworkConfig { mdns: !arguments.no_mdns, ..NetworkConfig::new(listen.clone()) },
         peers: arguments.peer.iter().map(Multiaddr::to_string).collect(),
+        mail: MailConfig {
+            more_roots: arguments.mailbox_ca,
+            takes_private: arguments.private_mailboxes,
+        },
     };
     let node = Node::start(parts).await.map_err(|error| naming(error, &listen))?;
     let sessions = Sessions::new();

@@ -27,7 +27,7 @@ const ID_BYTES: usize = 32;
 const ID_CHARS_MIN: usize = 6;
 
 pub(super) fn carry_out(global: Global, command: Option<Command>) -> Result<(), CliError> {
-    match command.unwrap_or_else(|| Command::Run(RunArguments::default())) {
+    match command.unwrap_or_else(|| Command::Run(RunArguments::of_environment())) {
         Command::Init(arguments) => init(&global, &arguments),
         Command::Run(arguments) => start(&global, arguments),
         Command::Recovery(command) => recovery(&global, command),

@@ -14,7 +14,7 @@ use kith_common::{
     },
 };
 
-use super::{Context, Engine};
+use super::{Context, Engine, Event, Output};
 use crate::{
     limits::{
         KNOCK_BYTES_MAX, KNOCKS_MAX, MAIL_LISTEN_MS, MAIL_SPREAD_MS, PACKAGE_MS, QUEUE_BLOBS_MAX,
@@ -195,6 +195,7 @@ impl Engine {
         let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
         queue.go_on(cx.uptime);
         queue.is_open = true;
+        cx.out.push(Output::Event(Event::Account));
         if queue.incarnation != Some(opened.incarnation) {
             queue.incarnation = Some(opened.incarnation);
             queue.taken.clear();
@@ -224,7 +225,9 @@ impl Engine {
         queue.go_on(cx.uptime.plus_millis(pause));
         queue.incarnation = Some(fetched.incarnation);
         let url = queue.address.url.clone();
-        self.mail.troubles.remove(&url);
+        if self.mail.troubles.remove(&url).is_some() {
+            cx.out.push(Output::Event(Event::Account));
+        }
         for Item { number, blob } in fetched.items {
             match blob {
                 Some(blob) => self.take_blob(cx, key, &blob)?,
