@@ -4,7 +4,7 @@
 //! Each service is one program with the same flags, see [`config::Config`]. Health is told on a
 //! listener of its own, so that it is never exposed with the service by mistake.
 
-use std::{path::Path, time::SystemTime};
+use std::{io::Write, path::Path, time::SystemTime};
 
 use anyhow::Context;
 use clap::Args;
@@ -68,9 +68,12 @@ where
     };
     start_log(config.log_format);
     let mut server = bind(config, own).await?;
-    println!("{} listens on {}", service.name, server.url());
-    println!("health on http://{}/healthz, /readyz and /metrics", server.health_address());
-    println!("{usage}");
+    let (name, url, health) = (service.name, server.url(), server.health_address());
+    // Whoever started it may have closed its end by now; that is no reason to end.
+    let _ = write!(
+        std::io::stdout(),
+        "{name} listens on {url}\nhealth on http://{health}/healthz, /readyz and /metrics\n{usage}\n"
+    );
     tracing::info!(service = service.name, "started");
     tokio::select! {
         ended = server.join() => return ended,
