@@ -10,7 +10,7 @@ use crate::{
     http,
     metrics::Metrics,
     state::State,
-    store::{Store, sqlite::Sqlite},
+    store::{Store, postgres::Postgres, sqlite::Sqlite},
 };
 
 /// Opens the store, listens and begins to answer.
@@ -37,6 +37,10 @@ pub async fn bind(config: Config, settings: Settings) -> anyhow::Result<Server> 
 }
 
 async fn open_store(config: &Config, settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
+    if let Some(postgres) = &settings.postgres {
+        let connecting = Postgres::connect(postgres.expose(), settings.bounds());
+        return Ok(Arc::new(connecting.await.context("Connecting to PostgreSQL")?));
+    }
     kith_server::make_data_folder(&config.data)?;
     let path = config.data.join("mailbox.sqlite");
     let bounds = settings.bounds();

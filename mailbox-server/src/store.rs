@@ -19,6 +19,7 @@ use crate::{
     metrics::Commits,
 };
 
+pub mod postgres;
 pub mod sqlite;
 
 /// What was done, and which queue it concerns.

@@ -18,5 +18,7 @@ mod conformance;
 mod kill;
 #[path = "mailbox/live.rs"]
 mod live;
+#[path = "mailbox/postgres.rs"]
+mod postgres;
 #[path = "mailbox/tables.rs"]
 mod tables;
