@@ -1,0 +1,1 @@
+//! Do requests on a WebSocket follow the same rules?
