@@ -203,8 +203,10 @@ async fn tell(
     show::answer(global.json, &document, |_| {
         show::line(&format!("Your mailbox runs on {listening}. Stop it with Ctrl-C."));
         show::line(&format!("Contacts leave messages for you at {url}. That works for those who"));
-        show::line("can reach this address: name another one with --url if they cannot. Where it is");
-        show::advice("in a network of your own, they start with `kith run --private-mailboxes`.");
+        show::line(
+            "can reach this address: name another one with --url if they cannot. Where it is",
+        );
+        show::line("in a network of your own, they start with `kith run --private-mailboxes`.");
     });
     if let Err(why) = chosen {
         show::hint(
