@@ -4,6 +4,8 @@
 mod account;
 mod commands;
 mod device;
+mod host;
+mod mailbox;
 mod merging;
 mod moment;
 mod show;
@@ -89,6 +91,9 @@ enum Command {
     /// People: add, list, show, accept, block, unblock, remove, rename.
     #[command(subcommand)]
     Contact(ContactCommand),
+    /// Your mailbox, where messages wait while you are away: set, show, none, host.
+    #[command(subcommand)]
+    Mailbox(mailbox::MailboxCommand),
     /// Write a message; returns at once, also when nobody is online.
     Send {
         /// Name of the contact, or (the beginning of) its id.
@@ -279,6 +284,9 @@ impl From<ClientError> for CliError {
         match error {
             ClientError::NotRunning => Self::NotRunning,
             ClientError::Usage(message) => Self::Usage(message),
+            ClientError::Unsure(message) => {
+                Self::Refused(format!("{message} (or choose it all the same with --force)"))
+            }
             ClientError::Refused(message) => Self::Refused(message),
         }
     }

@@ -195,14 +195,17 @@ impl Engine {
         let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
         queue.go_on(cx.uptime);
         queue.is_open = true;
-        cx.out.push(Output::Event(Event::Account));
         if queue.incarnation != Some(opened.incarnation) {
             queue.incarnation = Some(opened.incarnation);
             queue.taken.clear();
             queue.save(cx.store)?;
         }
         let (serves, url) = (queue.serves, queue.address.url.clone());
-        self.mail.troubles.remove(&url);
+        let was_in_trouble = self.mail.troubles.remove(&url).is_some();
+        let mut there = self.mail.queues.values().filter(|queue| queue.address.url == url);
+        if was_in_trouble || there.all(|queue| queue.is_open || queue.closing) {
+            cx.out.push(Output::Event(Event::Account));
+        }
         if let QueueFor::Log(log) = serves {
             self.announce(cx, log)?;
         }
