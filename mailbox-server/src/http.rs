@@ -17,7 +17,7 @@ use kith_common::{
         mailbox::{Operation, SizeClass},
     },
 };
-use kith_server::http::{cbor, read_body, refusal};
+use kith_server::http::{Form, cbor, read_body, refusal};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -59,7 +59,7 @@ macro_rules! operation {
             )
         )]
         async fn $name(state: Shared<Arc<State>>, headers: HeaderMap, body: Body) -> Response {
-            answer(&state, Operation::$operation, &headers, body).await
+            answer(&state, Operation::$operation, headers, body).await
         }
     };
 }
@@ -76,9 +76,12 @@ operation!(fetch, Fetch, "/v1/mailbox/fetch", "Deletes and takes; `mailbox-fetch
 operation!(status, Status, "/v1/mailbox/status", "Looks; `mailbox-status`", "`standing`");
 operation!(close, Close, "/v1/mailbox/close", "Deletes a queue; `mailbox-close`", "`done`");
 
-async fn answer(state: &State, operation: Operation, headers: &HeaderMap, body: Body) -> Response {
-    let answered = match read_body(body, operation.body_bytes_max(), &state.budget).await {
-        Ok(body) => state.answer(operation, body, host(headers), None).await,
+async fn answer(state: &State, operation: Operation, headers: HeaderMap, body: Body) -> Response {
+    let (form, host) = (Form::of(&headers), host(&headers).to_owned());
+    // Headers hold the buffer into which they were read: who waits must not keep it.
+    drop(headers);
+    let answered = match read_body(body, operation.body_bytes_max(), &state.coming).await {
+        Ok(body) => state.answer(operation, body, &host, None).await,
         Err(failure) => {
             let refused = Err(failure);
             state.metrics.count(operation, &refused);
@@ -87,7 +90,7 @@ async fn answer(state: &State, operation: Operation, headers: &HeaderMap, body: 
     };
     match answered {
         Ok(bytes) => cbor(bytes),
-        Err(failure) => refusal(headers, &failure),
+        Err(failure) => refusal(form, &failure),
     }
 }
 
@@ -105,7 +108,7 @@ async fn live_socket(
     let host = host(&headers).to_owned();
     match upgrade {
         Ok(upgrade) => live::upgrade(upgrade, Arc::clone(&state), host),
-        Err(_) => refusal(&headers, &Failure::from(Code::Malformed)),
+        Err(_) => refusal(Form::of(&headers), &Failure::from(Code::Malformed)),
     }
 }
 

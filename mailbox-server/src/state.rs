@@ -27,7 +27,8 @@ pub(crate) struct State {
     pub(crate) names: Vec<String>,
     pub(crate) access: Option<Hidden>,
     pub(crate) bounds: Bounds,
-    pub(crate) budget: Budget,
+    pub(crate) coming: Budget,
+    pub(crate) going: Budget,
     pub(crate) metrics: Metrics,
     pub(crate) stop: Stop,
     pub(crate) totals: Mutex<Totals>,
@@ -84,7 +85,7 @@ impl State {
         };
         let bytes = reply.answer()?;
         drop(reply);
-        self.budget.hold(bytes).await
+        self.going.hold(bytes).await
     }
 
     fn is_named(&self, named: &str, host: &str) -> bool {

@@ -20,5 +20,7 @@ mod kill;
 mod live;
 #[path = "mailbox/postgres.rs"]
 mod postgres;
+#[path = "mailbox/program.rs"]
+mod program;
 #[path = "mailbox/tables.rs"]
 mod tables;

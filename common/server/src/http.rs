@@ -13,10 +13,12 @@ use hyper::body::Body as _;
 use kith_common::service::{Code, Failure};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
-use crate::limits::{BUDGET_KIB, BYTES_PER_SECOND_MIN, FREE_BYTES_MAX, TRANSFER_GRACE};
+use crate::limits::{
+    BUDGET_KIB, BYTES_PER_SECOND_MIN, FREE_BYTES_MAX, PIECE_BYTES, TRANSFER_GRACE,
+};
 
 /// The media type of requests and answers.
 pub const CBOR: HeaderValue = HeaderValue::from_static("application/cbor");
@@ -70,40 +72,52 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-/// Reads a body of at most `limit` bytes. What came in one piece is not copied.
+/// Reads a body of at most `limit` bytes. What came in one small piece is not copied. Room is taken
+/// as bytes come, so that a promise holds none, and each 64 KiB must come within a few seconds.
 ///
 /// # Errors
 /// `too-large`, `unavailable` if there is no room for it, `malformed` if it is cut short or comes
 /// too slowly.
 pub async fn read_body(mut body: Body, limit: usize, budget: &Budget) -> Result<Bytes, Failure> {
     let too_large = || Failure::with(Code::TooLarge, limit as u64);
-    let promised = body.size_hint();
-    if promised.lower() > limit as u64 {
+    if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
-    let upper = promised.upper().and_then(|upper| usize::try_from(upper).ok()).unwrap_or(limit);
-    let upper = upper.min(limit);
-    let permit = budget.room(upper).await?;
-    let reading = async {
-        let mut whole = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let Ok(piece) = frame.map_err(|_| ())?.into_data() else { continue };
-            if whole.len() + piece.len() > limit {
-                return Ok(Err(too_large()));
-            }
-            if whole.is_empty() && body.is_end_stream() && permit.is_none() {
-                return Ok(Ok(piece));
-            }
-            whole.extend_from_slice(&piece);
+    let (mut whole, mut room, mut held) = (Vec::new(), None, FREE_BYTES_MAX);
+    let end = Instant::now() + transfer_time(limit);
+    let mut piece_end = Instant::now() + TRANSFER_GRACE;
+    loop {
+        let frame = timeout_at(end.min(piece_end), body.frame()).await;
+        let piece = match frame {
+            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            Ok(None) => break,
+            Ok(Some(Err(_))) | Err(_) => return Err(Code::Malformed.into()),
+        };
+        let length = whole.len() + piece.len();
+        if length > limit {
+            return Err(too_large());
         }
-        Ok::<_, ()>(Ok(match permit {
-            Some(permit) => Bytes::from_owner(Held { bytes: whole, _permit: permit }),
-            None => Bytes::from(whole),
-        }))
-    };
-    match timeout(transfer_time(upper), reading).await {
-        Ok(Ok(read)) => read,
-        Ok(Err(())) | Err(_) => Err(Code::Malformed.into()),
+        if whole.is_empty() && length <= held && body.is_end_stream() {
+            return Ok(piece);
+        }
+        while length > held {
+            merge(&mut room, budget.room(PIECE_BYTES).await?);
+            held += PIECE_BYTES;
+            piece_end = Instant::now() + TRANSFER_GRACE;
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(match room {
+        Some(permit) => Bytes::from_owner(Held { bytes: whole, _permit: permit }),
+        None => Bytes::from(whole),
+    })
+}
+
+fn merge(all: &mut Option<OwnedSemaphorePermit>, more: Option<OwnedSemaphorePermit>) {
+    match (all.as_mut(), more) {
+        (Some(all), Some(more)) => all.merge(more),
+        (None, more) => *all = more,
+        (Some(_), None) => {}
     }
 }
 
@@ -117,15 +131,31 @@ pub fn cbor(bytes: Bytes) -> Response {
     ([(header::CONTENT_TYPE, CBOR)], bytes).into_response()
 }
 
-/// A refusal in CBOR, or in JSON for who did not ask in CBOR.
-pub fn refusal(asked: &HeaderMap, failure: &Failure) -> Response {
+/// How a refusal is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// For who asked in CBOR.
+    Cbor,
+    /// For everybody else.
+    Json,
+}
+
+impl Form {
+    /// The form in which a request was made.
+    pub fn of(asked: &HeaderMap) -> Self {
+        if asked.get(header::CONTENT_TYPE) == Some(&CBOR) { Self::Cbor } else { Self::Json }
+    }
+}
+
+/// A refusal in the form of the request.
+pub fn refusal(form: Form, failure: &Failure) -> Response {
     let status = StatusCode::from_u16(failure.code.status());
-    refusal_with(status.unwrap_or(StatusCode::BAD_REQUEST), asked, failure)
+    refusal_with(status.unwrap_or(StatusCode::BAD_REQUEST), form, failure)
 }
 
 /// As [`refusal`], with a status that HTTP itself asks for.
-pub fn refusal_with(status: StatusCode, asked: &HeaderMap, failure: &Failure) -> Response {
-    let mut response = if asked.get(header::CONTENT_TYPE) == Some(&CBOR) {
+pub fn refusal_with(status: StatusCode, form: Form, failure: &Failure) -> Response {
+    let mut response = if form == Form::Cbor {
         (status, cbor(failure.encode().into())).into_response()
     } else {
         let mut said = serde_json::json!({

@@ -17,7 +17,11 @@ pub const BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
 /// Bytes that are read or written without asking the [`Budget`](crate::http::Budget): as much as
 /// the buffer that each connection has anyway.
 pub const FREE_BYTES_MAX: usize = 8 * 1024;
-/// KiB of larger bodies and answers that are in memory at one time: 128 MiB, 128 of the largest.
+/// Bytes of a body for which room is taken at one time, and that must come within
+/// [`TRANSFER_GRACE`].
+pub const PIECE_BYTES: usize = 64 * 1024;
+/// KiB of larger bodies, or of larger answers, that are in memory at one time: 128 MiB, 128 of the
+/// largest.
 pub const BUDGET_KIB: usize = 128 * 1024;
 /// Time for running requests to end when a service stops.
 pub const ENDING_TIME_MAX: Duration = Duration::from_secs(5);

@@ -26,7 +26,7 @@ use tower::ServiceExt;
 use crate::{
     config::Config,
     connection::{Doors, Paced, Place},
-    http,
+    http::{self, Form},
     limits::{
         ACCEPT_PAUSE, ENDING_TIME_MAX, HANDSHAKE_TIME_MAX, HEAD_BYTES_MAX, HEAD_TIME_MAX,
         HEADERS_MAX,
@@ -256,7 +256,7 @@ where
             Ok(()) => Ok(shared.router.clone().oneshot(request.map(Body::new))),
             Err(failure) => {
                 shared.slowed_down.count();
-                Err(http::refusal(request.headers(), &failure))
+                Err(http::refusal(Form::of(request.headers()), &failure))
             }
         };
         async {
@@ -289,12 +289,12 @@ where
 
 async fn no_such_path(request: Request) -> Response {
     let status = axum::http::StatusCode::NOT_FOUND;
-    http::refusal_with(status, request.headers(), &Code::Malformed.into())
+    http::refusal_with(status, Form::of(request.headers()), &Code::Malformed.into())
 }
 
 async fn no_such_method(request: Request) -> Response {
     let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
-    http::refusal_with(status, request.headers(), &Code::Malformed.into())
+    http::refusal_with(status, Form::of(request.headers()), &Code::Malformed.into())
 }
 
 fn health_router(shared: Arc<Shared>) -> Router {

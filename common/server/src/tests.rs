@@ -15,6 +15,15 @@ use tokio::{
     net::TcpStream,
 };
 
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        ClientConfig, HandshakeKind, RootCertStore,
+        crypto::aws_lc_rs,
+        pki_types::{CertificateDer, ServerName, pem::PemObject},
+    },
+};
+
 use crate::{
     Health, Parts, Server, Service, Stop,
     config::{Config, NoSettings, Start, load},
@@ -140,6 +149,40 @@ async fn connections_have_places() {
     while asked(address, "/hello").await.is_empty() {
         tokio::task::yield_now().await;
     }
+    server.shutdown().await.unwrap();
+}
+
+/// Made once for these tests alone, good until the year 2126 for the name localhost.
+const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/certificate.pem");
+const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/key.pem");
+
+#[tokio::test]
+async fn tls_is_spoken_and_nothing_can_be_resumed() {
+    let (server, _store) = server(&["--tls-cert", CERTIFICATE, "--tls-key", KEY]).await;
+    assert!(server.url().starts_with("https://"));
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(CERTIFICATE).unwrap()).unwrap();
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    // The client keeps what could be resumed; the second connection shows that there was nothing.
+    let connector = TlsConnector::from(Arc::new(client));
+    for _ in 0..2 {
+        let stream = TcpStream::connect(server.address()).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = connector.connect(name, stream).await.unwrap();
+        let request = b"GET /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("hello"), "{answer}");
+        assert_eq!(stream.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
+    }
+    let plain = asked(server.address(), "/hello").await;
+    assert!(!plain.contains("hello"), "{plain}");
     server.shutdown().await.unwrap();
 }
 

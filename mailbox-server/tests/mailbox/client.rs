@@ -117,6 +117,11 @@ impl Client {
         let _ = self.stream.write_all(&request).await;
     }
 
+    /// Sends bytes as they are.
+    pub(crate) async fn raw(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).await;
+    }
+
     pub(crate) async fn finish(&mut self) -> Option<(u16, Vec<u8>)> {
         let end = loop {
             if let Some(end) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -134,6 +139,66 @@ impl Client {
         let rest = self.buffer.split_off(end + length);
         let body = std::mem::replace(&mut self.buffer, rest).split_off(end);
         Some((status, body))
+    }
+
+    /// Makes a WebSocket of the connection (RFC 6455).
+    pub(crate) async fn upgrade(&mut self) {
+        let request = format!(
+            "GET /v1/mailbox/live HTTP/1.1\r\nhost: {}\r\nconnection: upgrade\r\n\
+             upgrade: websocket\r\nsec-websocket-version: 13\r\n\
+             sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            self.audience
+        );
+        self.stream.write_all(request.as_bytes()).await.unwrap();
+        while !self.buffer.ends_with(b"\r\n\r\n") {
+            self.more().await.unwrap();
+        }
+        assert!(self.buffer.starts_with(b"HTTP/1.1 101"));
+        self.buffer.clear();
+    }
+
+    /// Says a binary message on the WebSocket, masked with zeros.
+    pub(crate) async fn say(&mut self, message: &[u8]) {
+        let length = u64::try_from(message.len()).unwrap();
+        let mut frame = vec![0x82, 0x80 | 127];
+        frame.extend_from_slice(&length.to_be_bytes());
+        if let Ok(short) = u16::try_from(length) {
+            frame.truncate(1);
+            match u8::try_from(length) {
+                Ok(tiny @ ..126) => frame.push(0x80 | tiny),
+                _ => {
+                    frame.push(0x80 | 126);
+                    frame.extend_from_slice(&short.to_be_bytes());
+                }
+            }
+        }
+        frame.extend_from_slice(&[0; 4]);
+        frame.extend_from_slice(message);
+        let _ = self.stream.write_all(&frame).await;
+    }
+
+    /// The next binary message on the WebSocket; nothing if it is closed.
+    pub(crate) async fn hear(&mut self) -> Option<Vec<u8>> {
+        while self.buffer.len() < 2 {
+            self.more().await?;
+        }
+        let (kind, extra) = (self.buffer[0] & 0x0f, self.buffer[1]);
+        let head = match extra {
+            126 => 4,
+            127 => 10,
+            _ => 2,
+        };
+        while self.buffer.len() < head {
+            self.more().await?;
+        }
+        let said = self.buffer[2..head].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+        let length = if head == 2 { usize::from(extra) } else { said };
+        while self.buffer.len() < head + length {
+            self.more().await?;
+        }
+        let rest = self.buffer.split_off(head + length);
+        let message = std::mem::replace(&mut self.buffer, rest).split_off(head);
+        (kind == 2).then_some(message)
     }
 
     async fn more(&mut self) -> Option<()> {

@@ -1,59 +1,13 @@
 //! Does what was answered survive `kill -9` of the true program?
 
-use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
+use std::process::Command;
+
+use kith_common::service::mailbox::{Operation, PutBody};
+
+use crate::{
+    client::{Keys, blob, metric, seen},
+    program::Program,
 };
-
-use crate::client::{Client, Keys, blob, seen};
-
-/// The program, on free ports.
-pub(crate) struct Program {
-    pub(crate) child: Child,
-    pub(crate) address: std::net::SocketAddr,
-    pub(crate) health: std::net::SocketAddr,
-}
-
-impl Program {
-    pub(crate) fn start(data: &Path, flags: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mailbox-server"))
-            .args(["--listen=127.0.0.1:0", "--health=127.0.0.1:0", "--name=mailbox.test"])
-            .args(["--requests-per-second=0", "--data"])
-            .arg(data)
-            .args(flags)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut address = || {
-            let line = lines.next().unwrap().unwrap();
-            let address = line.split("http://").nth(1).unwrap();
-            address.split('/').next().unwrap().parse().unwrap()
-        };
-        let (address, health) = (address(), address());
-        Self { child, address, health }
-    }
-
-    pub(crate) async fn client(&self) -> Client {
-        let mut client = Client::to(self.address).await;
-        client.audience = "mailbox.test".to_owned();
-        client
-    }
-
-    /// Kills it as a power cut would.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// Asks it to stop; whether it ended well.
-    pub(crate) fn stop(mut self) -> bool {
-        let asked = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        asked.success() && self.child.wait().unwrap().success()
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answered_put_is_never_lost_and_a_deleted_one_stays_deleted() {
@@ -84,9 +38,8 @@ async fn an_answered_put_is_never_lost_and_a_deleted_one_stays_deleted() {
         }
         // Between a put and its answer: it may be there or not, but nothing else changes.
         number += 1;
-        let put = kith_common::service::mailbox::PutBody::signed;
-        let body = put(&keys.writer, client.stamp(), &blob(number));
-        client.begin(kith_common::service::mailbox::Operation::Put, &body).await;
+        let body = PutBody::signed(&keys.writer, client.stamp(), &blob(number));
+        client.begin(Operation::Put, &body).await;
         if round % 2 == 0 {
             tokio::task::yield_now().await;
         }
@@ -103,8 +56,8 @@ async fn it_stops_in_order_and_answers_who_waits() {
     let (mut client, keys) = (program.client().await, Keys::new());
     client.open(&keys).await;
     let body = client.fetch_request(&keys, &[], 60_000);
-    client.begin(kith_common::service::mailbox::Operation::Fetch, &body).await;
-    while crate::client::metric(program.health, "kith_mailbox_waiting").await == 0 {
+    client.begin(Operation::Fetch, &body).await;
+    while metric(program.health, "kith_mailbox_waiting").await == 0 {
         tokio::task::yield_now().await;
     }
     let stopped = tokio::task::spawn_blocking(move || program.stop());

@@ -14,7 +14,8 @@ use kith_common::service::{
 use crate::{
     client::{Client, Keys, answered, blob, code, metric, seen, start},
     conformance::{self, FLAGS},
-    kill::Program,
+    live,
+    program::Program,
 };
 
 /// A PostgreSQL of its own, in a folder that goes with it.
@@ -113,6 +114,7 @@ async fn the_same_rules_hold() {
     let flag = cluster.flag();
     let server = start(&[FLAGS, &[flag.as_str()]].concat()).await;
     conformance::all(&server).await;
+    live::all(&server).await;
     server.server.shutdown().await.unwrap();
 }
 
@@ -193,7 +195,9 @@ async fn it_is_not_ready_while_the_database_is_away() {
     assert!(crate::client::get(health, "/readyz").await.starts_with("HTTP/1.1 200"));
     let (mut client, keys) = (server.client().await, Keys::new());
     client.open(&keys).await;
-    cluster.server.kill().unwrap();
+    // At once, with all that it serves: killed alone, those would go on for a moment.
+    let process = cluster.server.id().to_string();
+    assert!(Command::new("kill").args(["-QUIT", &process]).status().unwrap().success());
     cluster.server.wait().unwrap();
     assert!(crate::client::get(health, "/readyz").await.starts_with("HTTP/1.1 503"));
     assert_eq!(code(client.put(&keys, &blob(1)).await), Code::Unavailable);

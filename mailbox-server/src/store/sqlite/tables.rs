@@ -45,6 +45,11 @@ PRAGMA user_version = 1;
 const QUEUE_COLUMNS: &str =
     "id, incarnation, days, blobs_max, bytes_max, blobs, bytes, next, marked, seen_day";
 
+/// Pages of 4 KiB in the log before they are carried over into the file: 64 MiB. Pages of indexes
+/// are written by many puts, and carried over once.
+const LOG_PAGES: i64 = 16_384;
+/// KiB of pages that the writer keeps in memory.
+const CACHE_KIB: i64 = 32_768;
 /// Queues that one sweep gives up.
 const IDLE_MAX: usize = 100;
 
@@ -74,8 +79,9 @@ impl Tables {
         let db = Connection::open(path)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
-        db.pragma_update(None, "cache_size", -32_768)?;
-        db.pragma_update(None, "journal_size_limit", 64 << 20)?;
+        db.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        db.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+        db.pragma_update(None, "journal_size_limit", LOG_PAGES * 4096)?;
         Self::on(db, bounds)
     }
 

@@ -55,13 +55,13 @@ impl Sqlite {
         let (waiters, commits) = (Waiters::default(), Arc::new(Commits::default()));
         let (write, jobs) = mpsc::channel(JOBS_WAITING_MAX);
         let writer = Writer { tables, waiters: waiters.clone(), commits: Arc::clone(&commits) };
-        let mut threads = vec![std::thread::spawn(move || writer.run(jobs))];
+        let mut threads = vec![named("writer", move || writer.run(jobs))?];
         let mut reads = Vec::new();
         for _ in 0..READERS {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let db = Connection::open_with_flags(path, flags)?;
             let (read, jobs) = mpsc::channel(JOBS_WAITING_MAX);
-            threads.push(std::thread::spawn(move || run_reader(&db, jobs)));
+            threads.push(named("reader", move || run_reader(&db, jobs))?);
             reads.push(read);
         }
         Ok(Self {
@@ -83,6 +83,10 @@ impl Sqlite {
         let idlest = reads.iter().max_by_key(|read| read.capacity());
         idlest.and_then(|read| read.try_send(job).ok()).ok_or(StoreError::Busy)
     }
+}
+
+fn named(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|_| StoreError::Busy)
 }
 
 async fn answered<T>(
