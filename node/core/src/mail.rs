@@ -28,7 +28,7 @@ pub(crate) use self::{
     errand::{Posting, Purpose},
     lane::{Lane, Outbox, Posted, StoredGroup},
     packages::Packages,
-    places::{Place, Places},
+    places::Places,
     queue::{OwnQueue, QueueFor},
 };
 use crate::store::{Store, StoreError};

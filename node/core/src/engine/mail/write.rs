@@ -150,7 +150,10 @@ impl Engine {
         let Some(lane) = self.mail.lanes.get(&device) else { return Ok(draft) };
         let asking = self.contacts.find(account).filter(|c| c.status == Status::Requested);
         if let Some(contact) = asking {
-            if !lane.asked {
+            // The answer needs a way back, if there is to be one.
+            let is_ready = self.profile.mailboxes.is_empty()
+                || !self.open_queues(self.log_with(account)).is_empty();
+            if !lane.asked && is_ready {
                 draft.frames.extend(self.request_for(cx, device, account, &contact.greeting));
                 draft.asks = true;
                 draft.is_due = true;
