@@ -10,7 +10,7 @@ pub const JOBS_WAITING_MAX: usize = 1024;
 pub const COMMIT_JOBS_MAX: usize = 256;
 /// Bytes of blobs that share a commit: 4 of the largest.
 pub const COMMIT_BYTES_MAX: usize = 4 << 20;
-/// Blobs that one sweep deletes: about 20 ms of work.
+/// Blobs that one sweep deletes: about 27 ms of work.
 pub const SWEEP_BLOBS_MAX: usize = 1000;
 /// Time between two sweeps that find little.
 pub const SWEEP_PAUSE: Duration = Duration::from_secs(30);

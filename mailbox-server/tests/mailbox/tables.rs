@@ -153,15 +153,21 @@ fn the_server_has_bounds_for_all_queues_together() {
 /// A million where it is asked for (`KITH_EXPIRED=1000000`), fewer in the run of every change.
 #[test]
 fn what_is_over_goes_in_bounded_batches_and_its_space_is_used_again() {
-    let count = std::env::var("KITH_EXPIRED").map_or(20_000, |count| count.parse().unwrap());
+    let count: usize = std::env::var("KITH_EXPIRED").map_or(20_000, |count| count.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mailbox.sqlite");
-    let tables = Tables::open(&path, BOUNDS).unwrap();
+    let bounds = Bounds { queues_max: 1000, ..BOUNDS };
+    let tables = Tables::open(&path, bounds).unwrap();
     let mut world = World { tables, now: NOON, count: 0 };
+    // As many queues as hold so many blobs.
+    let queues = count.div_ceil(50_000);
     let keys = Keys::new();
     world.open(&keys, Days::One).unwrap();
-    fill(&path, count);
-    world.tables = Tables::open(&path, BOUNDS).unwrap();
+    for _ in 1..queues {
+        world.open(&Keys::new(), Days::One).unwrap();
+    }
+    fill(&path, count / queues);
+    world.tables = Tables::open(&path, bounds).unwrap();
     let size = || std::fs::metadata(&path).unwrap().len();
     world.later(2);
     let (mut longest, mut batches, began) = (0, 0, Instant::now());
@@ -184,11 +190,11 @@ fn what_is_over_goes_in_bounded_batches_and_its_space_is_used_again() {
     let plan: String =
         rusqlite::Connection::open(&path).unwrap().query_row(plan, [], |row| row.get(3)).unwrap();
     assert!(plan.contains("USING COVERING INDEX blobs_end"), "{plan}");
-    fill(&path, count / 2);
+    fill(&path, count / queues / 2);
     assert!(size() <= before + (1 << 20), "the file did not grow: {before}, {}", size());
 }
 
-/// Puts blobs into the one queue behind the back of the tables, as many as it takes.
+/// Puts so many blobs into each queue, behind the back of the tables.
 fn fill(path: &std::path::Path, count: usize) {
     let mut db = rusqlite::Connection::open(path).unwrap();
     let change = db.transaction().unwrap();
