@@ -180,6 +180,9 @@ pub const QUEUE_BYTES_MAX: u64 = 8 << 20;
 pub const KNOCKS_MAX: u16 = 20;
 /// Bytes that wait in the queue for strangers: each with the proof of an ordinary account.
 pub const KNOCK_BYTES_MAX: u64 = KNOCKS_MAX as u64 * (16 << 10);
+/// How long a queue is looked into that is given up, while somebody has not said to know of it: a
+/// week for what lies there, and one for who is away.
+pub const QUEUE_KEPT_MS: u64 = 14 * 24 * 60 * 60 * 1000;
 /// How long a group is written in before another one takes its place (spec 09 R7).
 pub const GROUP_MS: u64 = 24 * 60 * 60 * 1000;
 /// Groups of one other device in which is read: the one in use, and those of letters on their way.

@@ -184,6 +184,9 @@ impl World {
         reply: Result<Vec<u8>, ErrandError>,
     ) {
         if self.nodes[node].started_ms == started_ms && self.nodes[node].is_running() {
+            if let Err(error) = &reply {
+                self.tell(node, || format!("errand {} came to nothing: {error:?}", id.0));
+            }
             self.input(node, Input::Errand { id, reply });
         }
     }

@@ -203,6 +203,13 @@ impl Engine {
             return Ok(());
         }
         let queues = self.open_queues(log);
+        let waits = |queue: &crate::mail::OwnQueue| {
+            queue.serves == crate::mail::QueueFor::Log(log) && !queue.closing
+        };
+        if queues.is_empty() && self.mail.queues.values().any(waits) {
+            // What was said before counts until there is something better.
+            return Ok(());
+        }
         let me = self.me.device.device();
         let said = self.mail.places.said(log, me);
         if said.map_or(&[][..], |place| &place.queues) == queues {

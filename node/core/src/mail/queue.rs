@@ -9,7 +9,7 @@ use kith_common::{
     limits::URL_BYTES_MAX,
     mail::{MailboxUrl, QueueAddress, QueueSeed},
     service::mailbox::{Days, Incarnation},
-    time::Uptime,
+    time::{Timestamp, Uptime},
 };
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
@@ -38,6 +38,8 @@ pub(crate) struct OwnQueue {
     pub(crate) incarnation: Option<Incarnation>,
     /// It is to be given up.
     pub(crate) closing: bool,
+    /// Until when it is looked into all the same: whoever may write has not learned of it yet.
+    pub(crate) kept_until: Timestamp,
     /// Whether the server has it, as far as this run knows, with the card that counts now.
     pub(crate) is_open: bool,
     /// Whether a request is under way.
@@ -67,6 +69,7 @@ impl OwnQueue {
             serves,
             incarnation: None,
             closing: false,
+            kept_until: Timestamp::from_millis(0),
             is_open: false,
             busy: false,
             next_at: Uptime::from_millis(0),
@@ -100,7 +103,7 @@ impl OwnQueue {
 
     pub(crate) fn save(&self, store: &mut dyn Store) -> Result<(), StoreError> {
         let mut writer = Writer::new();
-        writer.array(8).uint(1);
+        writer.array(9).uint(1);
         self.owner.expose_seed(|seed| {
             writer.bytes(seed);
         });
@@ -117,7 +120,7 @@ impl OwnQueue {
             Some(incarnation) => writer.array(1).bytes(incarnation.as_bytes()),
             None => writer.array(0),
         };
-        writer.bool(self.closing);
+        writer.bool(self.closing).uint(self.kept_until.millis());
         let mut value = writer.finish();
         let put = store.put_record(RecordKind::Queue, self.owner.public(), &value);
         value.zeroize();
@@ -130,7 +133,7 @@ impl OwnQueue {
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         Reader::all(bytes, |reader| {
-            reader.tuple("queue", 8)?;
+            reader.tuple("queue", 9)?;
             reader.uint_max("version", 1)?;
             let mut seed: [u8; 32] = reader.fixed("owner")?;
             let owner = SigningKey::from_seed(&seed);
@@ -148,8 +151,10 @@ impl OwnQueue {
                 _ => Some(Incarnation::from_bytes(reader.fixed("incarnation")?)),
             };
             let closing = reader.bool()?;
+            let kept_until = Timestamp::from_millis(reader.uint()?);
             let address = QueueAddress { url, seed, days };
-            Ok(Self { incarnation, closing, ..Self::kept(owner, address, serves) })
+            let kept = Self::kept(owner, address, serves);
+            Ok(Self { incarnation, closing, kept_until, ..kept })
         })
     }
 }
