@@ -240,7 +240,10 @@ impl World {
 
     /// One device asks another person to become a contact.
     pub fn add_contact(&mut self, node: usize, other: usize) {
-        let card = Box::new(self.people[other].card());
+        let mut card = Box::new(self.people[other].card());
+        let engines =
+            self.people[other].nodes.iter().filter_map(|at| self.nodes[*at].engine.as_ref());
+        card.knocks = engines.flat_map(|engine| engine.card().knocks).take(4).collect();
         let greeting = format!("greeting of {}", self.nodes[node].name);
         self.command(node, Command::AddContact { card, name: None, greeting });
     }

@@ -42,6 +42,8 @@ pub(crate) struct OwnQueue {
     pub(crate) kept_until: Timestamp,
     /// Whether the server has it, as far as this run knows, with the card that counts now.
     pub(crate) is_open: bool,
+    /// It is left alone: nobody wants to hear what lies there, and may want to again.
+    pub(crate) is_quiet: bool,
     /// Whether a request is under way.
     pub(crate) busy: bool,
     next_at: Uptime,
@@ -71,6 +73,7 @@ impl OwnQueue {
             closing: false,
             kept_until: Timestamp::from_millis(0),
             is_open: false,
+            is_quiet: false,
             busy: false,
             next_at: Uptime::from_millis(0),
             wait_ms: MAIL_RETRY_MS_MIN,
@@ -79,7 +82,7 @@ impl OwnQueue {
     }
 
     pub(crate) fn deadline(&self) -> Option<Uptime> {
-        (!self.busy).then_some(self.next_at)
+        (!self.busy && !self.is_quiet).then_some(self.next_at)
     }
 
     /// It went well: the next request may follow.

@@ -17,6 +17,7 @@ use kith_common::{
 
 use super::{Context, Engine, Event, Output};
 use crate::{
+    contacts::Status,
     limits::{
         KNOCK_BYTES_MAX, KNOCKS_MAX, MAIL_LISTEN_MS, MAIL_SPREAD_MS, PACKAGE_MS, QUEUE_BLOBS_MAX,
         QUEUE_BYTES_MAX, QUEUE_KEPT_MS,
@@ -44,10 +45,17 @@ impl Engine {
         }
         let mut logs = BTreeSet::new();
         let readers: BTreeSet<LogId> = self.logs_of_others();
+        let blocked: BTreeSet<LogId> = self.logs_of_blocked();
         for queue in self.mail.queues.values_mut() {
             let setting = mailboxes.iter().find(|mailbox| mailbox.url == queue.address.url);
             let is_wanted = wanted.remove(&(queue.serves, queue.address.url.clone()));
             let days = setting.map_or(queue.address.days, |it| it.days);
+            queue.is_quiet = !is_wanted
+                && setting.is_some()
+                && matches!(queue.serves, QueueFor::Log(log) if blocked.contains(&log));
+            if queue.is_quiet {
+                continue;
+            }
             if is_wanted && (queue.closing || days != queue.address.days) {
                 (queue.closing, queue.address.days) = (false, days);
                 queue.reopen();
@@ -86,6 +94,12 @@ impl Engine {
         }
         let known = self.contacts.known().map(|contact| contact.account.id());
         known.flat_map(|account| self.logs_with(account)).chain(self.own_logs()).collect()
+    }
+
+    /// Logs with those of whom nothing is to be heard; they may be heard again.
+    fn logs_of_blocked(&self) -> BTreeSet<LogId> {
+        let blocked = self.contacts.iter().filter(|contact| contact.status == Status::Blocked);
+        blocked.map(|contact| self.log_with(contact.account.id())).collect()
     }
 
     /// Whether everybody who may write into a queue knows where to write instead.
