@@ -96,6 +96,8 @@ pub struct World {
     pub(crate) wires: Vec<Wire>,
     pub(crate) mailboxes: Vec<Mailbox>,
     pub(crate) waiting: Vec<Waiting>,
+    /// Whose queue it is into which a key may write.
+    pub(crate) queue_owners: BTreeMap<[u8; 32], usize>,
     /// Letters that were stored by a mailbox-server.
     pub letters_put: u64,
     /// What breaks.
@@ -144,6 +146,7 @@ impl World {
             wires: Vec::new(),
             mailboxes: Vec::new(),
             waiting: Vec::new(),
+            queue_owners: BTreeMap::new(),
             letters_put: 0,
             weather: Weather::default(),
             side: Vec::new(),
@@ -376,6 +379,9 @@ impl World {
             let before = self.others(node);
             let out = self.nodes[node].handle(part, self.now_ms);
             self.check_said(node, &out, together, &before);
+            if !together && self.nodes[node].honest {
+                self.check_written_to(node, &out);
+            }
             outputs.extend(out);
         }
         if before_commit {

@@ -1,5 +1,6 @@
 //! Do messages reach people who are never there at once? Mailboxes in small worlds (spec 09).
 
+use kith_common::account::Untrust;
 use kith_core::{contacts::Status, delivery::DeliveryState, engine::Command};
 use kith_tests::sim::{World, plan, seeds};
 
@@ -27,7 +28,7 @@ fn alice_and_bob(test: &'static str, seed: u64) -> (World, usize, usize, usize) 
 /// Two nodes never reach each other but by mail.
 fn apart(world: &mut World, nodes: &[usize]) {
     for (at, one) in nodes.iter().enumerate() {
-        for other in &nodes[at + 1..] {
+        for other in nodes.iter().skip(at + 1) {
             world.keep_apart(*one, *other);
         }
     }
@@ -279,4 +280,44 @@ fn months_of_letters_open() {
 #[test]
 fn random_worlds_by_mail() {
     seeds::each(SEEDS, |seed| drop(plan::run_by_mail(seed, "random_worlds_by_mail")));
+}
+
+/// What lies in the queues of a stolen tablet goes, and nothing more is put there.
+#[test]
+fn a_stolen_device_gets_no_letters() {
+    let mut world = World::new(11, "a_stolen_device_gets_no_letters");
+    let (alice, bob) = (world.person("alice", 3), world.person("bob", 1));
+    let server = world.mailbox();
+    world.run_ms(100);
+    world.tell_own_places(alice);
+    world.befriend(alice, bob);
+    world.settle();
+    world.choose_mailboxes(0, &[server]);
+    world.choose_mailboxes(3, &[server]);
+    world.run_ms(MINUTE_MS);
+    apart(&mut world, &[0, 1, 2, 3]);
+    let tablet = 1;
+    world.set_running(tablet, false);
+    world.say(3, alice, "before");
+    world.run_ms(5 * MINUTE_MS);
+    let device = world.nodes[tablet].key().device();
+    assert!(world.blobs_at(server) > 0, "letters wait for the tablet");
+    for node in [0, 2] {
+        let authority = world.nodes[node].authority();
+        let why = Untrust::Stolen;
+        world.command(node, Command::Untrust { device, why, since: None, authority });
+        world.run_ms(MINUTE_MS);
+    }
+    world.run_ms(5 * MINUTE_MS);
+    assert_eq!(world.blobs_at(server), 0, "its queues are gone");
+    world.say(3, alice, "after");
+    world.run_ms(5 * MINUTE_MS);
+    assert_eq!(world.blobs_at(server), 0);
+    for node in [0, 2] {
+        assert_eq!(texts(&world, node, bob), ["before", "after"]);
+    }
+    // Whoever has it now may look: nothing comes.
+    world.set_running(tablet, true);
+    world.run_ms(HOUR_MS);
+    assert_eq!(texts(&world, tablet, bob), [""; 0]);
 }

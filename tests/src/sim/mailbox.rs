@@ -4,16 +4,17 @@
 //! nothing waits here; when something was put, its client looks again.
 
 use kith_common::{
+    envelope::Signed,
     mail::MailboxUrl,
     own::MailboxSetting,
     service::{
         Code, Failure,
-        mailbox::{Days, Fetched, Operation},
+        mailbox::{Days, Fetched, Open, Operation, Put, PutBody},
     },
     time::Timestamp,
 };
 use kith_core::{
-    engine::{Command, Input},
+    engine::{Command, Input, Output},
     mail::{Errand, ErrandError, ErrandId},
 };
 use mailbox_server::{
@@ -100,10 +101,34 @@ impl World {
 
     pub(crate) fn run_errand(&mut self, node: usize, errand: Errand) {
         self.tell(node, || format!("asks a mailbox: {errand:?}"));
+        self.note_owner(node, &errand);
         let started_ms = self.nodes[node].started_ms;
         let spread_ms = self.below(1 + self.weather.latency_ms_spread);
         let in_ms = 1 + self.weather.latency_ms_min + spread_ms;
         self.at(in_ms, Happening::Errand { node, started_ms, errand: Box::new(errand) });
+    }
+
+    /// Nothing is put for a device that the writer knows to be out.
+    pub(crate) fn check_written_to(&self, node: usize, outputs: &[Output]) {
+        for output in outputs {
+            let Output::Errand(Errand { operation: Operation::Put, body, .. }) = output else {
+                continue;
+            };
+            let put = PutBody::decode(body).expect("our own request can be read");
+            let put = Signed::<Put>::decode(put.put).expect("our own request can be read");
+            let Some(owner) = self.queue_owners.get(put.signer()) else { continue };
+            let (name, device) = (&self.nodes[*owner].name, self.nodes[*owner].device);
+            let trusted = self.nodes[node].engine().is_trusted(device);
+            assert!(trusted, "{} writes to {name}", self.nodes[node].name);
+        }
+    }
+
+    /// Whose queues are whose.
+    fn note_owner(&mut self, node: usize, errand: &Errand) {
+        if errand.operation == Operation::Open {
+            let open = Signed::<Open>::decode(&errand.body).expect("our own request can be read");
+            self.queue_owners.insert(open.claim().writer, node);
+        }
     }
 
     pub(crate) fn errand_arrives(&mut self, node: usize, started_ms: u64, errand: Errand) {
@@ -127,7 +152,10 @@ impl World {
             self.letters_put += 1;
             self.end_waiting(server, Ok);
         }
-        if operation == Operation::Fetch && wait_ms > 0 && reply.as_ref().is_ok_and(is_empty) {
+        if operation == Operation::Fetch
+            && wait_ms > 0
+            && reply.as_ref().is_ok_and(|reply| is_empty(reply))
+        {
             let until_ms = self.now_ms + wait_ms;
             let nothing = reply.unwrap_or_default();
             self.waiting.push(Waiting { node, started_ms, id, server, nothing, until_ms });
@@ -197,7 +225,7 @@ fn host(server: usize) -> String {
     format!("box{server}.example")
 }
 
-fn is_empty(reply: &Vec<u8>) -> bool {
+fn is_empty(reply: &[u8]) -> bool {
     Fetched::decode(reply).is_ok_and(|fetched| fetched.items.is_empty())
 }
 
