@@ -496,6 +496,9 @@ fn made_frame(fields: &FrameFields) -> Frame {
             let hint = |case: &HintCase| (device_id(&case.device), case.addresses.clone());
             Frame::Hints { devices: devices.iter().map(hint).collect() }
         }
+        FrameFields::Packages { packages } => {
+            Frame::Packages { packages: packages.iter().map(Hex::boxed).collect() }
+        }
     }
 }
 

@@ -361,6 +361,7 @@ fn later_frames() -> Vec<Vec<u8>> {
         Frame::Offer { sealed: offer },
         Frame::Accept { sealed: accept },
         Frame::Hints { devices: vec![(device, addresses)] },
+        Frame::Packages { packages: vec![vec![7; 2700].into()] },
     ];
     frames.iter().map(Frame::encode).collect()
 }

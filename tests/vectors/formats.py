@@ -262,6 +262,7 @@ def frame(type_, f):
         "join": lambda: (9, {0: f["sealed"]}),
         "offer": lambda: (10, {0: f["sealed"]}),
         "accept": lambda: (11, {0: f["sealed"]}),
+        "packages": lambda: (13, {0: f["packages"]}),
         "hints": lambda: (12, {0: [[one["device"], one["addresses"]] for one in f["devices"]]}),
     }[type_]()
     return cbor2.dumps([number, fields])

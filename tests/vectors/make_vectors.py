@@ -1117,6 +1117,7 @@ def sync_vectors():
         ),
         framed("bodies that lack", "want", {"log": LOG, "entries": by_device(A1, B1, L1)}),
         framed("where devices were reached", "hints", {"devices": hints()}),
+        framed("packages for letters", "packages", {"packages": [bytes(2676), b"\x01" * 2676]}),
     ]
     wide = {"log": LOG, "entries": [mark("wanted")] * 1025}
     many = {"devices": [{"device": nonce("hint"), "addresses": []}] * 129}
@@ -1147,7 +1148,9 @@ def sync_vectors():
         ("a wanted entry with number 0", "value", cbor2.dumps([8, {0: LOG, 1: [[BOB, 0, BOB]]}])),
         ("129 devices", "too-large", frame("hints", many)),
         ("seventeen addresses of a device", "too-large", frame("hints", long)),
-        ("number 13", "unknown-critical", cbor2.dumps([13, {}])),
+        ("nine packages", "too-large", frame("packages", {"packages": [b"x"] * 9})),
+        ("a package of 4097 bytes", "too-large", frame("packages", {"packages": [bytes(4097)]})),
+        ("number 14", "unknown-critical", cbor2.dumps([14, {}])),
     ]
     return {
         "about": "Frontiers and the frames that carry them and entries (spec 04).",

@@ -521,6 +521,7 @@ pub(crate) enum FrameFields {
     Offer { sealed: Hex },
     Accept { sealed: Hex },
     Hints { devices: Vec<HintCase> },
+    Packages { packages: Vec<Hex> },
 }
 
 #[derive(Deserialize)]

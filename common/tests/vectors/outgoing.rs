@@ -295,6 +295,7 @@ fn frames(account: &Account) -> Vec<String> {
         Frame::Offer { sealed: vec![5; LINK_OFFER_BYTES_MAX + 48].into() },
         Frame::Accept { sealed: message },
         Frame::Hints { devices: vec![device; FRAME_HINTS_MAX] },
+        Frame::Packages { packages: vec![vec![1; PACKAGE_BYTES_MAX].into(); 8] },
     ];
     let written = frames.iter().map(|frame| {
         let bytes = frame.encode();

@@ -46,6 +46,7 @@ impl Engine {
             self.send_heads(cx, id);
             self.send_hints(cx, id);
         }
+        self.send_packages(cx, id)?;
         self.share_logs(cx, id, &logs)
     }
 

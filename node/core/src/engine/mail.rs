@@ -9,6 +9,7 @@ mod write;
 
 use kith_common::{
     entry::EntryKind,
+    frame::Frame,
     ids::{AccountId, DeviceId, LogId},
     limits::MAILBOXES_MAX,
     mail::{Announcement, MailboxUrl, QueueAddress},
@@ -16,10 +17,13 @@ use kith_common::{
     service::{Code, Failure, mailbox::Operation},
 };
 
-use super::{Context, Engine, Event, Output};
+use super::{Context, Engine, Event, LinkId, Output};
 use crate::{
     limits::MAIL_WAIT_MS,
-    mail::{Errand, ErrandError, ErrandId, Purpose},
+    mail::{Errand, ErrandError, ErrandId, Lane, OwnQueue, Posted, Purpose, QueueFor},
+    mls,
+    refusal::Refusal,
+    session::Session,
     store::{Place, StoreError},
     view::{self, MailboxView},
 };
@@ -113,7 +117,7 @@ impl Engine {
                     .mail
                     .lanes
                     .entry(device)
-                    .or_insert_with(|| crate::mail::Lane::new(account));
+                    .or_insert_with(|| Lane::new(account));
                 lane.stir(cx.uptime.plus_millis(MAIL_WAIT_MS));
             }
         }
@@ -203,8 +207,8 @@ impl Engine {
             return Ok(());
         }
         let queues = self.open_queues(log);
-        let waits = |queue: &crate::mail::OwnQueue| {
-            queue.serves == crate::mail::QueueFor::Log(log) && !queue.closing
+        let waits = |queue: &OwnQueue| {
+            queue.serves == QueueFor::Log(log) && !queue.closing
         };
         if queues.is_empty() && self.mail.queues.values().any(waits) {
             // What was said before counts until there is something better.
@@ -241,6 +245,43 @@ impl Engine {
         self.profile.mailboxes.iter().map(view).collect()
     }
 
+    /// Hands packages to the device at the other end, so that its first letter needs no last resort.
+    pub(super) fn send_packages(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: LinkId,
+    ) -> Result<(), StoreError> {
+        let session = self.links.get(&id).and_then(|link| link.session);
+        let Some(session) = session else { return Ok(()) };
+        let packages = self.packages_for(cx, session.device)?;
+        if !packages.is_empty() {
+            let bytes = Frame::Packages { packages }.encode();
+            cx.out.push(Output::Send { link: id, bytes });
+        }
+        Ok(())
+    }
+
+    /// The device at the other end has handed packages to this one.
+    pub(super) fn hear_packages(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: LinkId,
+        packages: Vec<Box<[u8]>>,
+    ) -> Result<(), StoreError> {
+        let session = self.links.get(&id).and_then(|link| link.session);
+        let Some(Session { account, device }) = session else {
+            self.refuse(cx, id, Refusal::NoSession);
+            return Ok(());
+        };
+        let lane = self.mail.lanes.entry(device).or_insert_with(|| Lane::new(account));
+        for package in packages {
+            if mls::check_package(&self.me.device, &package, device, cx.now).is_ok() {
+                lane.keep_package(package);
+            }
+        }
+        lane.save(device, cx.store)
+    }
+
     /// A link to a device is gone: from now on letters are written to it. What was said on the link
     /// need not be said again.
     pub(super) fn lane_takes_over(
@@ -254,10 +295,10 @@ impl Engine {
         let mut logs = std::collections::BTreeMap::new();
         for log in self.shared_logs(account) {
             let Some(frontier) = self.own_word(log, account) else { continue };
-            let posted = crate::mail::Posted { marks: Vec::new(), frontier: Some(frontier) };
+            let posted = Posted { marks: Vec::new(), frontier: Some(frontier) };
             logs.insert(log, posted);
         }
-        let lane = self.mail.lanes.entry(device).or_insert_with(|| crate::mail::Lane::new(account));
+        let lane = self.mail.lanes.entry(device).or_insert_with(|| Lane::new(account));
         logs.retain(|log, posted| {
             lane.posted.get(log).is_none_or(|known| known.frontier != posted.frontier)
         });

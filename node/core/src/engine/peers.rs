@@ -71,6 +71,7 @@ impl Engine {
             // An offer is for a device that has no engine yet.
             Frame::Offer { .. } => self.refuse(cx, id, Refusal::RequestNotForUs),
             Frame::Hints { devices } => self.hints(cx, id, devices)?,
+            Frame::Packages { packages } => self.hear_packages(cx, id, packages)?,
         }
         Ok(())
     }

@@ -468,7 +468,7 @@ impl Engine {
     }
 
     /// Packages with which a device can begin groups later, if it may have used up those it had.
-    fn packages_for(
+    pub(super) fn packages_for(
         &mut self,
         cx: &mut Context<'_>,
         device: DeviceId,
