@@ -20,6 +20,7 @@ pub mod check;
 pub mod graph;
 pub mod irc;
 pub mod joining;
+pub mod joining_by_mail;
 pub mod logs;
 pub mod mailbox;
 pub mod malice;
@@ -351,6 +352,10 @@ impl World {
             return;
         }
         self.nodes[node].wake_at_ms = None;
+        if self.nodes[node].mail_joiner.is_some() {
+            self.poll_joiner(node);
+            return;
+        }
         self.input(node, Input::Tick);
     }
 
@@ -477,6 +482,7 @@ impl World {
         if !places.is_empty() {
             self.command(node, Command::LookForOwn(places));
         }
+        self.go_on_by_mail(node);
         self.set_alarm(node);
     }
 

@@ -305,7 +305,12 @@ impl World {
         id: ErrandId,
         reply: Result<Vec<u8>, ErrandError>,
     ) {
-        if self.nodes[node].started_ms == started_ms && self.nodes[node].is_running() {
+        if self.nodes[node].started_ms != started_ms {
+            return;
+        }
+        if self.nodes[node].mail_joiner.is_some() {
+            self.joiner_answered(node, id, reply);
+        } else if self.nodes[node].is_running() {
             self.input(node, Input::Errand { id, reply });
         }
     }

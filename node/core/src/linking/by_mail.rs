@@ -411,6 +411,8 @@ impl MailJoiner {
             && let Some(post) = blob_of(&self.mail.queue.seed, frame, rng)
         {
             (self.post, self.is_posted) = (post, false);
+            // An answer that is still to come is about something else.
+            self.putting.errand = None;
             self.putting.next(uptime);
         }
     }
