@@ -11,6 +11,7 @@ mod contacts;
 mod error;
 mod events;
 mod keys;
+mod mailboxes;
 mod merging;
 mod messages;
 mod node;
@@ -31,7 +32,7 @@ use tokio::{net::TcpListener, sync::watch};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use self::error::USAGE_CODE;
+pub(crate) use self::error::{UNSURE_CODE, USAGE_CODE};
 pub(crate) use self::{
     account::{
         Choice, kept as kept_devices, left_out as left_out_accounts, named as absorbed_accounts,
@@ -179,6 +180,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
         .routes(routes!(account::untrust))
         .routes(routes!(account::settle))
         .routes(routes!(account::recover))
+        .routes(routes!(mailboxes::list, mailboxes::choose))
         .routes(routes!(merging::merge))
         .routes(routes!(merging::agree))
         .routes(routes!(events::events))

@@ -4,6 +4,8 @@
 mod account;
 mod commands;
 mod device;
+mod host;
+mod mailbox;
 mod merging;
 mod moment;
 mod show;
@@ -15,7 +17,9 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
+use clap::{
+    Args, CommandFactory, Parser, Subcommand, builder::FalseyValueParser, error::ErrorKind,
+};
 use kith_core::names::NameError;
 use libp2p::Multiaddr;
 use thiserror::Error;
@@ -87,6 +91,9 @@ enum Command {
     /// People: add, list, show, accept, block, unblock, remove, rename.
     #[command(subcommand)]
     Contact(ContactCommand),
+    /// Your mailbox, where messages wait while you are away: set, show, none, host.
+    #[command(subcommand)]
+    Mailbox(mailbox::MailboxCommand),
     /// Write a message; returns at once, also when nobody is online.
     Send {
         /// Name of the contact, or (the beginning of) its id.
@@ -174,6 +181,23 @@ pub struct RunArguments {
     /// Address of a node to connect to, besides those of contacts.
     #[arg(long, value_name = "MULTIADDR")]
     pub peer: Vec<Multiaddr>,
+    /// File with the root certificate of a mailbox of your own (PEM).
+    #[arg(long, value_name = "FILE", env = "KITH_MAILBOX_CA")]
+    pub mailbox_ca: Option<PathBuf>,
+    /// Leave messages in mailboxes of contacts that are in your own network too. Without it an
+    /// address that somebody else names is used only if it is in the internet, or your own mailbox.
+    #[arg(long, env = "KITH_PRIVATE_MAILBOXES", value_parser = FalseyValueParser::new())]
+    pub private_mailboxes: bool,
+}
+
+impl RunArguments {
+    /// As without any argument: what the environment says counts.
+    fn of_environment() -> Self {
+        match Arguments::try_parse_from(["kith", "run"]) {
+            Ok(Arguments { command: Some(Command::Run(arguments)), .. }) => arguments,
+            _ => Self::default(),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -260,6 +284,9 @@ impl From<ClientError> for CliError {
         match error {
             ClientError::NotRunning => Self::NotRunning,
             ClientError::Usage(message) => Self::Usage(message),
+            ClientError::Unsure(message) => {
+                Self::Refused(format!("{message} (or choose it all the same with --force)"))
+            }
             ClientError::Refused(message) => Self::Refused(message),
         }
     }

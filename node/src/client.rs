@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::{
     api::{
-        USAGE_CODE, secret,
+        UNSURE_CODE, USAGE_CODE, secret,
         types::{Proof, hex},
     },
     proof::{self, NONCE_BYTES},
@@ -46,6 +46,9 @@ pub enum ClientError {
     /// More must be said, and what.
     #[error("{0}")]
     Usage(String),
+    /// The node said no, but would do it if told to all the same.
+    #[error("{0}")]
+    Unsure(String),
     /// The node said no, and why.
     #[error("{0}")]
     Refused(String),
@@ -190,6 +193,7 @@ fn refusal(response: ureq::http::Response<ureq::Body>) -> ClientError {
         .map_or_else(|| format!("the node refused this ({status})"), str::to_owned);
     match error("/error/code") {
         Some(USAGE_CODE) => ClientError::Usage(message),
+        Some(UNSURE_CODE) => ClientError::Unsure(message),
         _ => ClientError::Refused(message),
     }
 }

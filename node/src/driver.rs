@@ -14,6 +14,7 @@ use kith_common::{
     account::Account,
     ids::{AccountId, EntryId},
     keys::{Secret, SigningKey},
+    mail::MailboxUrl,
     share::SharedId,
     time::{Timestamp, Uptime},
 };
@@ -30,6 +31,7 @@ use thiserror::Error;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::{
+    mail::{Answered, Carrier, Info, InfoError, MailConfig, Reach},
     network::{self, Network, NetworkEvent},
     random::OsRandom,
     sqlite::SqliteStore,
@@ -114,15 +116,17 @@ type Question = Box<dyn FnOnce(&Engine, &dyn Store) + Send>;
 
 enum Work {
     Network(NetworkEvent),
+    Mail(Answered),
     Command(Command, Reply<Result<Answer, CommandError>>),
     Question(Question),
     Stop,
 }
 
 impl Work {
-    const fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         match self {
             Self::Network(NetworkEvent::Frame { bytes, .. }) => bytes.len(),
+            Self::Mail(answered) => answered.bytes(),
             _ => 0,
         }
     }
@@ -135,6 +139,7 @@ pub struct NodeHandle {
     notices: broadcast::Sender<Notice>,
     cut_off: watch::Sender<Option<CutOff>>,
     network: Arc<Network>,
+    reach: Arc<Reach>,
 }
 
 /// This device was cut off from the account.
@@ -194,6 +199,14 @@ impl NodeHandle {
         self.network.counters()
     }
 
+    /// Asks a mailbox-server that the person is about to choose what it is.
+    ///
+    /// # Errors
+    /// If nothing answers there, or no mailbox.
+    pub async fn ask_mailbox(&self, url: &MailboxUrl) -> Result<Info, InfoError> {
+        self.reach.ask_about(url).await
+    }
+
     /// Ends the engine's thread after what is waiting.
     pub async fn stop(&self) {
         let _ = self.work.send(Work::Stop).await;
@@ -217,6 +230,8 @@ pub struct NodeParts {
     pub network: network::NetworkConfig,
     /// Addresses to try besides those of contacts.
     pub peers: Vec<String>,
+    /// How to reach mailbox-servers.
+    pub mail: MailConfig,
 }
 
 /// A running node.
@@ -234,6 +249,7 @@ impl Node {
     /// If the store cannot be opened or an address cannot be listened on.
     pub async fn start(parts: NodeParts) -> anyhow::Result<Self> {
         let store = SqliteStore::open(&parts.database, &parts.master)?;
+        let reach = Arc::new(Reach::new(&parts.mail)?);
         let (work, inbox) = mpsc::channel(WORK_MAX);
         let (events, mut from_network) = mpsc::channel(WORK_MAX);
         let network = Arc::new(Network::start(parts.network, events).await?);
@@ -244,7 +260,12 @@ impl Node {
             notices: notices.clone(),
             cut_off: cut_off.clone(),
             network: Arc::clone(&network),
+            reach: Arc::clone(&reach),
         };
+        // What is answered waits with whoever was asked until it can be handled.
+        let (answers, from_mail) = mpsc::channel(1);
+        tokio::spawn(hand_on(from_mail, work.clone(), Work::Mail));
+        let mail = Carrier::start(reach, answers);
         let (addresses, early) = first_addresses(&mut from_network).await;
         tokio::spawn(async move {
             for event in early {
@@ -252,17 +273,14 @@ impl Node {
                     return;
                 }
             }
-            while let Some(event) = from_network.recv().await {
-                if work.send(Work::Network(event)).await.is_err() {
-                    return;
-                }
-            }
+            hand_on(from_network, work, Work::Network).await;
         });
         let mut driver = Driver {
             identity: Identity { account: parts.account, device: parts.device },
             name: parts.name,
             store,
             network,
+            mail,
             notices,
             cut_off,
             peers: parts.peers,
@@ -298,6 +316,7 @@ struct Driver {
     name: String,
     store: SqliteStore,
     network: Arc<Network>,
+    mail: Carrier,
     notices: broadcast::Sender<Notice>,
     cut_off: watch::Sender<Option<CutOff>>,
     peers: Vec<String>,
@@ -346,6 +365,9 @@ impl Driver {
     }
 
     fn deadline(&self, engine: &Engine, next_peers: tokio::time::Instant) -> tokio::time::Instant {
+        if self.mail.has_returned() {
+            return tokio::time::Instant::now();
+        }
         let at = engine.deadline().map(|(at, _)| self.started + Duration::from_millis(at.millis()));
         let peers = (!self.peers.is_empty()).then_some(next_peers);
         let far = tokio::time::Instant::now() + Duration::from_secs(3600);
@@ -357,6 +379,8 @@ impl Driver {
         let mut out = Vec::new();
         let mut questions = Vec::new();
         let mut inputs = Vec::with_capacity(batch.len());
+        let returned = self.mail.returned();
+        inputs.extend(returned.into_iter().filter_map(|answered| self.mail.input(answered)));
         for work in batch {
             match work {
                 Work::Network(event) => inputs.extend(self.network_input(event)),
@@ -366,6 +390,7 @@ impl Driver {
                     self.waiting.insert(id, reply);
                     inputs.push(Input::Command { id, command });
                 }
+                Work::Mail(answered) => inputs.extend(self.mail.input(answered)),
                 Work::Question(question) => questions.push(question),
                 Work::Stop => {}
             }
@@ -432,6 +457,7 @@ impl Driver {
                 }
                 Output::Close { link } => self.network.close(network::LinkId(link.0)),
                 Output::Dial { addresses } => self.network.dial(addresses),
+                Output::Errand(errand) => self.mail.send(errand),
                 Output::Answered { id, result } => {
                     if let Some(reply) = self.waiting.remove(&id) {
                         let _ = reply.send(Ok(result));
@@ -501,6 +527,7 @@ impl Driver {
         for link in std::mem::take(&mut self.links) {
             self.network.close(network::LinkId(link.0));
         }
+        self.mail.begin_anew();
         loop {
             let failure = match self.store.rollback().and_then(|()| self.open()) {
                 Ok(engine) => return Some(engine),
@@ -515,7 +542,7 @@ impl Driver {
                         let _ = reply.send(Err(NodeError::Storage(failure.clone())));
                     }
                     Some(Work::Network(event)) => drop(self.network_input(event)),
-                    Some(Work::Question(_)) => {}
+                    Some(Work::Question(_) | Work::Mail(_)) => {}
                 }
             }
         }
@@ -535,6 +562,15 @@ impl Driver {
         self.store.commit()?;
         self.carry_out(&engine, out);
         Ok(engine)
+    }
+}
+
+/// Has what comes handled in its turn, until the engine ends.
+async fn hand_on<T>(mut from: mpsc::Receiver<T>, work: mpsc::Sender<Work>, as_work: fn(T) -> Work) {
+    while let Some(event) = from.recv().await {
+        if work.send(as_work(event)).await.is_err() {
+            return;
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `driver` | who feeds the engine and carries out what it says? |
 //! | `network` | how do frames get from node to node? |
+//! | `mail` | how do requests get to mailbox-servers? |
 //! | `sqlite` | where do logs and contacts lie? |
 //! | `home` | where do keys lie, and who may unlock them? |
 //! | `api` | what may local programs ask? |
@@ -21,6 +22,7 @@ pub mod client;
 pub mod driver;
 pub mod home;
 pub mod join;
+pub mod mail;
 pub mod network;
 pub mod offline;
 pub mod proof;

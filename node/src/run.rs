@@ -17,6 +17,7 @@ use crate::{
     client::{ACCESS_FILE, Access},
     driver::{CutOff, Node, NodeHandle, NodeParts},
     home::{self, HomeError, Passphrase},
+    mail::MailConfig,
     network::{NetworkConfig, NetworkError},
 };
 
@@ -70,6 +71,10 @@ pub async fn run(
         database: home::database(folder),
         network: NetworkConfig { mdns: !arguments.no_mdns, ..NetworkConfig::new(listen.clone()) },
         peers: arguments.peer.iter().map(Multiaddr::to_string).collect(),
+        mail: MailConfig {
+            more_roots: arguments.mailbox_ca,
+            takes_private: arguments.private_mailboxes,
+        },
     };
     let node = Node::start(parts).await.map_err(|error| naming(error, &listen))?;
     let sessions = Sessions::new();
@@ -273,7 +278,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// Notices from now on whether the program is asked to end.
 #[cfg(unix)]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+pub(crate) fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut terminate = signal(SignalKind::terminate())?;
@@ -287,7 +292,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 #[cfg(not(unix))]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+pub(crate) fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     Ok(async {
         let _ = tokio::signal::ctrl_c().await;
     })

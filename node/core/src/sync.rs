@@ -346,13 +346,16 @@ impl Cursor {
 /// Entries, with the last of each chain.
 pub(crate) type Batch = (Vec<CarriedEntry>, Vec<Mark>);
 
+/// Whether an entry that a device wrote may be handed on.
+pub(crate) type MayGo<'a> = &'a dyn Fn(DeviceId, &EntryRow) -> bool;
+
 /// Entries of a log above what somebody has, each after what it depends on, up to a number of bytes
 /// but at least one. Of each chain as many as `may_go` lets; nothing that the device wrote itself.
 pub(crate) fn entries_above(
     log: &Log,
     store: &dyn Store,
     has: &Covered,
-    (may_go, to): (&dyn Fn(DeviceId, &EntryRow) -> bool, DeviceId),
+    (may_go, to): (MayGo<'_>, DeviceId),
     bytes_max: usize,
 ) -> Result<Batch, StoreError> {
     let mut cursors: Vec<Cursor> = log

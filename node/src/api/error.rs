@@ -21,6 +21,8 @@ use crate::{driver::NodeError, home::HomeError};
 
 /// Code of a request that leaves a choice open which the person must make.
 pub(crate) const USAGE_CODE: &str = "choice_needed";
+/// Code of a refusal of what may still be right: with `force` it is done all the same.
+pub(crate) const UNSURE_CODE: &str = "mailbox_unsure";
 /// Time for the body of a request to come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 

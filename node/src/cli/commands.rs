@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read},
     path::Path,
+    time::Duration,
 };
 
 use kith_common::{crypto::PasswordCost, limits::TEXT_BYTES_MAX, share::SharedId};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     CliError, Command, ContactCommand, Global, InitArguments, RecoveryCommand, RunArguments,
-    account, ask, device, merging, show,
+    account, ask, device, mailbox, merging, show,
 };
 use crate::{
     api::types::hex,
@@ -25,14 +26,17 @@ use crate::{
 const ID_BYTES: usize = 32;
 /// Characters of a message's id that may stand for it.
 const ID_CHARS_MIN: usize = 6;
+/// Time for what runs when the node has stopped.
+const ENDING_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) fn carry_out(global: Global, command: Option<Command>) -> Result<(), CliError> {
-    match command.unwrap_or_else(|| Command::Run(RunArguments::default())) {
+    match command.unwrap_or_else(|| Command::Run(RunArguments::of_environment())) {
         Command::Init(arguments) => init(&global, &arguments),
         Command::Run(arguments) => start(&global, arguments),
         Command::Recovery(command) => recovery(&global, command),
         Command::Device(command) => device::carry_out(&global, command),
         Command::Account(command) => account::carry_out(&global, command),
+        Command::Mailbox(command) => mailbox::carry_out(&global, command),
         Command::Passphrase { new_passphrase_file } => {
             change_passphrase(&global, new_passphrase_file.as_deref())
         }
@@ -88,10 +92,12 @@ fn start(global: &Global, arguments: RunArguments) -> Result<(), CliError> {
     // Let go after the runtime, which may still have sockets.
     let _held = home::hold(&folder)?;
     let runtime = super::runtime()?;
-    runtime.block_on(run::run(&folder, &passphrase, arguments, |ready| {
+    let ran = runtime.block_on(run::run(&folder, &passphrase, arguments, |ready| {
         show::ready(json, ready);
-    }))?;
-    Ok(())
+    }));
+    // The system may still look up a name; nobody waits for that.
+    runtime.shutdown_timeout(ENDING_TIMEOUT);
+    Ok(ran?)
 }
 
 fn request(global: &Global, client: &Client, command: Command) -> Result<(), CliError> {
@@ -102,6 +108,7 @@ fn request(global: &Global, client: &Client, command: Command) -> Result<(), Cli
         | Command::Recovery(_)
         | Command::Device(_)
         | Command::Account(_)
+        | Command::Mailbox(_)
         | Command::Passphrase { .. } => {}
         Command::Status => show::answer(json, &client.get("/api/status")?, show::status),
         Command::Stop => {

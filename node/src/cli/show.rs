@@ -388,7 +388,7 @@ pub(super) fn event(event: &Value) {
 
 /// Text that cannot pass for lines of ours: its further lines are marked, and characters that would
 /// move the cursor, turn the direction of text or break a line are seen.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut shown = String::new();
     for c in text.replace("\r\n", "\n").chars() {
         match c {

@@ -16,7 +16,7 @@ use kith_common::{
     service::{Code, Failure, mailbox::Operation},
 };
 
-use super::{Context, Engine, Output};
+use super::{Context, Engine, Event, Output};
 use crate::{
     limits::MAIL_WAIT_MS,
     mail::{Errand, ErrandError, ErrandId, Place as Written, Purpose},
@@ -61,7 +61,7 @@ impl Engine {
     /// What a failed request says of a server. Returns the refusal, if there is one.
     pub(super) fn note_failure(
         &mut self,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
         url: &MailboxUrl,
         error: &ErrandError,
     ) -> Option<Code> {
@@ -75,7 +75,11 @@ impl Engine {
             }
         };
         if !matches!(code, Some(Code::UnknownQueue | Code::Stale | Code::Replayed)) {
+            let is_news = self.mail.troubles.get(url) != Some(&trouble);
             self.mail.troubles.insert(url.clone(), trouble);
+            if is_news && self.profile.mailboxes.iter().any(|mailbox| mailbox.url == *url) {
+                cx.out.push(Output::Event(Event::Account));
+            }
         }
         code
     }

@@ -8,6 +8,7 @@ import { current, update } from "../model/store";
 import { cutOff, guestChanged, loadAccount, loadGuest } from "./account";
 import { dropContact, followHistory, loadContacts, noteMessage, putContact } from "./contacts";
 import { keepAll } from "./drafts";
+import { mailboxesChanged } from "./mailboxes";
 import { tell } from "./notices";
 import { attempt, reason, report } from "./problems";
 import { loadStatus, noteAge, seenAgain, suggestLook } from "./status";
@@ -74,6 +75,7 @@ async function loadAll(): Promise<void> {
     if (!isOpen()) return stream?.close();
     await Promise.all([loadStatus(), loadGuest(), loadContacts()]);
     keepAll();
+    mailboxesChanged();
     if (contactOf(current(), current().selected) === null) followHistory();
     await reloadThreads();
   } catch (error) {
@@ -150,6 +152,7 @@ function receive(event: NodeEvent): void {
       break;
     case "account":
       void attempt(loadAccount);
+      mailboxesChanged();
       suggestLook();
       break;
     case "linking":

@@ -1,6 +1,18 @@
 // How the page asks the node.
 
-import type { Account, Contact, Guest, Invite, Message, Session, Settings, ShownCode, Status } from "./types";
+import type {
+  Account,
+  ChosenMailbox,
+  Contact,
+  Guest,
+  Invite,
+  Mailbox,
+  Message,
+  Session,
+  Settings,
+  ShownCode,
+  Status,
+} from "./types";
 
 /** A refusal or failure, with a text meant for the person at the screen. */
 export class ApiError extends Error {
@@ -19,6 +31,9 @@ export class ApiError extends Error {
 
 export const PAGE_MESSAGES = 50;
 export const TEXT_BYTES_MAX = 60_000;
+
+/** Code of a refusal of a mailbox that may still be the right one. */
+export const MAILBOX_UNSURE = "mailbox_unsure";
 
 let csrf = "";
 
@@ -97,6 +112,10 @@ export const markRead = (account: string) => ask<object>("POST", `${contactPath(
 
 export const saveSettings = (settings: Settings) => ask<object>("PUT", "/api/settings", settings);
 export const settings = () => ask<Settings>("GET", "/api/settings");
+
+export const mailboxes = () => ask<Mailbox[]>("GET", "/api/mailboxes");
+export const chooseMailboxes = (mailboxes: ChosenMailbox[], force: boolean) =>
+  ask<Mailbox[]>("PUT", "/api/mailboxes", { mailboxes, force });
 
 export const recoveryWords = (passphrase: string) =>
   ask<{ words: string[] }>("POST", "/api/recovery/show", { passphrase });

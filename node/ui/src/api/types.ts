@@ -108,6 +108,22 @@ export type Message = {
 export type StateChange = { id: string; state: Delivery };
 export type Settings = { read_receipts: boolean };
 
+/** How long a mailbox keeps what is put there. */
+export type Days = 1 | 7;
+
+/** A mailbox that is chosen. */
+export type Mailbox = {
+  url: string;
+  days: Days;
+  queues_open: number;
+  queues: number;
+  /** What went wrong and what to do; absent if all is well. */
+  trouble?: string;
+};
+
+/** A mailbox that is wanted; what is not said stays as it is. */
+export type ChosenMailbox = { url: string; days?: Days; access?: string };
+
 export type NodeEvent =
   | { type: "message"; contact: string; message: Message; unread: number }
   | { type: "state"; contact: string; messages: StateChange[] }

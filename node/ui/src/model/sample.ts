@@ -1,6 +1,6 @@
 // Messages and contacts for the tests of this folder.
 
-import type { Account, Contact, Device, Message, Status } from "../api/types";
+import type { Account, Contact, Device, Mailbox, Message, Status } from "../api/types";
 
 const BOB = { account: "kith1bob", name: "Bob", validity: "unvalidated", me: false } as const;
 
@@ -46,6 +46,14 @@ export const device = (name: string, change: Partial<Device> = {}): Device => ({
   is_final: false,
   is_this: false,
   online: false,
+  ...change,
+});
+
+export const mailbox = (url: string, change: Partial<Mailbox> = {}): Mailbox => ({
+  url,
+  days: 7,
+  queues_open: 3,
+  queues: 3,
   ...change,
 });
 

@@ -1,6 +1,6 @@
 // Everything the page knows, as one value.
 
-import type { Account, CatchingUp, Contact, Guest, Message, Status } from "../api/types";
+import type { Account, CatchingUp, Contact, Guest, Mailbox, Message, Status } from "../api/types";
 import type { Code } from "./code";
 
 export type Phase =
@@ -31,6 +31,8 @@ export type State = {
   guest: Guest | null;
   /** The code that was made for a new device. */
   code: Code | null;
+  /** Where messages wait while the person is away, once somebody has looked. */
+  mailboxes: Mailbox[] | null;
   contacts: Contact[] | null;
   selected: string | null;
   threads: Record<string, Thread>;
@@ -53,6 +55,7 @@ export const INITIAL: State = {
   own: null,
   guest: null,
   code: null,
+  mailboxes: null,
   contacts: null,
   selected: null,
   threads: {},

@@ -9,6 +9,7 @@ import { Agree } from "./dialogs/agree";
 import { ClearConversation } from "./dialogs/clear-conversation";
 import { ContactDetails } from "./dialogs/contact-details";
 import { DeleteMessage } from "./dialogs/delete-message";
+import { Mailboxes } from "./dialogs/mailboxes";
 import { MyLink } from "./dialogs/my-link";
 import { RecoverAccount } from "./dialogs/recover-account";
 import { Recovery } from "./dialogs/recovery";
@@ -18,7 +19,7 @@ import { Settings } from "./dialogs/settings";
 import { useApp } from "./use-app";
 
 export type Opened =
-  | { kind: "add" | "link" | "settings" | "recovery" | "recover-account" | "add-device" | "agree" }
+  | { kind: "add" | "link" | "settings" | "recovery" | "recover-account" | "add-device" | "agree" | "mailboxes" }
   | { kind: "rename-device" | "remove-device"; device: string }
   | { kind: "details" | "clear"; account: string }
   | { kind: "delete"; account: string; id: string }
@@ -46,6 +47,8 @@ export function Dialogs({ opened, onOpen }: Props) {
       return <AddDevice onClose={toSettings} />;
     case "agree":
       return <Agree onClose={toSettings} />;
+    case "mailboxes":
+      return <Mailboxes onClose={toSettings} />;
     case "rename-device":
       return <Of device={opened.device}>{(device) => <RenameDevice device={device} onClose={toSettings} />}</Of>;
     case "remove-device":

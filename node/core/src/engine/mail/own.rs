@@ -14,7 +14,7 @@ use kith_common::{
     },
 };
 
-use super::{Context, Engine};
+use super::{Context, Engine, Event, Output};
 use crate::{
     limits::{
         KNOCK_BYTES_MAX, KNOCKS_MAX, LINK_BLOBS_MAX, LINK_BYTES_MAX, LINK_MOVES_MS, MAIL_LISTEN_MS,
@@ -226,7 +226,11 @@ impl Engine {
             queue.save(cx.store)?;
         }
         let (serves, url) = (queue.serves, queue.address.url.clone());
-        self.mail.troubles.remove(&url);
+        let was_in_trouble = self.mail.troubles.remove(&url).is_some();
+        let mut there = self.mail.queues.values().filter(|queue| queue.address.url == url);
+        if was_in_trouble || there.all(|queue| queue.is_open || queue.closing) {
+            cx.out.push(Output::Event(Event::Account));
+        }
         if let QueueFor::Log(log) = serves {
             self.announce(cx, log)?;
         }
@@ -250,7 +254,9 @@ impl Engine {
         queue.go_on(cx.uptime.plus_millis(pause));
         queue.incarnation = Some(fetched.incarnation);
         let url = queue.address.url.clone();
-        self.mail.troubles.remove(&url);
+        if self.mail.troubles.remove(&url).is_some() {
+            cx.out.push(Output::Event(Event::Account));
+        }
         for Item { number, blob } in fetched.items {
             match blob {
                 Some(blob) => self.take_blob(cx, key, &blob)?,

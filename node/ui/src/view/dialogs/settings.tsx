@@ -5,6 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import * as api from "../../api/client";
 import type { Status } from "../../api/types";
 import { loadAccount } from "../../actions/account";
+import { loadMailboxes } from "../../actions/mailboxes";
 import * as notices from "../../actions/notices";
 import { loadStatus } from "../../actions/status";
 import { groupedAccount } from "../../model/contacts";
@@ -13,6 +14,7 @@ import { CopyButton, Problem, Spinner } from "../controls";
 import type { Opened } from "../dialogs";
 import { useApp } from "../use-app";
 import { Dialog } from "./dialog";
+import { MailboxSummary } from "./mailboxes";
 import { OwnDevices } from "./own-devices";
 import { useTask } from "./use-task";
 
@@ -21,12 +23,13 @@ type Props = { onOpen: (dialog: Opened) => void; onClose: () => void };
 export function Settings({ onOpen, onClose }: Props) {
   const status = useApp((state) => state.status);
   const { problem, run } = useTask();
-  useEffect(() => run(async () => void (await Promise.all([loadStatus(), loadAccount()]))), []);
+  useEffect(() => run(async () => void (await Promise.all([loadStatus(), loadAccount(), loadMailboxes()]))), []);
   return (
     <Dialog title="Settings" onClose={onClose}>
       <ReadReceipts />
       <Notices />
       <OwnDevices onOpen={onOpen} />
+      <MailboxSummary onOpen={onOpen} />
       <Problem text={problem} />
       {status === null ? problem === null && <Spinner label="Asking the node…" /> : <ThisNode status={status} />}
     </Dialog>
