@@ -97,6 +97,8 @@ pub struct World {
     pub(crate) wires: Vec<Wire>,
     pub(crate) mailboxes: Vec<Mailbox>,
     pub(crate) waiting: Vec<Waiting>,
+    /// Blobs on their way to mailbox-servers, for those who replay them.
+    pub(crate) recorded: Vec<Vec<u8>>,
     /// Letters that were stored by a mailbox-server.
     pub letters_put: u64,
     /// What breaks.
@@ -145,6 +147,7 @@ impl World {
             wires: Vec::new(),
             mailboxes: Vec::new(),
             waiting: Vec::new(),
+            recorded: Vec::new(),
             letters_put: 0,
             weather: Weather::default(),
             side: Vec::new(),

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use kith_common::{
     crypto,
     envelope::Signed,
-    mail::MailboxUrl,
+    mail::{MailboxUrl, QueueAddress},
     own::MailboxSetting,
     service::{
-        Code, Failure,
+        Code, Failure, Stamp,
         mailbox::{
             Close, Days, Done, Fetch, Fetched, Incarnation, Item, Open, Opened, Operation, Put,
             PutBody, Standing, Status, Stored,
         },
     },
+    time::Timestamp,
 };
 use kith_core::{
     engine::{Command, Input},
@@ -34,6 +35,9 @@ struct Queue {
     blobs_max: u16,
     bytes_max: u64,
 }
+
+/// Blobs that somebody records, for those who replay them.
+const RECORDED_MAX: usize = 60;
 
 /// A mailbox-server.
 #[derive(Debug, Default)]
@@ -223,6 +227,42 @@ impl World {
         self.mailboxes[server] = Mailbox { is_up: true, ..Mailbox::default() };
     }
 
+    /// Queues that a mailbox-server has.
+    pub fn queues_at(&self, server: usize) -> usize {
+        self.mailboxes[server].queues.len()
+    }
+
+    /// Somebody who may write into a queue fills it with what is sealed for it and says nothing, and
+    /// with what lay there before.
+    pub fn flood_queue(&mut self, server: usize, queue: &QueueAddress, blobs: usize) {
+        for number in 0..blobs {
+            let junk = vec![u8::try_from(number % 251).unwrap_or(0); number * 7];
+            let blob = queue.seed.seal_blob(&junk, 4096, &mut self.rng).expect("it fits");
+            self.put_into(server, queue, &blob);
+        }
+        self.replay_blobs(server, queue);
+    }
+
+    /// Somebody puts everything that ever lay with a mailbox-server into a queue.
+    pub fn replay_blobs(&mut self, server: usize, queue: &QueueAddress) {
+        for blob in self.recorded.clone() {
+            self.put_into(server, queue, &blob);
+        }
+    }
+
+    fn put_into(&mut self, server: usize, queue: &QueueAddress, blob: &[u8]) {
+        let now_ms = self.now_ms;
+        let time = Timestamp::from_millis(BEGIN_MS + now_ms);
+        let mut nonce = [0; 16];
+        self.rng.fill_bytes(&mut nonce);
+        let stamp = Stamp { audience: queue.url.audience().to_owned(), time, nonce };
+        let body = PutBody::signed(&queue.seed.writer(), stamp, blob);
+        // It may be full.
+        let mailbox = &mut self.mailboxes[server];
+        let _ = mailbox.answer(now_ms, Operation::Put, &body, &mut self.rng);
+        self.wake_waiting();
+    }
+
     /// Blobs that lie with a mailbox-server.
     pub fn blobs_at(&self, server: usize) -> usize {
         self.mailboxes[server].blob_count()
@@ -248,7 +288,7 @@ impl World {
         let now_ms = self.now_ms;
         let reply =
             self.mailboxes[server].answer(now_ms, errand.operation, &errand.body, &mut self.rng);
-        self.overhear_errand(&errand, &reply);
+        self.overhear_errand(&errand);
         let empty = reply
             .as_ref()
             .is_ok_and(|reply| errand.operation == Operation::Fetch && !has_items(reply));
@@ -282,7 +322,15 @@ impl World {
         }
     }
 
-    fn overhear_errand(&mut self, _errand: &Errand, _reply: &Result<Vec<u8>, Failure>) {}
+    /// Somebody records what is put.
+    fn overhear_errand(&mut self, errand: &Errand) {
+        if errand.operation == Operation::Put
+            && self.recorded.len() < RECORDED_MAX
+            && let Ok(put) = PutBody::decode(&errand.body)
+        {
+            self.recorded.push(put.blob.to_vec());
+        }
+    }
 
     fn reply_errand(
         &mut self,

@@ -7,7 +7,6 @@ use kith_common::{
     linking::CodeMail,
     mail::QueueAddress,
     service::mailbox::{Operation, PutBody, Stored},
-    time::Timestamp,
 };
 
 use super::{
@@ -83,9 +82,9 @@ impl Engine {
         if host.welcomed().is_none() {
             for queue in self.mail.queues.values_mut() {
                 if host.queue() == Some(&queue.address) {
-                    queue.serves = QueueFor::Code { until: Timestamp::from_millis(0) };
+                    queue.closing = true;
+                    queue.go_on(cx.uptime);
                     queue.save(cx.store)?;
-                    self.mail.rearrange = true;
                 }
             }
         }
@@ -249,7 +248,13 @@ impl Engine {
         host.answered(device, stored.is_ok(), cx.uptime);
         let Some(place) = host.reply_of_welcomed(device).cloned() else { return Ok(()) };
         match stored {
-            Ok(_) => {
+            Ok(stored) => {
+                let writer = *place.seed.writer().public();
+                if let Some(lane) = self.mail.lanes.get_mut(&device)
+                    && lane.meets(writer, stored.incarnation)
+                {
+                    lane.begin_anew(device, cx.store)?;
+                }
                 let place = Place { seq: 0, hlc: 0, queues: vec![place] };
                 self.mail.places.take((self.own_log(), device), place, cx.store)?;
                 self.mail.stirred.insert(device);
