@@ -290,10 +290,10 @@ pub enum CommandError {
     #[error("this message is not in this conversation: see `kith history`")]
     UnknownMessage,
     /// A code by mail, without a mailbox.
-    #[error("you have no mailbox yet: choose one first with `kith mailbox`")]
+    #[error("you have no mailbox yet: choose one first with `kith mailbox set URL`")]
     NoMailbox,
     /// A code by mail, while no mailbox answers.
-    #[error("none of your mailboxes has answered yet: see `kith mailbox`, then try again")]
+    #[error("none of your mailboxes has answered yet: see `kith mailbox show`, then try again")]
     MailboxClosed,
     /// No device shows this number.
     #[error("no new device shows the number {0}: compare again, or make a new code")]
