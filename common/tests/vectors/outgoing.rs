@@ -24,6 +24,7 @@ use kith_common::{
         SETTLED_DEVICES_MAX, TEXT_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
     },
     linking::{CodeMail, JoinRequest, LinkAccept, LinkCode, LinkOffer, TOKEN_BYTES, check_number},
+    mail::{MailboxUrl, QueueAddress, QueueSeed},
     own::{Clear, ContactNote, Own, Setting},
     service::{
         Code, Failure, Stamp,
@@ -171,6 +172,11 @@ fn put_operations(out: &mut Outgoing, key: &SigningKey, ack: Box<[u8]>, base: Ba
         let lasts = many(count).map(last).collect();
         out.put("cut", key, Cut { account, log, device, lasts, since: Timestamp::LAST });
     }
+}
+
+fn queue() -> QueueAddress {
+    let url = MailboxUrl::parse("https://mail.example.org").expect("the address of a server");
+    QueueAddress { url, seed: QueueSeed::from_bytes([0x77; 32]), days: Days::One }
 }
 
 /// The messages by which a device joins; the check number of the first two.

@@ -37,6 +37,9 @@ pub struct JoiningFile {
     key: Secret<32>,
 }
 
+/// A file with what was kept in it.
+pub type Kept = (JoiningFile, Zeroizing<Vec<u8>>);
+
 impl JoiningFile {
     /// Begins one, in a folder that is made if need be.
     ///
@@ -58,10 +61,7 @@ impl JoiningFile {
     ///
     /// # Errors
     /// If the passphrase is wrong, or the file is damaged or open to others.
-    pub fn open(
-        dir: &Path,
-        passphrase: &Passphrase,
-    ) -> Result<Option<(Self, Zeroizing<Vec<u8>>)>, HomeError> {
+    pub fn open(dir: &Path, passphrase: &Passphrase) -> Result<Option<Kept>, HomeError> {
         let path = path(dir);
         let Some(bytes) = folder::read_private(&path, JOINING_BYTES_MAX)? else { return Ok(None) };
         let (kdf, sealed) = decode(&bytes)?;
