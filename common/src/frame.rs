@@ -321,13 +321,18 @@ fn write_carried(writer: &mut Writer, entry: &CarriedEntry) {
     }
 }
 
-pub(crate) fn read_proof(reader: &mut Reader<'_>) -> Result<Vec<Box<[u8]>>, DecodeError> {
+/// Reads an account proof within its bounds.
+///
+/// # Errors
+/// If it is not well-formed.
+pub fn read_proof(reader: &mut Reader<'_>) -> Result<Vec<Box<[u8]>>, DecodeError> {
     reader.list("account proof", ACCOUNT_PROOF_ENVELOPES_MAX, |r| {
         r.bytes("account envelope", ACCOUNT_ENVELOPE_BYTES_MAX).map(Into::into)
     })
 }
 
-pub(crate) fn write_proof(writer: &mut Writer, proof: &[Box<[u8]>]) {
+/// Writes an account proof.
+pub fn write_proof(writer: &mut Writer, proof: &[Box<[u8]>]) {
     writer.array(proof.len());
     for envelope in proof {
         writer.bytes(envelope);

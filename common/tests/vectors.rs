@@ -51,6 +51,7 @@ use self::{
         CarriedCase, EnvelopeCase, FILES, Fields, File, FrameFields, HeadCase, Hex, HintCase,
         MarkCase, boxes, load, some,
     },
+    devices::QueueCase,
     outgoing::OneSeed,
 };
 
@@ -192,9 +193,10 @@ fn check_among_devices(file: &File, case: &EnvelopeCase) {
             let through = marks(through);
             check(file, case, Clear { account, log, through });
         }
-        Fields::JoinRequest { token, commitment, name } => {
+        Fields::JoinRequest { token, commitment, name, reply } => {
             let (token, commitment) = (token.fixed(), commitment.fixed());
-            check(file, case, JoinRequest { token, commitment, name: name.clone() });
+            let (name, reply) = (name.clone(), reply.as_ref().map(QueueCase::address));
+            check(file, case, JoinRequest { token, commitment, name, reply });
         }
         Fields::LinkOffer { account, inviter, nonce, proof, request } => {
             let (account, inviter) = (account_id(account), inviter.fixed());

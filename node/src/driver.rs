@@ -507,7 +507,10 @@ impl Driver {
             Event::Contact(account) => Some(Notice::Contact(account)),
             Event::ContactRemoved(shared) => Some(Notice::ContactRemoved(shared)),
             Event::Account => Some(Notice::Account),
-            Event::Linking => Some(Notice::Linking(engine.guest())),
+            Event::Linking => {
+                let guests = engine.guests().into_iter();
+                Some(Notice::Linking(guests.rev().find(|guest| guest.check.is_some())))
+            }
             Event::Rewritten(with) => Some(Notice::Rewritten(with)),
             Event::CutOff { is_final } => Some(Notice::CutOff { is_final }),
         })

@@ -20,6 +20,7 @@ pub mod check;
 pub mod graph;
 pub mod irc;
 pub mod joining;
+pub mod joining_by_mail;
 pub mod logs;
 pub mod mailbox;
 pub mod malice;
@@ -98,6 +99,8 @@ pub struct World {
     pub(crate) waiting: Vec<Waiting>,
     /// Whose queue it is into which a key may write.
     pub(crate) queue_owners: BTreeMap<[u8; 32], usize>,
+    /// Blobs on their way to mailbox-servers, for those who replay them.
+    pub(crate) recorded: Vec<Vec<u8>>,
     /// Letters that were stored by a mailbox-server.
     pub letters_put: u64,
     /// What breaks.
@@ -147,6 +150,7 @@ impl World {
             mailboxes: Vec::new(),
             waiting: Vec::new(),
             queue_owners: BTreeMap::new(),
+            recorded: Vec::new(),
             letters_put: 0,
             weather: Weather::default(),
             side: Vec::new(),
@@ -357,6 +361,10 @@ impl World {
             return;
         }
         self.nodes[node].wake_at_ms = None;
+        if self.nodes[node].mail_joiner.is_some() {
+            self.poll_joiner(node);
+            return;
+        }
         self.input(node, Input::Tick);
     }
 
@@ -486,6 +494,7 @@ impl World {
         if !places.is_empty() {
             self.command(node, Command::LookForOwn(places));
         }
+        self.go_on_by_mail(node);
         self.set_alarm(node);
     }
 

@@ -168,7 +168,9 @@ PAYLOADS = {
         1: f["log"],
         2: marks(f["through"]),
     },
-    "join-request": lambda f: {0: f["token"], 1: f["commitment"], 2: f["name"]},
+    "join-request": lambda f: (
+        {0: f["token"], 1: f["commitment"], 2: f["name"]} | ({3: f["reply"]} if "reply" in f else {})
+    ),
     "link-offer": lambda f: {
         0: f["account"],
         1: f["inviter"],

@@ -1432,6 +1432,12 @@ JOIN = Signed(
         "name": "tablet",
     },
 )
+JOIN_BY_MAIL = Signed(
+    "the tablet asks by mail",
+    "join-request",
+    TABLET,
+    JOIN.fields | {"reply": ["https://mail.example.org", nonce("seed of the reply queue"), 7]},
+)
 OFFER = Signed(
     "the phone offers",
     "link-offer",
@@ -1485,6 +1491,9 @@ def refused_link_messages():
         yield refused(name, one.format, why, envelope)
 
 
+CODE_QUEUE = ["https://mail.example.org:8448", nonce("seed of the code's queue"), 7]
+
+
 def codes():
     text = device_code(CODE_KEY, TOKEN, ADDRESSES)
     good = [
@@ -1497,6 +1506,9 @@ def codes():
             "addresses": [],
         },
     ]
+    for name, more in [("a code by mail", {4: CODE_QUEUE}), ("with a word", {4: CODE_QUEUE, 5: "word"})]:
+        case = good[0] | {"name": name, "queue": CODE_QUEUE, "access": more.get(5, "")}
+        good.append(case | {"text": device_code(CODE_KEY, TOKEN, ADDRESSES, extra=more)})
     wrong = [
         ("no prefix", "not-a-code", text.removeprefix("kith-device:")),
         ("a link", "not-a-code", link(shared_string(KEYS["alice.recovery"].public, ALICE), [], "", [])),
@@ -1507,7 +1519,11 @@ def codes():
         ("a key of 31 bytes", "value", device_code(CODE_KEY[1:], TOKEN, [])),
         ("a token of 17 bytes", "too-large", device_code(CODE_KEY, TOKEN + b"\x00", [])),
         ("seventeen addresses", "too-large", device_code(CODE_KEY, TOKEN, ADDRESSES[:1] * 17)),
-        ("a field too many", "unknown-critical", device_code(CODE_KEY, TOKEN, [], extra={4: 0})),
+        ("a field too many", "unknown-critical", device_code(CODE_KEY, TOKEN, [], extra={6: 0})),
+        ("a queue for two days", "value", device_code(CODE_KEY, TOKEN, [], extra={4: [*CODE_QUEUE[:2], 2]})),
+        ("a queue at no server", "value", device_code(CODE_KEY, TOKEN, [], extra={4: ["x", *CODE_QUEUE[1:]]})),
+        ("a word without a queue", "value", device_code(CODE_KEY, TOKEN, [], extra={5: "word"})),
+        ("an empty word", "value", device_code(CODE_KEY, TOKEN, [], extra={4: CODE_QUEUE, 5: ""})),
     ]
     return good, [{"name": n, "refusal": why, "text": text_} for n, why, text_ in wrong]
 
@@ -1542,7 +1558,7 @@ def linking_vectors():
     ]
     return {
         "about": "Codes and messages by which a device joins an account (spec 08).",
-        "envelopes": [JOIN.case(), OFFER.case(), ACCEPT.case(), ACCEPT_MERGING.case()],
+        "envelopes": [JOIN.case(), JOIN_BY_MAIL.case(), OFFER.case(), ACCEPT.case(), ACCEPT_MERGING.case()],
         "refused": list(refused_link_messages()),
         "codes": good_codes,
         "codes_refused": wrong_codes,

@@ -9,7 +9,7 @@ use kith_common::{
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::devices::{CheckCase, CodeCase, CommitmentCase, OwnBody, RefusedOwn};
+use crate::devices::{CheckCase, CodeCase, CommitmentCase, OwnBody, QueueCase, RefusedOwn};
 use crate::mailbox::{LiveCase, PutCase, RefusedPut, RefusedReply, ReplyCase};
 
 pub(crate) const FILES: [&str; 8] = [
@@ -232,6 +232,7 @@ pub(crate) enum Fields {
         token: Hex,
         commitment: Hex,
         name: String,
+        reply: Option<QueueCase>,
     },
     LinkOffer {
         account: Hex,

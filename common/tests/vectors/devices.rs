@@ -3,8 +3,10 @@
 use kith_common::{
     entry::EntryKind,
     ids::LogId,
-    linking::{CodeError, LinkCode, check_number, commitment},
+    linking::{CodeError, CodeMail, LinkCode, check_number, commitment},
+    mail::{MailboxUrl, QueueAddress, QueueSeed},
     own::{ContactNote, Own, Setting},
+    service::mailbox::Days,
 };
 
 use serde::Deserialize;
@@ -73,6 +75,19 @@ pub(crate) struct RefusedOwn {
     pub(crate) body: Hex,
 }
 
+/// Server, seed and days.
+#[derive(Deserialize)]
+pub(crate) struct QueueCase(String, Hex, u64);
+
+impl QueueCase {
+    pub(crate) fn address(&self) -> QueueAddress {
+        let Self(url, seed, days) = self;
+        let url = MailboxUrl::parse(url).expect("the address of a server");
+        let days = Days::of_count(*days).expect("one or seven days");
+        QueueAddress { url, seed: QueueSeed::from_bytes(seed.fixed()), days }
+    }
+}
+
 #[derive(Deserialize)]
 pub(crate) struct CodeCase {
     pub(crate) name: String,
@@ -80,6 +95,10 @@ pub(crate) struct CodeCase {
     pub(crate) key: Hex,
     pub(crate) token: Hex,
     pub(crate) addresses: Vec<String>,
+    #[serde(default)]
+    queue: Option<QueueCase>,
+    #[serde(default)]
+    access: String,
 }
 
 #[derive(Deserialize)]
@@ -161,7 +180,9 @@ fn codes_are_equal() {
     let file = load("08-linking");
     for case in some(&file.codes) {
         let (key, token) = (device_id(&case.key), case.token.fixed());
-        let code = LinkCode { key, token, addresses: case.addresses.clone() };
+        let queue = case.queue.as_ref().map(QueueCase::address);
+        let mail = queue.map(|queue| CodeMail { queue, access: case.access.clone() });
+        let code = LinkCode { key, token, addresses: case.addresses.clone(), mail };
         assert_eq!(code.encode(), case.text, "{}", case.name);
         assert_eq!(LinkCode::decode(&case.text), Ok(code), "{}", case.name);
     }

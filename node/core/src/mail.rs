@@ -17,21 +17,31 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
     ids::{DeviceId, LogId},
-    mail::MailboxUrl,
-    service::Stamp,
+    mail::{MailboxUrl, QueueSeed, blob_room},
+    service::{Stamp, mailbox::SizeClass},
     time::{Timestamp, Uptime},
 };
 use rand_core::CryptoRng;
 
 pub use self::errand::{Errand, ErrandError, ErrandId};
 pub(crate) use self::{
-    errand::{Posting, Purpose},
+    errand::{Posting, Purpose, read_reply},
     lane::{Lane, Outbox, Posted, StoredGroup},
     packages::Packages,
     places::Places,
-    queue::{OwnQueue, QueueFor},
+    queue::{OwnQueue, QueueFor, jittered},
 };
 use crate::store::{Store, StoreError};
+
+/// Seals content for a queue, in the smallest class that holds it; `None` if none does.
+pub(crate) fn blob_of(
+    seed: &QueueSeed,
+    content: &[u8],
+    rng: &mut dyn CryptoRng,
+) -> Option<Box<[u8]>> {
+    let class = SizeClass::ALL.into_iter().find(|class| blob_room(class.bytes()) >= content.len());
+    seed.seal_blob(content, class?.bytes(), rng).ok().map(Into::into)
+}
 
 /// Everything the node keeps for the mailbox lane.
 #[derive(Debug, Default)]

@@ -153,6 +153,9 @@ pub enum RecordKind {
     Posted = 15,
     /// A KeyPackage of ours with its private half, by its reference.
     Package = 16,
+    /// A code for a new device that serves by mail: one record with an empty key, and two for each
+    /// device that answers it, by its id and a number.
+    Linking = 17,
 }
 
 /// A key and its value.

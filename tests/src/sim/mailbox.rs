@@ -5,10 +5,10 @@
 
 use kith_common::{
     envelope::Signed,
-    mail::MailboxUrl,
+    mail::{MailboxUrl, QueueAddress},
     own::MailboxSetting,
     service::{
-        Code, Failure,
+        Code, Failure, Stamp,
         mailbox::{Days, Fetched, Open, Operation, Put, PutBody},
     },
     time::Timestamp,
@@ -22,10 +22,15 @@ use mailbox_server::{
     store::sqlite::{Tables, answer},
 };
 
+use rand_core::Rng;
+
 use super::{BEGIN_MS, Happening, World};
 
 /// Blobs that a sweep of a mailbox-server looks at.
 const SWEPT_MAX: usize = 1000;
+
+/// Blobs that somebody records, for those who replay them.
+const RECORDED_MAX: usize = 60;
 
 /// A mailbox-server.
 #[derive(Debug)]
@@ -91,6 +96,41 @@ impl World {
         self.mailboxes[server] = Mailbox::new();
     }
 
+    /// Queues that a mailbox-server has.
+    pub fn queues_at(&self, server: usize) -> u64 {
+        self.mailboxes[server].tables.totals().queues
+    }
+
+    /// Somebody who may write into a queue fills it with what is sealed for it and says nothing, and
+    /// with what lay there before.
+    pub fn flood_queue(&mut self, server: usize, queue: &QueueAddress, blobs: usize) {
+        for number in 0..blobs {
+            let junk = vec![u8::try_from(number % 251).unwrap_or(0); number * 7];
+            let blob = queue.seed.seal_blob(&junk, 4096, &mut self.rng).expect("it fits");
+            self.put_into(server, queue, &blob);
+        }
+        self.replay_blobs(server, queue);
+    }
+
+    /// Somebody puts everything that ever lay with a mailbox-server into a queue.
+    pub fn replay_blobs(&mut self, server: usize, queue: &QueueAddress) {
+        for blob in self.recorded.clone() {
+            self.put_into(server, queue, &blob);
+        }
+    }
+
+    fn put_into(&mut self, server: usize, queue: &QueueAddress, blob: &[u8]) {
+        let time = Timestamp::from_millis(BEGIN_MS + self.now_ms);
+        let mut nonce = [0; 16];
+        self.rng.fill_bytes(&mut nonce);
+        let stamp = Stamp { audience: queue.url.audience().to_owned(), time, nonce };
+        let body = PutBody::signed(&queue.seed.writer(), stamp, blob).into();
+        let tables = &mut self.mailboxes[server].tables;
+        // It may be full.
+        let _ = answer(tables, &host(server), time, Operation::Put, &body, &mut self.rng);
+        self.end_waiting(server, Ok);
+    }
+
     /// Blobs that lie with a mailbox-server.
     pub fn blobs_at(&mut self, server: usize) -> u64 {
         let now = Timestamp::from_millis(BEGIN_MS + self.now_ms);
@@ -125,7 +165,7 @@ impl World {
 
     /// Whose queues are whose.
     fn note_owner(&mut self, node: usize, errand: &Errand) {
-        if errand.operation == Operation::Open {
+        if errand.operation == Operation::Open && self.nodes[node].engine.is_some() {
             let open = Signed::<Open>::decode(&errand.body).expect("our own request can be read");
             self.queue_owners.insert(open.claim().writer, node);
         }
@@ -139,6 +179,7 @@ impl World {
             self.reply_errand((node, started_ms, errand.id), Err(away()));
             return;
         };
+        self.overhear_errand(&errand);
         let Errand { id, operation, body, wait_ms, .. } = errand;
         let now = Timestamp::from_millis(BEGIN_MS + self.now_ms);
         let tables = &mut self.mailboxes[server].tables;
@@ -192,6 +233,16 @@ impl World {
         }
     }
 
+    /// Somebody records what is put.
+    fn overhear_errand(&mut self, errand: &Errand) {
+        if errand.operation == Operation::Put
+            && self.recorded.len() < RECORDED_MAX
+            && let Ok(put) = PutBody::decode(&errand.body)
+        {
+            self.recorded.push(put.blob.to_vec());
+        }
+    }
+
     /// What was done may be answered in vain.
     fn reply_errand(
         &mut self,
@@ -211,7 +262,12 @@ impl World {
         id: ErrandId,
         reply: Result<Vec<u8>, ErrandError>,
     ) {
-        if self.nodes[node].started_ms == started_ms && self.nodes[node].is_running() {
+        if self.nodes[node].started_ms != started_ms {
+            return;
+        }
+        if self.nodes[node].mail_joiner.is_some() {
+            self.joiner_answered(node, id, reply);
+        } else if self.nodes[node].is_running() {
             if let Err(error) = &reply {
                 self.tell(node, || format!("errand {} came to nothing: {error:?}", id.0));
             }

@@ -42,25 +42,28 @@ impl Engine {
             Some(Purpose::Close(queue)) => self.queue_closed(cx, queue, reply),
             Some(Purpose::Status(device, queue)) => self.lane_status(cx, device, &queue, reply),
             Some(Purpose::Put(device, posting)) => self.lane_posted(cx, device, *posting, reply),
+            Some(Purpose::Answer(device)) => self.guest_answered(cx, device, reply),
             Some(Purpose::CloseOther) | None => Ok(()),
         }
     }
 
     /// Has a request made.
-    fn send_errand(
+    pub(super) fn send_errand(
         &mut self,
         cx: &mut Context<'_>,
         (purpose, url, queue): (Purpose, &MailboxUrl, [u8; 32]),
         (operation, body, wait_ms): (Operation, Vec<u8>, u64),
     ) {
         let id = self.mail.begin(purpose);
-        let own = self.profile.mailboxes.iter().any(|mailbox| mailbox.url == *url);
+        let chosen = self.profile.mailboxes.iter().any(|mailbox| mailbox.url == *url);
+        let mut queues = self.mail.queues.values();
+        let own = chosen || queues.any(|queue| queue.address.url == *url);
         let url = url.clone();
         cx.out.push(Output::Errand(Errand { id, url, operation, body, queue, wait_ms, own }));
     }
 
     /// What a failed request says of a server. Returns the refusal, if there is one.
-    fn note_failure(
+    pub(super) fn note_failure(
         &mut self,
         cx: &mut Context<'_>,
         url: &MailboxUrl,
@@ -113,11 +116,7 @@ impl Engine {
         }
         for device in stirred {
             if let Some((account, _)) = self.written_to(device) {
-                let lane = self
-                    .mail
-                    .lanes
-                    .entry(device)
-                    .or_insert_with(|| Lane::new(account));
+                let lane = self.mail.lanes.entry(device).or_insert_with(|| Lane::new(account));
                 lane.stir(cx.uptime.plus_millis(MAIL_WAIT_MS));
             }
         }
@@ -207,9 +206,7 @@ impl Engine {
             return Ok(());
         }
         let queues = self.open_queues(log);
-        let waits = |queue: &OwnQueue| {
-            queue.serves == QueueFor::Log(log) && !queue.closing
-        };
+        let waits = |queue: &OwnQueue| queue.serves == QueueFor::Log(log) && !queue.closing;
         if queues.is_empty() && self.mail.queues.values().any(waits) {
             // What was said before counts until there is something better.
             return Ok(());

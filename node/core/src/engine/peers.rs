@@ -66,8 +66,8 @@ impl Engine {
             Frame::Accounts { proofs } => self.accounts(cx, id, &proofs)?,
             Frame::AccountHeads { heads } => self.heads(cx, id, &heads),
             Frame::Want { log, entries } => self.wanted(cx, id, log, &entries)?,
-            Frame::Join { sealed } => self.join(cx, id, &sealed),
-            Frame::Accept { sealed } => self.link_accept(cx, id, &sealed),
+            Frame::Join { sealed } => self.join(cx, id, &sealed)?,
+            Frame::Accept { sealed } => self.link_accept(cx, id, &sealed)?,
             // An offer is for a device that has no engine yet.
             Frame::Offer { .. } => self.refuse(cx, id, Refusal::RequestNotForUs),
             Frame::Hints { devices } => self.hints(cx, id, devices)?,
@@ -239,6 +239,7 @@ impl Engine {
         let news = vec![(device, addresses.clone())];
         if account == self.me.account.id() {
             self.own_met = true;
+            self.linking_served(cx, device)?;
             if !addresses.is_empty() && self.own_places.get(&device) != Some(&addresses) {
                 self.own_places.insert(device, addresses);
                 self.save_own_account(cx)?;

@@ -350,6 +350,8 @@ impl Lane {
                 Ok((r.fixed("writer")?, Incarnation::from_bytes(r.fixed("incarnation")?)))
             })?;
             lane.seen = seen.into_iter().collect();
+            // Who never runs for long must learn too that something is gone.
+            lane.probe_at = Some(Uptime::from_millis(0));
             Ok(lane)
         })
     }

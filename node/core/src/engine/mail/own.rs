@@ -19,10 +19,10 @@ use super::{Context, Engine, Event, Output};
 use crate::{
     contacts::Status,
     limits::{
-        KNOCK_BYTES_MAX, KNOCKS_MAX, MAIL_LISTEN_MS, MAIL_SPREAD_MS, PACKAGE_MS, QUEUE_BLOBS_MAX,
-        QUEUE_BYTES_MAX, QUEUE_KEPT_MS,
+        KNOCK_BYTES_MAX, KNOCKS_MAX, LINK_BLOBS_MAX, LINK_BYTES_MAX, LINK_MOVES_MS, MAIL_LISTEN_MS,
+        MAIL_SPREAD_MS, PACKAGE_MS, QUEUE_BLOBS_MAX, QUEUE_BYTES_MAX, QUEUE_KEPT_MS,
     },
-    mail::{ErrandError, OwnQueue, Purpose, QueueFor},
+    mail::{ErrandError, OwnQueue, Purpose, QueueFor, read_reply},
     mls,
     store::StoreError,
 };
@@ -48,7 +48,10 @@ impl Engine {
         let blocked: BTreeSet<LogId> = self.logs_of_blocked();
         for queue in self.mail.queues.values_mut() {
             let setting = mailboxes.iter().find(|mailbox| mailbox.url == queue.address.url);
-            let is_wanted = wanted.remove(&(queue.serves, queue.address.url.clone()));
+            let is_wanted = match queue.serves.until() {
+                Some(until) => cx.now < until,
+                None => wanted.remove(&(queue.serves, queue.address.url.clone())),
+            };
             let days = setting.map_or(queue.address.days, |it| it.days);
             queue.is_quiet = !is_wanted
                 && setting.is_some()
@@ -181,6 +184,14 @@ impl Engine {
         key: [u8; 32],
     ) -> Result<(), StoreError> {
         let card = self.last_resort(cx)?;
+        if self.waits_for_move(cx, key) {
+            return Ok(());
+        }
+        let ends = |queue: &OwnQueue| queue.serves.until().is_some_and(|until| until <= cx.now);
+        if let Some(queue) = self.mail.queues.get_mut(&key).filter(|queue| ends(queue)) {
+            queue.closing = true;
+            queue.save(cx.store)?;
+        }
         let closes = self
             .mail
             .queues
@@ -203,10 +214,12 @@ impl Engine {
             (Purpose::Close(key), (Operation::Close, body, 0))
         } else if !queue.is_open {
             let chosen = self.profile.mailboxes.iter().find(|mailbox| mailbox.url == url);
-            let access = chosen.map(|it| it.access.clone()).filter(|word| !word.is_empty());
+            let access = chosen.map_or(&queue.access, |it| &it.access).clone();
+            let access = Some(access).filter(|word| !word.is_empty());
             let (blobs_max, bytes_max) = match queue.serves {
-                QueueFor::Log(_) => (QUEUE_BLOBS_MAX, QUEUE_BYTES_MAX),
+                QueueFor::Log(_) | QueueFor::Reply { .. } => (QUEUE_BLOBS_MAX, QUEUE_BYTES_MAX),
                 QueueFor::Knock => (KNOCKS_MAX, KNOCK_BYTES_MAX),
+                QueueFor::Code { .. } => (LINK_BLOBS_MAX, LINK_BYTES_MAX),
             };
             let writer = *queue.address.seed.writer().public();
             let card = Card { package: card };
@@ -220,6 +233,18 @@ impl Engine {
         };
         self.send_errand(cx, (purpose, &url, key), request);
         Ok(())
+    }
+
+    /// What is for an account into which ours has not gone over yet is not taken out before: it would
+    /// be lost.
+    fn waits_for_move(&mut self, cx: &Context<'_>, key: [u8; 32]) -> bool {
+        let Some(queue) = self.mail.queues.get(&key) else { return false };
+        let QueueFor::Reply { account, until } = queue.serves else { return false };
+        let waits = until > cx.now && !self.own_person().is(account);
+        if waits && let Some(queue) = self.mail.queues.get_mut(&key) {
+            queue.go_on(cx.uptime.plus_millis(LINK_MOVES_MS));
+        }
+        waits
     }
 
     /// The package for whoever has no other; a new one goes to all queues.
@@ -277,6 +302,7 @@ impl Engine {
         };
         let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
         let had = !std::mem::take(&mut queue.taken).is_empty();
+        let (serves, is_empty) = (queue.serves, fetched.items.is_empty());
         let pause = if had || !fetched.items.is_empty() { 0 } else { FETCH_PAUSE_MS };
         queue.go_on(cx.uptime.plus_millis(pause));
         queue.incarnation = Some(fetched.incarnation);
@@ -293,13 +319,30 @@ impl Engine {
                 queue.taken.push(number);
             }
         }
+        if let QueueFor::Reply { account, .. } = serves
+            && is_empty
+            && self.has_announced(LogId::own(account))
+        {
+            // Whoever still writes into it will hear of the others, and puts it there again.
+            self.give_up(cx, key)?;
+        }
         Ok(())
+    }
+
+    fn give_up(&mut self, cx: &mut Context<'_>, key: [u8; 32]) -> Result<(), StoreError> {
+        let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
+        queue.closing = true;
+        queue.go_on(cx.uptime);
+        queue.save(cx.store)
     }
 
     /// Somebody had more to say than there was room for: they go on once they know what has come.
     fn answer_marker(&mut self, cx: &mut Context<'_>, key: [u8; 32]) -> Result<(), StoreError> {
-        let Some(QueueFor::Log(log)) = self.mail.queues.get(&key).map(|queue| queue.serves) else {
-            return Ok(());
+        let log = match self.mail.queues.get(&key).map(|queue| queue.serves) {
+            Some(QueueFor::Log(log)) => log,
+            Some(QueueFor::Reply { account, .. }) => LogId::own(account),
+            Some(QueueFor::Code { .. }) => self.own_log(),
+            Some(QueueFor::Knock) | None => return Ok(()),
         };
         for device in self.written_about(log) {
             let Some(lane) = self.mail.lanes.get_mut(&device) else { continue };
@@ -361,15 +404,4 @@ const FETCH_PAUSE_MS: u64 = 1_000;
 
 fn signed<T: Payload>(queue: &OwnQueue, request: T) -> Vec<u8> {
     sign(&queue.owner, request).into_bytes().into()
-}
-
-/// What a server answered; what is no answer counts as none.
-pub(super) fn read_reply<T, E: core::fmt::Display>(
-    reply: Result<Vec<u8>, ErrandError>,
-    decode: impl FnOnce(&[u8]) -> Result<T, E>,
-) -> Result<T, ErrandError> {
-    let bytes = reply?;
-    decode(&bytes).map_err(|error| {
-        ErrandError::Unreachable(format!("it answered something else ({error}): is it a mailbox?"))
-    })
 }

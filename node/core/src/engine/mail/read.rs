@@ -42,8 +42,14 @@ impl Engine {
         blob: &[u8],
     ) -> Result<(), StoreError> {
         let Some(queue) = self.mail.queues.get(&queue) else { return Ok(()) };
-        let sealed = queue.address.seed.open_blob(blob).ok();
-        let sealed = sealed.and_then(|content| Sealed::decode(&content).ok());
+        let content = queue.address.seed.open_blob(blob).ok();
+        if let (Some(content), true) = (&content, queue.serves.until().is_some())
+            && let Ok(Some(frame)) = Frame::decode(content)
+        {
+            let address = queue.address.clone();
+            return self.hear_guest(cx, &address, &frame);
+        }
+        let sealed = content.and_then(|content| Sealed::decode(&content).ok());
         let Some(sealed) = sealed else {
             self.refusals.count(Refusal::Letter);
             return Ok(());

@@ -10,15 +10,15 @@ use kith_common::{
     frontier::Frontier,
     ids::{AccountId, DeviceId, EntryId, LogId},
     limits::{FRAME_FRONTIERS_MAX, LETTER_FRAMES_MAX},
-    mail::{Letter, QueueAddress, Sealed, blob_room},
+    mail::{Letter, QueueAddress, Sealed},
     service::{
         Code,
-        mailbox::{Operation, PutBody, SizeClass, Standing, Status as StatusRequest, Stored},
+        mailbox::{Operation, PutBody, Standing, Status as StatusRequest, Stored},
     },
     time::{Timestamp, Uptime},
 };
 
-use super::{Context, Engine, own::read_reply};
+use super::{Context, Engine};
 use crate::{
     contacts::Status,
     conversation::Conversation,
@@ -27,7 +27,7 @@ use crate::{
         PACKAGE_MS, PACKAGES_OUT,
     },
     log::Covered,
-    mail::{ErrandError, Lane, Outbox, Posted, Posting, Purpose, StoredGroup},
+    mail::{ErrandError, Lane, Outbox, Posted, Posting, Purpose, StoredGroup, blob_of, read_reply},
     mls,
     session::{Introduction, Link},
     store::{EntryRow, StoreError},
@@ -431,15 +431,9 @@ impl Engine {
             .map_err(|error| StoreError::new("Sealing a letter", error))?;
         let state = group.to_bytes();
         let content = Sealed { welcome, message: message.into() }.encode();
-        let Some(class) =
-            SizeClass::ALL.into_iter().find(|c| blob_room(c.bytes()) >= content.len())
-        else {
+        let Some(blob) = blob_of(&to.seed, &content, cx.rng) else {
             return Err(StoreError::new("Sealing a letter", "it is too large"));
         };
-        let blob = to
-            .seed
-            .seal_blob(&content, class.bytes(), cx.rng)
-            .map_err(|error| StoreError::new("Sealing a letter", error))?;
         if let Some(lane) = self.mail.lanes.get_mut(&device) {
             if let Some(outbox) = &mut lane.outbox {
                 outbox.group.state = state;
