@@ -7,6 +7,7 @@
 mod api;
 mod events;
 mod linking;
+mod mailbox;
 mod node;
 
 use std::{
@@ -25,6 +26,7 @@ pub use self::{
     api::{Api, Message, Reply, SendFailed},
     events::Events,
     linking::Joining,
+    mailbox::Mailbox,
     node::Node,
 };
 
@@ -55,13 +57,15 @@ pub fn until<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option
 /// # Panics
 /// If it has not been built.
 pub fn binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("KITH_BIN") {
-        return path.into();
-    }
+    std::env::var_os("KITH_BIN").map_or_else(|| built("kith"), PathBuf::from)
+}
+
+/// A program that was built beside this test.
+fn built(program: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows where it is");
     let profile = test.parent().and_then(Path::parent).expect("tests lie in target/PROFILE/deps");
-    let path = profile.join(format!("kith{}", std::env::consts::EXE_SUFFIX));
-    assert!(path.exists(), "{} is missing: run `cargo build -p kith` first", path.display());
+    let path = profile.join(format!("{program}{}", std::env::consts::EXE_SUFFIX));
+    assert!(path.exists(), "{} is missing: run `cargo build -p {program}` first", path.display());
     path
 }
 

@@ -100,6 +100,27 @@ fn a_mailbox_that_loses_everything_at_any_moment_loses_nothing() {
 }
 
 #[test]
+fn who_starts_learns_soon_that_a_mailbox_has_lost_what_was_put() {
+    let (mut world, alice, bob, server) = alice_and_bob("who_starts_learns_soon", 10);
+    world.set_running(bob, false);
+    world.say(alice, bob, "once");
+    world.run_ms(MINUTE_MS);
+    world.set_running(alice, false);
+    world.wipe_mailbox(server);
+    // Bob looks for himself first: so there is a queue again, with another name.
+    world.set_running(bob, true);
+    world.run_ms(MINUTE_MS);
+    assert_eq!(texts(&world, bob, alice), [""; 0]);
+    world.set_running(bob, false);
+    world.set_running(alice, true);
+    world.run_ms(MINUTE_MS);
+    world.set_running(alice, false);
+    world.set_running(bob, true);
+    world.run_ms(MINUTE_MS);
+    assert_eq!(texts(&world, bob, alice), ["once"]);
+}
+
+#[test]
 fn a_stranger_knocks_and_is_answered_without_ever_meeting() {
     let mut world = World::new(3, "a_stranger_knocks");
     let (alice, bob) = (world.person("alice", 1), world.person("bob", 1));

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     limits::{
         GROUP_STATE_BYTES_MAX, GROUPS_READ_MAX, MAIL_PROBE_MS_MAX, MAIL_PROBE_MS_MIN,
-        MAIL_RETRY_MS_MAX, MAIL_RETRY_MS_MIN, STOCK_MAX,
+        MAIL_RETRY_MS_MAX, MAIL_RETRY_MS_MIN, MAIL_SPREAD_MS, STOCK_MAX,
     },
     store::{RecordKind, Store, StoreError},
 };
@@ -154,7 +154,7 @@ impl Lane {
             extra: Vec::new(),
             no_card_since: None,
             probe_at: None,
-            probe_ms: MAIL_PROBE_MS_MIN,
+            probe_ms: 0,
             next_at: None,
             wait_ms: MAIL_RETRY_MS_MIN,
         }
@@ -219,13 +219,16 @@ impl Lane {
         self.probe_at = Some(uptime.plus_millis(self.probe_ms));
     }
 
-    /// Whether it is to be looked now; each time later than before.
-    pub(crate) fn probe_is_due(&mut self, uptime: Uptime) -> bool {
-        let at = *self.probe_at.get_or_insert(uptime.plus_millis(self.probe_ms));
+    /// Whether it is to be looked now; each time later than before. What was put before this run is
+    /// looked after at once: who is there for minutes only would never look otherwise.
+    pub(crate) fn probe_is_due(&mut self, uptime: Uptime, rng: &mut dyn CryptoRng) -> bool {
+        let spread_ms = u64::from(rng.next_u32()) % MAIL_SPREAD_MS;
+        let at = *self.probe_at.get_or_insert(uptime.plus_millis(spread_ms));
         if at > uptime {
             return false;
         }
-        self.probe_ms = self.probe_ms.saturating_mul(2).min(MAIL_PROBE_MS_MAX);
+        let next_ms = self.probe_ms.saturating_mul(2);
+        self.probe_ms = next_ms.clamp(MAIL_PROBE_MS_MIN, MAIL_PROBE_MS_MAX);
         self.probe_at = Some(uptime.plus_millis(self.probe_ms));
         true
     }

@@ -137,7 +137,7 @@ impl Engine {
         let since = *lane.waits_since.get_or_insert(cx.now);
         let end = since.plus_millis(half_life_ms(to)).millis();
         let left_ms = end.saturating_sub(cx.now.millis()).max(1_000);
-        if lane.probe_is_due(cx.uptime) {
+        if lane.probe_is_due(cx.uptime, cx.rng) {
             return self.ask_for_card(cx, device, to.clone());
         }
         let end = cx.uptime.plus_millis(left_ms);
