@@ -19,6 +19,8 @@ mod accounts;
 mod cases;
 #[path = "vectors/devices.rs"]
 mod devices;
+#[path = "vectors/mail.rs"]
+mod mail;
 #[path = "vectors/mailbox.rs"]
 mod mailbox;
 #[path = "vectors/outgoing.rs"]

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import cbor2
+from nacl.signing import SigningKey
 
 from cast import (
     A1,
@@ -59,6 +60,7 @@ from formats import (
     account_head,
     check_number,
     commitment,
+    derived,
     device_code,
     digest,
     direct_log,
@@ -66,12 +68,17 @@ from formats import (
     frame,
     hello_tag,
     labelled,
+    letter,
     link,
+    mail_content,
     next_base,
     own_body,
     payload,
     put_body,
+    queue_fields,
     reply,
+    sealed,
+    sealed_blob,
     sealed_box,
     self_log,
     shared_string,
@@ -1312,6 +1319,9 @@ def own_bodies():
     yield own("the own name", "name", {"value": "Alice"})
     yield own("read receipts", "read-receipts", {"value": True})
     yield own("no read receipts", "read-receipts", {"value": False})
+    two = [["https://mail.example.org", 7, ""], ["http://127.0.0.1:8448", 1, "a word"]]
+    yield own("two mailboxes", "mailboxes", {"value": two})
+    yield own("no mailbox", "mailboxes", {"value": []})
     yield own("a draft", "draft", {"log": LOG, "text": "Dear Bob,\n"})
     yield own("no draft", "draft", {"log": LOG, "text": ""})
     yield own("a device has a name", "device", {"device": KEYS[LAPTOP].public, "name": "laptop"})
@@ -1367,7 +1377,10 @@ def refused_own():
         ),
         ("a clear of 12,289 bytes", "too-large", 66, of("delete", clear=bytes(12_289))),
         ("nothing deleted", "missing", 66, with_content({})),
-        ("setting 3", "value", 67, with_content({0: 3, 1: True})),
+        ("setting 4", "value", 67, with_content({0: 4, 1: True})),
+        ("five mailboxes", "too-large", 67, of("mailboxes", value=[["https://a", 7, ""]] * 5)),
+        ("a mailbox for two days", "value", 67, of("mailboxes", value=[["https://a", 2, ""]])),
+        ("a long access word", "too-large", 67, of("mailboxes", value=[["https://a", 7, "a" * 65]])),
         ("a name that is a truth value", "wrong-type", 67, of("name", value=True)),
         ("read receipts that are text", "wrong-type", 67, of("read-receipts", value="yes")),
         ("an empty own name", "value", 67, of("name", value="")),
@@ -1584,6 +1597,105 @@ def linking_vectors():
     }
 
 
+# --- 09 -----------------------------------------------------------------------------------------
+
+
+def queue(name, url="https://mail.example.org", days=7):
+    return {"url": url, "seed": nonce(f"queue {name}"), "days": days}
+
+
+LETTER = {
+    "from": [nonce("from account"), nonce("from device")],
+    "to": [nonce("to account"), nonce("to device")],
+    "frames": [frame("packages", {"packages": [b"a package"]}), b"anything"],
+    "packages": [bytes(2676)],
+    "joined": [nonce("group")],
+    "head": nonce("head"),
+    "reply": [queue("reply")],
+}
+BARE = LETTER | {"frames": [], "packages": [], "joined": [], "head": None, "reply": []}
+
+
+def mail_seeds():
+    for name in ["one", "another"]:
+        seed = nonce(f"queue {name}")
+        public = bytes(SigningKey(derived(seed, b"mail-put")).verify_key)
+        yield {"seed": seed, "writer": public}
+
+
+def mail_blobs():
+    seed = nonce("queue one")
+    for name, content, size in [
+        ("nothing", b"", 4096),
+        ("all that fits", b"x" * (4096 - 44), 4096),
+        ("a letter", mail_content(None, letter(LETTER)), 16_384),
+    ]:
+        number = nonce(f"blob {name}")[:24]
+        blob = sealed_blob(seed, number, content, size)
+        yield {"name": name, "seed": seed, "nonce": number, "content": content, "blob": blob}
+
+
+def wrong_blobs():
+    seed = nonce("queue one")
+    good = sealed_blob(seed, bytes(24), b"x", 4096)
+    yield {"name": "of another queue", "seed": nonce("queue another"), "blob": good}
+    yield {"name": "cut off", "seed": seed, "blob": good[:-1]}
+    late = sealed(seed, bytes(24), b"mail-put", (5000).to_bytes(4, "big") + bytes(4052))
+    yield {"name": "longer than it is", "seed": seed, "blob": late}
+    dirty = sealed(seed, bytes(24), b"mail-put", bytes(4) + bytes(4051) + b"\x01")
+    yield {"name": "padded with something", "seed": seed, "blob": dirty}
+    card_ = sealed(seed, bytes(24), b"mailcard", bytes(4056))
+    yield {"name": "a card", "seed": seed, "blob": card_}
+
+
+def wrong_letters():
+    whole = cbor2.loads(letter(LETTER))
+    for name, why, change in [
+        ("a letter without a reader", "missing", {3: ...}),
+        ("65 frames", "too-large", {4: [b""] * 65}),
+        ("nine packages", "too-large", {5: [b""] * 9}),
+        ("a package of 4097 bytes", "too-large", {5: [bytes(4097)]}),
+        ("five groups", "too-large", {6: [b""] * 5}),
+        ("a group name of 65 bytes", "too-large", {6: [bytes(65)]}),
+        ("an empty answer", "value", {8: []}),
+        ("five queues", "too-large", {8: [["https://a", bytes(32), 7]] * 5}),
+        ("a queue for two days", "value", {8: [["https://a", bytes(32), 2]]}),
+        ("a queue by ftp", "value", {8: [["ftp://a", bytes(32), 7]]}),
+        ("a queue with a path", "value", {8: [["https://a/b", bytes(32), 7]]}),
+        ("something that is critical", "unknown-critical", {9: 0}),
+    ]:
+        fields = {k: v for k, v in (whole | change).items() if v is not ...}
+        yield {"name": name, "refusal": why, "letter": cbor2.dumps(fields)}
+
+
+def mail_vectors():
+    queues = [queue("one"), queue("two", "http://127.0.0.1:8448", 1)]
+    number = nonce("card")[:24]
+    card_ = sealed(nonce("queue one"), number, b"mailcard", cbor2.dumps({0: bytes(2676)}))
+    return {
+        "about": "Letters for devices that are not there (spec 09).",
+        "envelopes": [],
+        "refused": [],
+        "queues": list(mail_seeds()),
+        "blobs": list(mail_blobs()),
+        "blobs_refused": list(wrong_blobs()),
+        "cards": [{"seed": nonce("queue one"), "package": bytes(2676), "sealed": card_}],
+        "letters": [
+            {"name": name, "fields": fields, "letter": letter(fields)}
+            for name, fields in [("with everything", LETTER), ("with nothing", BARE)]
+        ],
+        "letters_refused": list(wrong_letters()),
+        "contents": [
+            {"welcome": welcome, "message": b"m" * 200, "content": mail_content(welcome, b"m" * 200)}
+            for welcome in [None, b"w" * 4227]
+        ],
+        "announcements": [
+            {"queues": some, "body": nonce("salt")[:16] + cbor2.dumps({0: [queue_fields(one) for one in some]})}
+            for some in [[], queues]
+        ],
+    }
+
+
 # --- 20 -----------------------------------------------------------------------------------------
 
 INCARNATION = nonce("incarnation")[:16]
@@ -1740,6 +1852,7 @@ FILES = {
     "05-session.json": session_vectors,
     "07-self-log.json": own_vectors,
     "08-linking.json": linking_vectors,
+    "09-mail.json": mail_vectors,
     "20-mailbox.json": mailbox_vectors,
 }
 

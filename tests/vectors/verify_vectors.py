@@ -99,6 +99,12 @@ def check_file(path):
         described("mailbox-put-body", bytes.fromhex(case["body"]), case["name"])
     for case in vectors.get("replies", []):
         described(case["type"], bytes.fromhex(case["reply"]), case["name"])
+    for case in vectors.get("letters", []):
+        described("mail-letter", bytes.fromhex(case["letter"]), case["name"])
+    for case in vectors.get("contents", []):
+        described("mail-content", bytes.fromhex(case["content"]), "what is in a blob")
+    for case in vectors.get("announcements", []):
+        described("mailbox-body", bytes.fromhex(case["body"])[16:], "an announcement")
     for case in vectors.get("live", []):
         described("live-request", bytes.fromhex(case["message"]), case["operation"])
     for case in vectors.get("cuts", []):

@@ -7,7 +7,10 @@ use kith_common::{
     keys::SigningKey,
     time::{Hlc, Timestamp},
 };
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 
 use crate::devices::{CheckCase, CodeCase, CommitmentCase, OwnBody, QueueCase, RefusedOwn};
 use crate::mailbox::{LiveCase, PutCase, RefusedPut, RefusedReply, ReplyCase};
@@ -24,6 +27,11 @@ pub(crate) const FILES: [&str; 8] = [
 ];
 
 pub(crate) fn load(name: &str) -> File {
+    load_as(name)
+}
+
+/// A file with cases of its own.
+pub(crate) fn load_as<T: DeserializeOwned>(name: &str) -> T {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors").join(name);
     let text = fs::read_to_string(path.with_extension("json")).unwrap();
     serde_json::from_str(&text).unwrap()

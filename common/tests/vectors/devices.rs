@@ -5,7 +5,7 @@ use kith_common::{
     ids::LogId,
     linking::{CodeError, CodeMail, LinkCode, check_number, commitment},
     mail::{MailboxUrl, QueueAddress, QueueSeed},
-    own::{ContactNote, Own, Setting},
+    own::{ContactNote, MailboxSetting, Own, Setting},
     service::mailbox::Days,
 };
 
@@ -53,6 +53,9 @@ pub(crate) enum OwnFields {
     },
     Name {
         value: String,
+    },
+    Mailboxes {
+        value: Vec<(String, u64, String)>,
     },
     ReadReceipts {
         value: bool,
@@ -147,6 +150,14 @@ fn made_own(fields: &OwnFields) -> Own {
             Own::Clear { clear: clear.boxed() }
         }
         OwnFields::Delete { .. } => panic!("messages or everything"),
+        OwnFields::Mailboxes { value } => {
+            let setting = |(url, days, access): &(String, u64, String)| MailboxSetting {
+                url: MailboxUrl::parse(url).unwrap(),
+                days: Days::of_count(*days).unwrap(),
+                access: access.clone(),
+            };
+            Own::Setting(Setting::Mailboxes(value.iter().map(setting).collect()))
+        }
         OwnFields::Name { value } => Own::Setting(Setting::Name(value.clone())),
         OwnFields::ReadReceipts { value } => Own::Setting(Setting::ReadReceipts(*value)),
         OwnFields::Draft { log, text } => Own::Draft { log: log_id(log), text: text.clone() },
