@@ -44,6 +44,15 @@ node_is_fit() {
     node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'
 }
 
+# Tests of services start a PostgreSQL of their own; its packages also start one, which we do not need.
+need_postgres() {
+  local found
+  found="$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | head -1)"
+  [ -z "$found" ] || return 0
+  install_packages postgresql ||
+    say_and_stop "PostgreSQL is missing: install it (Debian: apt install postgresql), then run this again."
+}
+
 # Builds the page when its sources are newer than what was built.
 build_page() {
   local built=node/ui/dist/index.html

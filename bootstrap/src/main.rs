@@ -2,5 +2,12 @@
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    kith_server::run("bootstrap").await
+    kith_server::run_idle(kith_server::Service {
+        name: "bootstrap",
+        about: "Opt-in Kith service: helps nodes find each other",
+        listen: "127.0.0.1:8451",
+        health: "127.0.0.1:9451",
+        secrets: &[],
+    })
+    .await
 }

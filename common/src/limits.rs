@@ -174,10 +174,10 @@ pub const KNOCKS_PER_LINK_MAX: usize = 4;
 /// Largest address of a mailbox in bytes: a host name of 253 bytes would be one of a kind.
 pub const URL_BYTES_MAX: usize = 256;
 /// Largest KeyPackage of MLS in bytes: two X-Wing keys of 1,216 bytes, two signatures and 120 bytes
-/// around them, 2,645 in all, rounded up with room for extensions.
+/// around them, 2,676 in all, rounded up with room for extensions.
 pub const PACKAGE_BYTES_MAX: usize = 4096;
 /// Largest Welcome of MLS in bytes: a tree with the keys of two devices, an X-Wing ciphertext, two
-/// signatures and what is around them, 4,200 in all; one with an update path has 2,600 more.
+/// signatures and what is around them, 4,227 in all; with an update path there is a third key.
 pub const WELCOME_BYTES_MAX: usize = 8192;
 /// Largest name of a group in bytes: 32 random ones, and what other implementations may choose.
 pub const GROUP_ID_BYTES_MAX: usize = 64;

@@ -9,8 +9,8 @@ use thiserror::Error;
 
 use crate::{
     codec::{DecodeError, Fields, Reader, Writer},
-    envelope::Payload,
-    limits::{AUDIENCE_BYTES_MAX, CODE_BYTES_MAX, SENTENCE_BYTES_MAX, SEQ_MAX},
+    envelope::{Payload, Signed, Verified},
+    limits::{AUDIENCE_BYTES_MAX, CODE_BYTES_MAX, REQUEST_AGE_MS_MAX, SENTENCE_BYTES_MAX, SEQ_MAX},
     time::Timestamp,
 };
 
@@ -57,6 +57,28 @@ pub(crate) fn some_text(
 pub trait Request: Payload {
     /// Its first three fields.
     fn stamp(&self) -> &Stamp;
+}
+
+/// Reads and believes a request: its form, whom it is for (R2), its time (R3), its signature, in
+/// this order, so that what is cheap to see comes first. Whether it came before is for the caller to
+/// know.
+///
+/// # Errors
+/// `malformed`, `wrong-audience`, `stale` with the time `now`, `bad-signature`.
+pub fn believed<T: Request>(
+    envelope: &[u8],
+    is_audience: impl FnOnce(&str) -> bool,
+    now: Timestamp,
+) -> Result<Verified<T>, Failure> {
+    let signed = Signed::<T>::decode(envelope).map_err(|_| Code::Malformed)?;
+    let stamp = signed.claim().stamp();
+    if !is_audience(&stamp.audience) {
+        return Err(Code::WrongAudience.into());
+    }
+    if stamp.time.millis().abs_diff(now.millis()) > REQUEST_AGE_MS_MAX {
+        return Err(Failure::with(Code::Stale, now.millis()));
+    }
+    signed.verify().map_err(|_| Code::BadSignature.into())
 }
 
 macro_rules! codes {

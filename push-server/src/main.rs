@@ -2,5 +2,12 @@
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    kith_server::run("push-server").await
+    kith_server::run_idle(kith_server::Service {
+        name: "push-server",
+        about: "Opt-in Kith service: wakes devices",
+        listen: "127.0.0.1:8450",
+        health: "127.0.0.1:9450",
+        secrets: &[],
+    })
+    .await
 }

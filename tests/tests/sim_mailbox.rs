@@ -1,8 +1,10 @@
 //! Do messages reach people who are never there at once? Mailboxes in small worlds (spec 09).
 
 use kith_core::{contacts::Status, delivery::DeliveryState, engine::Command};
-use kith_tests::sim::World;
+use kith_tests::sim::{World, plan, seeds};
 
+/// Seeds in the normal run.
+const SEEDS: u64 = 100;
 const MINUTE_MS: u64 = 60 * 1000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -272,4 +274,9 @@ fn months_of_letters_open() {
     assert_eq!(texts(&world, bob, alice).len(), said);
     let refused = |node: usize| world.nodes[node].engine().refusals().get("bad_letter").copied();
     assert_eq!((refused(alice), refused(bob)), (None, None));
+}
+
+#[test]
+fn random_worlds_by_mail() {
+    seeds::each(SEEDS, |seed| drop(plan::run_by_mail(seed, "random_worlds_by_mail")));
 }

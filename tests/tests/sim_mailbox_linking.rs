@@ -368,7 +368,7 @@ fn what_opens_the_linking_goes_when_it_has_served() {
     // The new device has as many queues as the old one; those of the linking are closed.
     let boxes = story.world.nodes[new].engine().mailboxes();
     let queues: usize = boxes.iter().map(|it| it.queues).sum();
-    assert_eq!(story.world.queues_at(story.server), before + queues);
+    assert_eq!(story.world.queues_at(story.server), before + queues as u64);
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn crates_know_only_whom_they_may() {
             "kith-common" => &[],
             "kith-core" | "kith-server" => &["kith-common"],
             "kith" => &["kith-common", "kith-core"],
-            "kith-tests" => &["kith-common", "kith-core", "kith", "kith-server"],
+            "kith-tests" => &["kith-common", "kith-core", "kith", "kith-server", "mailbox-server"],
             _ => &["kith-common", "kith-server"],
         };
         for dependency in package["dependencies"].as_array().unwrap() {

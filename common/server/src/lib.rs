@@ -1,86 +1,133 @@
-//! What every opt-in service shares: where it listens, how it says that it is well, how it stops.
+//! What does every opt-in service share? How it is set up, listens, bounds what is asked, tells its
+//! health and stops.
 //!
-//! Each service is one program with the same flags. Health is told on a listener of its own, so
-//! that it is never exposed with the service by mistake.
+//! Each service is one program with the same flags, see [`config::Config`]. Health is told on a
+//! listener of its own, so that it is never exposed with the service by mistake.
 
-use std::{future::Future, net::SocketAddr, path::PathBuf};
+use std::{io::Write, path::Path, time::SystemTime};
 
 use anyhow::Context;
-use axum::{Router, routing::get};
-use clap::Parser;
-use tokio::net::TcpListener;
+use clap::Args;
+use kith_common::time::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
 use tracing_subscriber::EnvFilter;
 
-/// Flags that every service understands.
-#[derive(Debug, Clone, Parser)]
-pub struct Config {
-    /// Folder of the service's data.
-    #[arg(long, value_name = "DIR", env = "KITH_DATA", default_value = "data")]
-    pub data: PathBuf,
-    /// Where `/healthz` and `/readyz` are answered.
-    #[arg(long, value_name = "HOST:PORT", env = "KITH_HEALTH", default_value = "127.0.0.1:9090")]
-    pub health: SocketAddr,
+pub mod config;
+mod connection;
+pub mod http;
+pub mod limits;
+pub mod metrics;
+pub mod nonces;
+mod server;
+mod throttle;
+mod tls;
+
+pub use server::{Health, Idle, Parts, Server, Stop};
+
+use config::{Config, LogFormat, NoSettings, Start};
+
+/// What is fixed about a service.
+#[derive(Debug, Clone, Copy)]
+pub struct Service {
+    /// Its name, as that of its program.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub about: &'static str,
+    /// Where it is offered if nothing else is said.
+    pub listen: &'static str,
+    /// Where health is told if nothing else is said.
+    pub health: &'static str,
+    /// Settings that are never shown.
+    pub secrets: &'static [&'static str],
 }
 
-/// The health listener of a service.
-#[derive(Debug)]
-pub struct Server {
-    health: TcpListener,
-}
-
-impl Server {
-    /// Prepares the data folder and listens.
-    ///
-    /// # Errors
-    /// If the folder cannot be made or the address is taken.
-    pub async fn bind(config: &Config) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(&config.data)
-            .with_context(|| format!("Making the data folder {}", config.data.display()))?;
-        let health = TcpListener::bind(config.health)
-            .await
-            .with_context(|| format!("Listening on {} for health checks", config.health))?;
-        Ok(Self { health })
-    }
-
-    /// Where health is told.
-    ///
-    /// # Errors
-    /// If the socket is gone.
-    pub fn health_address(&self) -> std::io::Result<SocketAddr> {
-        self.health.local_addr()
-    }
-
-    /// Serves until `shutdown` comes; requests under way are finished.
-    ///
-    /// # Errors
-    /// If the socket fails.
-    pub async fn serve(
-        self,
-        shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> anyhow::Result<()> {
-        let router = Router::new()
-            .route("/healthz", get(|| async { "ok" }))
-            .route("/readyz", get(|| async { "ok" }));
-        axum::serve(self.health, router)
-            .with_graceful_shutdown(shutdown)
-            .await
-            .context("Serving health checks")
-    }
-}
-
-/// Runs a service's frame: logs to standard error, health checks, and an orderly stop.
+/// Runs a service: reads the command line, starts it, says where it listens, waits for a signal,
+/// stops it.
 ///
 /// # Errors
-/// If the service cannot start.
-pub async fn run(name: &'static str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let config = Config::parse();
-    let server = Server::bind(&config).await?;
-    tracing::info!(service = name, "started");
-    server.serve(stop_signal()).await?;
-    tracing::info!(service = name, "stopped");
+/// If it cannot start or fails.
+pub async fn run<C, F>(
+    service: Service,
+    bind: impl FnOnce(Config, C) -> F,
+    usage: &'static str,
+) -> anyhow::Result<()>
+where
+    C: Args + Serialize + DeserializeOwned,
+    F: Future<Output = anyhow::Result<Server>>,
+{
+    let (config, own) = match config::load(&service, std::env::args_os()) {
+        Ok(Start::Run(config, own)) => (*config, own),
+        Ok(Start::Print(text)) => {
+            print!("{text}");
+            return Ok(());
+        }
+        Err(error) => match error.downcast::<clap::Error>() {
+            Ok(error) => error.exit(),
+            Err(error) => return Err(error),
+        },
+    };
+    start_log(config.log_format);
+    let mut server = bind(config, own).await?;
+    let (name, url, health) = (service.name, server.url(), server.health_address());
+    // Whoever started it may have closed its end by now; that is no reason to end.
+    let _ = write!(
+        std::io::stdout(),
+        "{name} listens on {url}\nhealth on http://{health}/healthz, /readyz and /metrics\n{usage}\n"
+    );
+    tracing::info!(service = service.name, "started");
+    tokio::select! {
+        ended = server.join() => return ended,
+        () = stop_signal() => {}
+    }
+    server.shutdown().await?;
+    tracing::info!(service = service.name, "stopped");
     Ok(())
+}
+
+/// Runs a service that has nothing but its frame.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_idle(service: Service) -> anyhow::Result<()> {
+    let bind = |config: Config, _: NoSettings| async move {
+        make_data_folder(&config.data)?;
+        let parts = Parts {
+            router: axum::Router::new(),
+            health: std::sync::Arc::new(Idle),
+            stop: Stop::default(),
+        };
+        Server::bind(&config, parts).await
+    };
+    run(service, bind, "It answers nothing yet.").await
+}
+
+/// Makes the folder of a service's data, for itself alone.
+///
+/// # Errors
+/// If that is not possible.
+pub fn make_data_folder(folder: &Path) -> anyhow::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .recursive(true)
+        .create(folder)
+        .with_context(|| format!("Making the data folder {}", folder.display()))
+}
+
+/// What time it is.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
 }
 
 async fn stop_signal() {
@@ -98,28 +145,4 @@ async fn stop_signal() {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    #[tokio::test]
-    async fn a_service_tells_its_health_and_stops() -> anyhow::Result<()> {
-        let data = std::env::temp_dir().join(format!("kith-server-{}", std::process::id()));
-        let config = Config { data: data.clone(), health: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        let server = Server::bind(&config).await?;
-        let address = server.health_address()?;
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let serving = tokio::spawn(server.serve(async move {
-            let _ = stopped.await;
-        }));
-        let mut socket = tokio::net::TcpStream::connect(address).await?;
-        socket.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await?;
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).await?;
-        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-        let _ = stop.send(());
-        serving.await??;
-        std::fs::remove_dir_all(data)?;
-        Ok(())
-    }
-}
+mod tests;

@@ -157,13 +157,13 @@ pub const HISTORY_MAX: usize = 1000;
 
 /// Largest text that is sealed for another device in bytes: the largest blob of a mailbox.
 pub const SEALED_PLAIN_BYTES_MAX: usize = 1 << 20;
-/// Largest sealed message in bytes: the above and 214 bytes around it, rounded up.
+/// Largest sealed message in bytes: the above and 170 bytes around it, rounded up.
 pub const SEALED_BYTES_MAX: usize = SEALED_PLAIN_BYTES_MAX + 512;
 /// Messages that are sealed in one group. A receiver finds the key of the 1,025th from the last it
 /// knows (RFC 9420 leaves that to it); so each of these opens, whatever was lost or came first.
 pub const GROUP_MESSAGES_MAX: u32 = 1024;
 /// Largest state of a group in bytes: 1,023 keys of 50 bytes that wait for their message, and
-/// 4,500 bytes around them, rounded up.
+/// 3,400 bytes around them, rounded up.
 pub const GROUP_STATE_BYTES_MAX: usize = 64 * 1024;
 /// How long before its time a package is taken: as far as the clocks of two devices may differ.
 pub const PACKAGE_EARLY_MS_MAX: u64 = 2 * 24 * 60 * 60 * 1000;
@@ -200,6 +200,9 @@ pub const QUEUE_BYTES_MAX: u64 = 8 << 20;
 pub const KNOCKS_MAX: u16 = 20;
 /// Bytes that wait in the queue for strangers: each with the proof of an ordinary account.
 pub const KNOCK_BYTES_MAX: u64 = KNOCKS_MAX as u64 * (16 << 10);
+/// How long a queue is looked into that is given up, while somebody has not said to know of it: a
+/// week for what lies there, and one for who is away.
+pub const QUEUE_KEPT_MS: u64 = 14 * 24 * 60 * 60 * 1000;
 /// How long a group is written in before another one takes its place (spec 09 R7).
 pub const GROUP_MS: u64 = 24 * 60 * 60 * 1000;
 /// Groups of one other device in which is read: the one in use, and those of letters on their way.

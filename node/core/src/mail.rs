@@ -28,7 +28,7 @@ pub(crate) use self::{
     errand::{Posting, Purpose, read_reply},
     lane::{Lane, Outbox, Posted, StoredGroup},
     packages::Packages,
-    places::{Place, Places},
+    places::Places,
     queue::{OwnQueue, QueueFor, jittered},
 };
 use crate::store::{Store, StoreError};

@@ -35,6 +35,9 @@ pub use self::{
 };
 use crate::limits::SEALED_BYTES_MAX;
 
+/// `mls10` of RFC 9420 §6, with which every message begins.
+const MLS_1_0: [u8; 2] = 1_u16.to_be_bytes();
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $label:literal) => {
         $(#[$doc])*
@@ -178,6 +181,10 @@ fn read_sealed(sealed: &[u8]) -> Result<(MlsMessage, GroupId), MlsError> {
 fn read(bytes: &[u8], max: usize) -> Result<MlsMessage, MlsError> {
     if bytes.len() > max {
         return Err(MlsError::TooLarge { bytes: bytes.len(), max });
+    }
+    // The library does not look at the version in front, which no signature covers.
+    if !bytes.starts_with(&MLS_1_0) {
+        return Err(MlsError::Malformed);
     }
     MlsMessage::from_bytes(bytes).map_err(|_| MlsError::Malformed)
 }

@@ -289,6 +289,15 @@ impl World {
         self.cut_wires(|wire| wire.joins(one, other));
     }
 
+    /// No two nodes reach each other.
+    pub fn keep_all_apart(&mut self) {
+        for one in 0..self.nodes.len() {
+            for other in one + 1..self.nodes.len() {
+                self.keep_apart(one, other);
+            }
+        }
+    }
+
     /// Makes the network whole again.
     pub fn join_network(&mut self) {
         self.partition(vec![0; self.nodes.len()], true);

@@ -23,6 +23,39 @@ pub fn run_growing(seed: u64, test: &'static str) -> World {
     play(seed, test, true)
 }
 
+/// People who know each other and never meet again: everything goes by mail, through mailboxes that
+/// fail and lose what they have.
+pub fn run_by_mail(seed: u64, test: &'static str) -> World {
+    let mut world = World::new(seed, test);
+    let mut plan = Plan::of(seed);
+    plan.by_mail = true;
+    plan.gather(&mut world);
+    let weather = std::mem::take(&mut world.weather);
+    world.settle();
+    for _ in 0..=plan.below(2) {
+        world.mailbox();
+    }
+    for person in 0..world.people.len() {
+        let node = plan.pick(&world.people[person].nodes.clone());
+        plan.choose(&mut world, node);
+    }
+    world.run_ms(60_000);
+    world.weather = weather;
+    world.keep_all_apart();
+    for _ in 0..plan.below(plan.steps) {
+        let pause_ms = plan.pick(&[100, 2_000, 10_000, 60_000, 600_000]);
+        let pause_ms = plan.below(pause_ms);
+        world.run_ms(pause_ms);
+        plan.act(&mut world);
+    }
+    world.settle_by_mail();
+    if plan.below(4) == 0 {
+        world.settle();
+        world.check_silence();
+    }
+    world
+}
+
 fn play(seed: u64, test: &'static str, grows: bool) -> World {
     let mut world = World::new(seed, test);
     let mut plan = Plan::of(seed);
@@ -50,12 +83,13 @@ struct Plan {
     mallory: Option<usize>,
     messages: u64,
     grows: bool,
+    by_mail: bool,
 }
 
 impl Plan {
     fn of(seed: u64) -> Self {
         let rng = ChaCha8Rng::seed_from_u64(seed ^ 0x706c_616e);
-        Self { rng, steps: 60, mallory: None, messages: 0, grows: false }
+        Self { rng, steps: 60, mallory: None, messages: 0, grows: false, by_mail: false }
     }
 
     fn below(&mut self, end: u64) -> u64 {
@@ -82,7 +116,7 @@ impl Plan {
         for node in 0..world.nodes.len() {
             world.nodes[node].skew_ms = self.skew();
         }
-        if self.below(3) == 0 {
+        if self.below(3) == 0 && !self.by_mail {
             let mallory = world.person("mallory", 1);
             world.corrupt(mallory);
             self.mallory = Some(mallory);
@@ -146,6 +180,10 @@ impl Plan {
 
     fn act(&mut self, world: &mut World) {
         let node = self.one_of(0..world.nodes.len());
+        if self.by_mail && self.below(5) == 0 {
+            self.trouble_mail(world, node);
+            return;
+        }
         match self.below(100) {
             0..40 => self.say(world, node, 1),
             40..46 => self.say(world, node, 12),
@@ -155,6 +193,7 @@ impl Plan {
             64..67 => world.set_connected(node, false),
             67..72 => world.set_connected(node, true),
             72..75 => world.crash(node),
+            75..83 if self.by_mail => {}
             75..79 => self.split(world),
             79..83 => world.join_network(),
             83..86 => world.nodes[node].skew_ms = self.skew(),
@@ -173,6 +212,28 @@ impl Plan {
                     world.misbehave(world.people[mallory].nodes[0], trick);
                 }
             }
+        }
+    }
+
+    /// The person behind a node chooses some of the mailboxes.
+    fn choose(&mut self, world: &mut World, node: usize) {
+        let all: Vec<usize> = (0..world.mailboxes.len()).collect();
+        let mut some: Vec<usize> = all.iter().copied().filter(|_| self.below(2) == 0).collect();
+        if some.is_empty() {
+            some = all;
+        }
+        world.choose_mailboxes(node, &some);
+    }
+
+    /// Mailboxes go down, come back, forget everything; somebody chooses others.
+    fn trouble_mail(&mut self, world: &mut World, node: usize) {
+        let server = self.one_of(0..world.mailboxes.len());
+        match self.below(10) {
+            0..3 => world.set_mailbox(server, false),
+            3..6 => world.set_mailbox(server, true),
+            6..8 => world.wipe_mailbox(server),
+            8 => self.choose(world, node),
+            _ => world.run_ms(3 * 60 * 60 * 1000),
         }
     }
 

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     limits::{LINK_CODE_BY_MAIL_MS, LINK_CODE_MS, LINK_REPLY_MS},
     linking::{CameByMail, Host, Way},
-    mail::{ErrandError, OwnQueue, Place, Purpose, QueueFor, blob_of, read_reply},
+    mail::{ErrandError, OwnQueue, Purpose, QueueFor, blob_of, read_reply},
     refusal::Refusal,
     store::StoreError,
 };
@@ -255,8 +255,8 @@ impl Engine {
                 {
                     lane.begin_anew(device, cx.store)?;
                 }
-                let place = Place { seq: 0, hlc: 0, queues: vec![place] };
-                self.mail.places.take((self.own_log(), device), place, cx.store)?;
+                let key = (self.own_log(), device);
+                self.mail.places.take_reply(key, vec![place], cx.store)?;
                 self.mail.stirred.insert(device);
             }
             Err(error) => drop(self.note_failure(cx, &place.url, &error)),
@@ -272,8 +272,7 @@ impl Engine {
             return Ok(Ok(Answer::Done));
         }
         if self.mail.places.said(log, host).is_none() {
-            let place = Place { seq: 0, hlc: 0, queues: vec![to] };
-            self.mail.places.take((log, host), place, cx.store)?;
+            self.mail.places.take_reply((log, host), vec![to], cx.store)?;
         }
         self.mail.packages.add(&package, None, made, cx.store)?;
         let until = cx.now.plus_millis(LINK_REPLY_MS);

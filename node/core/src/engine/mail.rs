@@ -19,7 +19,7 @@ use kith_common::{
 use super::{Context, Engine, Event, Output};
 use crate::{
     limits::MAIL_WAIT_MS,
-    mail::{Errand, ErrandError, ErrandId, Place as Written, Purpose},
+    mail::{Errand, ErrandError, ErrandId, Purpose},
     store::{Place, StoreError},
     view::{self, MailboxView},
 };
@@ -151,7 +151,7 @@ impl Engine {
             }
             (account, self.logs_with(account))
         };
-        let queues = self.mail.places.of(device, &logs).to_vec();
+        let queues = self.mail.places.of(device, &logs);
         (!queues.is_empty()).then_some((account, queues))
     }
 
@@ -167,9 +167,8 @@ impl Engine {
             let opened = view::open(&row)?;
             let Some(Ok(said)) = row.body.bytes().map(Announcement::decode) else { continue };
             let (seq, hlc) = (place.seq, opened.entry.hlc.bits());
-            let written = Written { seq, hlc, queues: said.queues };
             let key = (log, opened.device);
-            if self.mail.places.take(key, written, cx.store)? {
+            if self.mail.places.take(key, (seq, hlc), said.queues, cx.store)? {
                 self.mail.stirred.insert(opened.device);
                 if let Some(lane) = self.mail.lanes.get_mut(&opened.device) {
                     // What lies elsewhere may never be looked for again.
@@ -194,8 +193,7 @@ impl Engine {
         for device in devices {
             let of_device = knocks.iter().filter(|(of, _)| *of == device);
             let queues = of_device.map(|(_, queue)| queue.clone()).take(MAILBOXES_MAX).collect();
-            let written = Written { seq: 0, hlc: 0, queues };
-            if self.mail.places.take((log, device), written, cx.store)? {
+            if self.mail.places.take_reply((log, device), queues, cx.store)? {
                 self.mail.stirred.insert(device);
             }
         }
@@ -208,6 +206,13 @@ impl Engine {
             return Ok(());
         }
         let queues = self.open_queues(log);
+        let waits = |queue: &crate::mail::OwnQueue| {
+            queue.serves == crate::mail::QueueFor::Log(log) && !queue.closing
+        };
+        if queues.is_empty() && self.mail.queues.values().any(waits) {
+            // What was said before counts until there is something better.
+            return Ok(());
+        }
         let me = self.me.device.device();
         let said = self.mail.places.said(log, me);
         if said.map_or(&[][..], |place| &place.queues) == queues {

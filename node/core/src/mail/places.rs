@@ -18,22 +18,26 @@ pub(crate) struct Place {
     /// Its clock: the later of two logs counts.
     pub(crate) hlc: u64,
     pub(crate) queues: Vec<QueueAddress>,
+    /// What its last letter said, or a link: where it can be tried if that fails.
+    pub(crate) replies: Vec<QueueAddress>,
 }
 
 impl Place {
     fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
-        writer.array(4).uint(1).uint(self.seq).uint(self.hlc);
+        writer.array(5).uint(1).uint(self.seq).uint(self.hlc);
         QueueAddress::write_list(&self.queues, &mut writer);
+        QueueAddress::write_list(&self.replies, &mut writer);
         writer.finish()
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         Reader::all(bytes, |reader| {
-            reader.tuple("place", 4)?;
+            reader.tuple("place", 5)?;
             reader.uint_max("version", 1)?;
             let (seq, hlc) = (reader.uint()?, reader.uint()?);
-            Ok(Self { seq, hlc, queues: QueueAddress::read_list(reader)? })
+            let queues = QueueAddress::read_list(reader)?;
+            Ok(Self { seq, hlc, queues, replies: QueueAddress::read_list(reader)? })
         })
     }
 }
@@ -54,22 +58,49 @@ impl Places {
         Ok(Self(places))
     }
 
-    /// Takes in a word of a device. Returns whether it is newer than what was known.
+    /// Takes in an entry of a device, which replaces what it said before. Returns whether it is newer
+    /// than what was known.
     pub(crate) fn take(
+        &mut self,
+        key: (LogId, DeviceId),
+        (seq, hlc): (u64, u64),
+        queues: Vec<QueueAddress>,
+        store: &mut dyn Store,
+    ) -> Result<bool, StoreError> {
+        let known = self.0.get(&key);
+        if known.is_some_and(|known| known.seq >= seq) {
+            return Ok(false);
+        }
+        self.keep(key, Place { seq, hlc, queues, replies: Vec::new() }, store)?;
+        Ok(true)
+    }
+
+    /// Takes in what a letter or a link says. Returns whether that is news.
+    pub(crate) fn take_reply(
+        &mut self,
+        key: (LogId, DeviceId),
+        replies: Vec<QueueAddress>,
+        store: &mut dyn Store,
+    ) -> Result<bool, StoreError> {
+        let known = self.0.get(&key).cloned();
+        let known =
+            known.unwrap_or(Place { seq: 0, hlc: 0, queues: Vec::new(), replies: Vec::new() });
+        if known.replies == replies || known.queues == replies {
+            return Ok(false);
+        }
+        self.keep(key, Place { replies, ..known }, store)?;
+        Ok(true)
+    }
+
+    fn keep(
         &mut self,
         (log, device): (LogId, DeviceId),
         place: Place,
         store: &mut dyn Store,
-    ) -> Result<bool, StoreError> {
-        let known = self.0.get(&(log, device));
-        let newer =
-            known.is_none_or(|known| known.seq < place.seq || place.seq == 0 && known.seq == 0);
-        if !newer || known == Some(&place) {
-            return Ok(false);
-        }
+    ) -> Result<(), StoreError> {
         store.put_record(RecordKind::Place, &joined(log, device), &place.encode())?;
         self.0.insert((log, device), place);
-        Ok(true)
+        Ok(())
     }
 
     /// What a device said last in one log.
@@ -78,15 +109,19 @@ impl Places {
     }
 
     /// Where a device can be written to by those who share these logs.
-    pub(crate) fn of(&self, device: DeviceId, logs: &[LogId]) -> &[QueueAddress] {
+    pub(crate) fn of(&self, device: DeviceId, logs: &[LogId]) -> Vec<QueueAddress> {
         let said = logs.iter().filter_map(|log| self.0.get(&(*log, device)));
-        said.max_by_key(|place| (place.seq > 0, place.hlc)).map_or(&[], |place| &place.queues)
+        let said = said.max_by_key(|place| (place.seq > 0, place.hlc));
+        said.into_iter()
+            .flat_map(|place| place.queues.iter().chain(&place.replies))
+            .cloned()
+            .collect()
     }
 
     /// All queues of a device, whoever may write into them.
     pub(crate) fn all_of(&self, device: DeviceId) -> Vec<QueueAddress> {
         let said = self.0.iter().filter(|((_, of), _)| *of == device);
-        said.flat_map(|(_, place)| place.queues.clone()).collect()
+        said.flat_map(|(_, place)| place.queues.iter().chain(&place.replies).cloned()).collect()
     }
 
     /// Devices that have said something in a log.

@@ -62,6 +62,8 @@ pub(crate) struct OwnQueue {
     pub(crate) incarnation: Option<Incarnation>,
     /// It is to be given up.
     pub(crate) closing: bool,
+    /// Until when it is looked into all the same: whoever may write has not learned of it yet.
+    pub(crate) kept_until: Timestamp,
     /// Whether the server has it, as far as this run knows, with the card that counts now.
     pub(crate) is_open: bool,
     /// Whether a request is under way.
@@ -92,6 +94,7 @@ impl OwnQueue {
             access: String::new(),
             incarnation: None,
             closing: false,
+            kept_until: Timestamp::from_millis(0),
             is_open: false,
             busy: false,
             next_at: Uptime::from_millis(0),
@@ -125,7 +128,7 @@ impl OwnQueue {
 
     pub(crate) fn save(&self, store: &mut dyn Store) -> Result<(), StoreError> {
         let mut writer = Writer::new();
-        writer.array(9).uint(1);
+        writer.array(10).uint(1);
         self.owner.expose_seed(|seed| {
             writer.bytes(seed);
         });
@@ -146,7 +149,7 @@ impl OwnQueue {
             Some(incarnation) => writer.array(1).bytes(incarnation.as_bytes()),
             None => writer.array(0),
         };
-        writer.bool(self.closing).text(&self.access);
+        writer.bool(self.closing).uint(self.kept_until.millis()).text(&self.access);
         let mut value = writer.finish();
         let put = store.put_record(RecordKind::Queue, self.owner.public(), &value);
         value.zeroize();
@@ -162,7 +165,7 @@ impl OwnQueue {
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         Reader::all(bytes, |reader| {
-            reader.tuple("queue", 9)?;
+            reader.tuple("queue", 10)?;
             reader.uint_max("version", 1)?;
             let mut seed: [u8; 32] = reader.fixed("owner")?;
             let owner = SigningKey::from_seed(&seed);
@@ -190,9 +193,11 @@ impl OwnQueue {
                 _ => Some(Incarnation::from_bytes(reader.fixed("incarnation")?)),
             };
             let closing = reader.bool()?;
+            let kept_until = Timestamp::from_millis(reader.uint()?);
             let access = reader.text("access word", ACCESS_BYTES_MAX)?.to_owned();
             let address = QueueAddress { url, seed, days };
-            Ok(Self { incarnation, closing, access, ..Self::kept(owner, address, serves) })
+            let kept = Self::kept(owner, address, serves);
+            Ok(Self { incarnation, closing, kept_until, access, ..kept })
         })
     }
 }

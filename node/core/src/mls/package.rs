@@ -23,6 +23,7 @@ use super::{
     desk::{Desk, client, device, seconds},
     provider::{Provider, Random, XWING_SUITE},
     read,
+    state::{with_sum, without_sum},
 };
 use crate::limits::{PACKAGE_EARLY_MS_MAX, PACKAGE_LATE_MS_MAX};
 use kith_common::limits::PACKAGE_BYTES_MAX;
@@ -72,7 +73,7 @@ impl PackageSecret {
         bytes.push(u8::from(self.last_resort));
         bytes.extend_from_slice(self.reference.as_bytes());
         self.data.mls_encode(&mut bytes).map_err(|_| MlsError::State)?;
-        Ok(bytes)
+        Ok(with_sum(bytes))
     }
 
     /// From the store.
@@ -81,7 +82,7 @@ impl PackageSecret {
     /// [`MlsError::State`] if it is not what [`to_bytes`](Self::to_bytes) made.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, MlsError> {
         let (&[VERSION, last_resort @ 0..=1], rest) =
-            bytes.split_first_chunk().ok_or(MlsError::State)?
+            without_sum(bytes)?.split_first_chunk().ok_or(MlsError::State)?
         else {
             return Err(MlsError::State);
         };

@@ -37,7 +37,9 @@ pub fn welcome_package(welcome: &[u8]) -> Result<PackageRef, MlsError> {
 }
 
 /// Joins the group of a welcome, which has to be `from`'s if that is known, and says whose it is.
-/// A package that is not one of last resort has to be forgotten when this is stored.
+/// A package that is not one of last resort has to be forgotten when this is stored. With one that
+/// is, a welcome that comes again makes the same group again, as if nothing had been opened in it:
+/// who has a group of this [`id`](Receiving::id) keeps that.
 ///
 /// # Errors
 /// As [`welcome_package`]; [`MlsError::OtherPackage`], [`MlsError::Lifetime`],

@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use kith_common::{ids::DeviceId, keys::SigningKey};
+use kith_common::{crypto, ids::DeviceId, keys::SigningKey};
 use mls_rs::{Group, client_builder::MlsConfig};
 use zeroize::Zeroizing;
 
@@ -78,19 +78,20 @@ impl State {
     }
 
     pub(super) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(69 + self.library.len()));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(SUM_BYTES + 69 + self.library.len()));
         bytes.push(self.end as u8);
         bytes.extend_from_slice(self.group.as_bytes());
         bytes.extend_from_slice(self.peer.as_bytes());
         bytes.extend_from_slice(&self.count.to_be_bytes());
         bytes.extend_from_slice(&self.library);
-        bytes
+        with_sum(bytes)
     }
 
     pub(super) fn from_bytes(end: End, bytes: &[u8]) -> Result<Self, MlsError> {
         if bytes.len() > GROUP_STATE_BYTES_MAX {
             return Err(MlsError::TooLarge { bytes: bytes.len(), max: GROUP_STATE_BYTES_MAX });
         }
+        let bytes = without_sum(bytes)?;
         let (&[first], rest) = bytes.split_first_chunk().ok_or(MlsError::State)?;
         let (group, rest) = rest.split_first_chunk().ok_or(MlsError::State)?;
         let (peer, rest) = rest.split_first_chunk().ok_or(MlsError::State)?;
@@ -112,6 +113,27 @@ impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}({:?} with {:?}, {})", self.end, self.group, self.peer, self.count)
     }
+}
+
+/// Bytes of the sum behind what is stored.
+pub(super) const SUM_BYTES: usize = 16;
+
+/// The library believes what it finds stored, and panics if that is damaged: so it never sees it.
+pub(super) fn with_sum(mut bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    let sum = sum(&bytes);
+    bytes.extend_from_slice(&sum);
+    bytes
+}
+
+pub(super) fn without_sum(bytes: &[u8]) -> Result<&[u8], MlsError> {
+    let (bytes, found) = bytes.split_last_chunk().ok_or(MlsError::State)?;
+    (sum(bytes) == *found).then_some(bytes).ok_or(MlsError::State)
+}
+
+fn sum(bytes: &[u8]) -> [u8; SUM_BYTES] {
+    let mut sum = [0; SUM_BYTES];
+    sum.copy_from_slice(crypto::hash(b"kith/mls-state/1", bytes).split_at(SUM_BYTES).0);
+    sum
 }
 
 fn put_down(

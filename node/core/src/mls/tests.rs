@@ -2,6 +2,7 @@
 
 mod groups;
 mod hostile;
+mod insider;
 mod secrecy;
 
 use kith_common::{ids::DeviceId, keys::SigningKey, time::Timestamp};

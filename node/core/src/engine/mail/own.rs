@@ -12,13 +12,14 @@ use kith_common::{
         Code,
         mailbox::{Close, Days, Fetch, Fetched, Item, Open, Opened, Operation},
     },
+    time::Timestamp,
 };
 
 use super::{Context, Engine, Event, Output};
 use crate::{
     limits::{
         KNOCK_BYTES_MAX, KNOCKS_MAX, LINK_BLOBS_MAX, LINK_BYTES_MAX, LINK_MOVES_MS, MAIL_LISTEN_MS,
-        MAIL_SPREAD_MS, PACKAGE_MS, QUEUE_BLOBS_MAX, QUEUE_BYTES_MAX,
+        MAIL_SPREAD_MS, PACKAGE_MS, QUEUE_BLOBS_MAX, QUEUE_BYTES_MAX, QUEUE_KEPT_MS,
     },
     mail::{ErrandError, OwnQueue, Purpose, QueueFor, read_reply},
     mls,
@@ -42,21 +43,27 @@ impl Engine {
             }
         }
         let mut logs = BTreeSet::new();
-        for queue in self.mail.queues.values_mut().filter(|queue| !queue.closing) {
+        let readers: BTreeSet<LogId> = self.logs_of_others();
+        for queue in self.mail.queues.values_mut() {
             let setting = mailboxes.iter().find(|mailbox| mailbox.url == queue.address.url);
-            let is_wanted = match queue.serves.until() {
-                Some(until) => cx.now < until,
+            let is_over = queue.serves.until().map(|until| until <= cx.now);
+            let is_wanted = match is_over {
+                Some(is_over) => !is_over,
                 None => wanted.remove(&(queue.serves, queue.address.url.clone())),
             };
-            if !is_wanted {
-                queue.closing = true;
+            let days = setting.map_or(queue.address.days, |it| it.days);
+            let may_change = is_over.is_none();
+            if may_change && is_wanted && (queue.closing || days != queue.address.days) {
+                (queue.closing, queue.address.days) = (false, days);
+                queue.reopen();
                 queue.go_on(cx.uptime);
                 queue.save(cx.store)?;
-            } else if let Some(days) =
-                setting.map(|it| it.days).filter(|d| *d != queue.address.days)
-            {
-                queue.address.days = days;
-                queue.reopen();
+            } else if !is_wanted && !queue.closing {
+                queue.closing = true;
+                let is_read = matches!(queue.serves, QueueFor::Log(log) if readers.contains(&log));
+                let kept_ms = if is_read { QUEUE_KEPT_MS } else { 0 };
+                queue.kept_until = cx.now.plus_millis(kept_ms);
+                queue.go_on(cx.uptime);
                 queue.save(cx.store)?;
             }
             if let QueueFor::Log(log) = queue.serves {
@@ -75,6 +82,34 @@ impl Engine {
         let chosen = |url: &MailboxUrl| mailboxes.iter().any(|mailbox| mailbox.url == *url);
         self.mail.troubles.retain(|url, _| chosen(url));
         logs.into_iter().try_for_each(|log| self.announce(cx, log))
+    }
+
+    /// Logs in which somebody may read that a queue is given up.
+    fn logs_of_others(&self) -> BTreeSet<LogId> {
+        if !self.belongs() {
+            return BTreeSet::new();
+        }
+        let known = self.contacts.known().map(|contact| contact.account.id());
+        known.flat_map(|account| self.logs_with(account)).chain(self.own_logs()).collect()
+    }
+
+    /// Whether everybody who may write into a queue knows where to write instead.
+    fn is_given_up(&self, queue: &OwnQueue, now: Timestamp) -> bool {
+        let QueueFor::Log(log) = queue.serves else { return true };
+        let Some(conversation) = self.conversations.get(&log) else { return true };
+        let me = self.me.device.device();
+        let (said, is_said) = self
+            .mail
+            .places
+            .said(log, me)
+            .map_or((0, false), |place| (place.seq, place.queues.contains(&queue.address)));
+        let people = [Some(self.own_person()), self.person(conversation.with)];
+        let mut readers = people.into_iter().flatten().flat_map(|person| person.devices());
+        let knows = |device: DeviceId| {
+            let receipt = conversation.receipt(device);
+            device == me || receipt.is_some_and(|receipt| receipt.received(me) >= said)
+        };
+        queue.kept_until <= now || !is_said && readers.all(knows)
     }
 
     /// Forgets how to write to devices that speak for nobody any more, and gives up the queues of
@@ -140,15 +175,23 @@ impl Engine {
         if self.waits_for_move(cx, key) {
             return Ok(());
         }
+        if let Some(queue) = self.mail.queues.get_mut(&key)
+            && !queue.closing
+            && queue.serves.until().is_some_and(|until| until <= cx.now)
+        {
+            queue.closing = true;
+            queue.save(cx.store)?;
+        }
+        let closes = self
+            .mail
+            .queues
+            .get(&key)
+            .is_some_and(|queue| queue.closing && self.is_given_up(queue, cx.now));
         let Some(queue) = self.mail.queues.get_mut(&key).filter(|queue| !queue.busy) else {
             return Ok(());
         };
         let url = queue.address.url.clone();
-        if !queue.closing && queue.serves.until().is_some_and(|until| until <= cx.now) {
-            queue.closing = true;
-            queue.save(cx.store)?;
-        }
-        if queue.closing && queue.incarnation.is_none() {
+        if closes && queue.incarnation.is_none() {
             queue.forget(cx.store)?;
             self.mail.queues.remove(&key);
             return Ok(());
@@ -156,7 +199,7 @@ impl Engine {
         queue.busy = true;
         let stamp = self.mail.stamp(&url, cx.now, cx.rng);
         let Some(queue) = self.mail.queues.get(&key) else { return Ok(()) };
-        let (purpose, request) = if queue.closing {
+        let (purpose, request) = if closes {
             let body = signed(queue, Close { stamp });
             (Purpose::Close(key), (Operation::Close, body, 0))
         } else if !queue.is_open {

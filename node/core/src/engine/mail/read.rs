@@ -11,7 +11,7 @@ use super::{Context, Engine, Output};
 use crate::{
     engine::LinkId,
     limits::KNOWN_DEVICES_MAX,
-    mail::{Lane, Place, StoredGroup},
+    mail::{Lane, StoredGroup},
     mls,
     refusal::Refusal,
     session::Session,
@@ -159,7 +159,12 @@ impl Engine {
                 link.outgoing.insert(log, Outgoing::new(cx.uptime));
             }
         }
+        let asks = frames.iter().any(|frame| matches!(frame, Frame::Request { .. }));
         self.hear_frames(cx, device, link, frames)?;
+        if asks && let Some(lane) = self.mail.lanes.get_mut(&device) {
+            // Whoever is a contact already is answered by a letter.
+            lane.told_head = None;
+        }
         if let Some(account) = owner {
             // Nobody is there, for all that was heard.
             self.reach(cx.uptime, account);
@@ -229,8 +234,7 @@ impl Engine {
         let account = self.contacts.account_of(device).unwrap_or(own);
         let log = if account == own { self.own_log() } else { self.log_with(account) };
         if !letter.reply.is_empty() {
-            let place = Place { seq: 0, hlc: 0, queues: letter.reply.clone() };
-            self.mail.places.take((log, device), place, cx.store)?;
+            self.mail.places.take_reply((log, device), letter.reply.clone(), cx.store)?;
         }
         let Some(lane) = self.mail.lanes.get_mut(&device) else { return Ok(()) };
         lane.account = account;

@@ -1,6 +1,6 @@
 //! What is written to a device that is not there, when, and where is it put?
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap};
 
 use kith_common::{
     crypto,
@@ -15,7 +15,7 @@ use kith_common::{
         Code,
         mailbox::{Operation, PutBody, Standing, Status as StatusRequest, Stored},
     },
-    time::Uptime,
+    time::{Timestamp, Uptime},
 };
 
 use super::{Context, Engine};
@@ -30,7 +30,7 @@ use crate::{
     mail::{ErrandError, Lane, Outbox, Posted, Posting, Purpose, StoredGroup, blob_of, read_reply},
     mls,
     session::{Introduction, Link},
-    store::StoreError,
+    store::{EntryRow, StoreError},
     sync,
 };
 
@@ -42,6 +42,8 @@ struct Draft {
     asks: bool,
     /// Whether there is any reason to write.
     is_due: bool,
+    /// When something is to be handed on that its writer may still put.
+    later: Option<Timestamp>,
 }
 
 impl Engine {
@@ -67,7 +69,7 @@ impl Engine {
         let draft = self.draft_for(cx, device, account)?;
         let may_put = self.mail.lanes.get(&device).is_some_and(|lane| !lane.full);
         if !draft.is_due || !may_put {
-            return self.wait_for_answer(cx, device, &to);
+            return self.wait_for_answer(cx, device, &to, draft.later);
         }
         if self.begin_group_if_needed(cx, device)? {
             return self.ask_for_card(cx, device, to);
@@ -117,11 +119,16 @@ impl Engine {
         cx: &mut Context<'_>,
         device: DeviceId,
         to: &QueueAddress,
+        later: Option<Timestamp>,
     ) -> Result<(), StoreError> {
         let awaited = self.is_awaited(cx, device)?;
         let Some(lane) = self.mail.lanes.get_mut(&device) else { return Ok(()) };
+        let later = later.map(|at| {
+            let left_ms = at.millis().saturating_sub(cx.now.millis());
+            cx.uptime.plus_millis(left_ms.max(1_000))
+        });
         if !awaited && !lane.full {
-            lane.rest(None);
+            lane.rest(later);
             if lane.waits_since.take().is_some() {
                 lane.save(device, cx.store)?;
             }
@@ -134,8 +141,7 @@ impl Engine {
             return self.ask_for_card(cx, device, to.clone());
         }
         let end = cx.uptime.plus_millis(left_ms);
-        let until = lane.probe_at().map_or(end, |probe: Uptime| probe.min(end));
-        lane.rest(Some(until));
+        lane.rest([Some(end), lane.probe_at(), later].into_iter().flatten().min());
         Ok(())
     }
 
@@ -150,7 +156,10 @@ impl Engine {
         let Some(lane) = self.mail.lanes.get(&device) else { return Ok(draft) };
         let asking = self.contacts.find(account).filter(|c| c.status == Status::Requested);
         if let Some(contact) = asking {
-            if !lane.asked {
+            // The answer needs a way back, if there is to be one.
+            let is_ready = self.profile.mailboxes.is_empty()
+                || !self.open_queues(self.log_with(account)).is_empty();
+            if !lane.asked && is_ready {
                 draft.frames.extend(self.request_for(cx, device, account, &contact.greeting));
                 draft.asks = true;
                 draft.is_due = true;
@@ -174,8 +183,9 @@ impl Engine {
             }
             let Some(conversation) = self.conversations.get(&log) else { continue };
             let put = lane.posted.get(&log);
-            let (entries, marks) =
+            let ((entries, marks), later) =
                 self.entries_for(cx, conversation, (device, account), put, room)?;
+            draft.later = [draft.later, later].into_iter().flatten().min();
             room = room.saturating_sub(entries.iter().map(|e| e.frame_bytes()).sum());
             let word = self.own_word(log, account);
             let is_news = word.is_some() && put.and_then(|put| put.frontier) != word;
@@ -270,7 +280,7 @@ impl Engine {
         (device, account): (DeviceId, AccountId),
         put: Option<&Posted>,
         room: usize,
-    ) -> Result<sync::Batch, StoreError> {
+    ) -> Result<(sync::Batch, Option<Timestamp>), StoreError> {
         let mut has = covered_by(conversation, device, cx)?;
         // A new device of ours gets everything at once: who wrote it may never come.
         let is_new = has.is_empty() && account == self.me.account.id();
@@ -281,10 +291,18 @@ impl Engine {
         }
         let me = self.me.device.device();
         let now = cx.now;
-        let may_go = |author: DeviceId, row: &crate::store::EntryRow| {
-            author == me || is_new || row.received_at.plus_millis(HAND_ON_MS) <= now
+        let later = Cell::new(None);
+        let may_go = |author: DeviceId, row: &EntryRow| {
+            let at = row.received_at.plus_millis(HAND_ON_MS);
+            let goes = author == me || is_new || at <= now;
+            if !goes {
+                later.set(Some(later.get().map_or(at, |before: Timestamp| before.min(at))));
+            }
+            goes
         };
-        sync::entries_above(&conversation.log, cx.store, &has, (&may_go, device), room)
+        let log = &conversation.log;
+        let batch = sync::entries_above(log, cx.store, &has, (&may_go, device), room)?;
+        Ok((batch, later.get()))
     }
 
     /// Sees to it that there is a group to write in. Returns whether a card is needed for that.

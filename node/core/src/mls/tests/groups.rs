@@ -91,6 +91,14 @@ fn a_last_resort_serves_two_groups() {
 }
 
 #[test]
+fn a_last_resort_welcome_that_comes_again_makes_the_same_group() {
+    let package = make_package(&bob(), NOW, 14 * DAY_MS, true, &mut rng(1)).unwrap();
+    let (_, welcome) = begin(&alice(), &package.public, bob().device(), 2);
+    let join = || join(&bob(), &package.secret, &welcome, None, NOW).unwrap().0;
+    assert_eq!(join().id(), join().id());
+}
+
+#[test]
 fn the_same_randomness_makes_the_same_bytes() {
     let run = |seed| {
         let package = package_of(&bob(), seed);

@@ -13,6 +13,7 @@ fn the_key_of_an_opened_message_is_gone_from_the_state() {
 
     pair.open(&first).unwrap();
     let after = pair.receiving.to_bytes();
+    let waiting = state::without_sum(&waiting).unwrap();
     let lost: Vec<_> = waiting.windows(32).filter(|bytes| !contains(&after, bytes)).collect();
     assert!(lost.len() >= 32, "a key and a nonce went");
     for number in [0, 1] {
@@ -88,6 +89,7 @@ fn secrets_do_not_print_themselves() {
 fn opens_as_receiver(state: &[u8], sealed: &[u8]) -> bool {
     let (alice, bob) = (alice(), bob());
     let library = 69;
+    let state = state::without_sum(state).unwrap();
     (library..state.len() - 4).any(|at| {
         if state[at..at + 4] != [0; 4] {
             return false;
@@ -96,6 +98,7 @@ fn opens_as_receiver(state: &[u8], sealed: &[u8]) -> bool {
         turned[0] = 2;
         turned[33..65].copy_from_slice(alice.device().as_bytes());
         turned[at..at + 4].copy_from_slice(&[0, 0, 0, 1]);
+        let turned = state::with_sum(turned.into());
         Receiving::from_bytes(&turned).is_ok_and(|mut state| state.open(&bob, sealed).is_ok())
     })
 }
