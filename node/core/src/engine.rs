@@ -37,13 +37,12 @@ use self::{deletion::Trash, exchange::Gathered};
 pub use crate::session::Identity;
 use crate::{
     bygone::Bygone,
-    contacts::{Contact, Contacts, Validity},
+    contacts::{Contact, Contacts},
     conversation::Conversation,
     delivery::DeliveryState,
     dial::Dialer,
     limits::{KNOWN_DEVICES_MAX, LINK_REFUSALS_MAX, LINKS_MAX},
     linking::Host,
-    log::Evidence,
     mail::Mail,
     names::tidy_name,
     person::{Absorbed, Person},
@@ -564,31 +563,6 @@ impl Engine {
             self.say_hello(cx, id);
             self.identify(cx, id);
         }
-    }
-
-    /// A device is proven to lie: the person behind it can no longer be relied on.
-    fn convict(
-        &mut self,
-        cx: &mut Context<'_>,
-        device: DeviceId,
-        evidence: &Evidence,
-    ) -> Result<(), StoreError> {
-        if cx.store.record(RecordKind::Evidence, device.as_bytes())?.is_some() {
-            return Ok(());
-        }
-        let mut writer = kith_common::codec::Writer::new();
-        writer.array(evidence.0.len());
-        for envelope in &evidence.0 {
-            writer.bytes(envelope);
-        }
-        cx.store.put_record(RecordKind::Evidence, device.as_bytes(), &writer.finish())?;
-        let Some(account) = self.contacts.account_of(device) else { return Ok(()) };
-        let Some(contact) = self.contacts.find(account) else { return Ok(()) };
-        if contact.validity == Validity::Compromised {
-            return Ok(());
-        }
-        let validity = Validity::Compromised;
-        self.keep_contact(cx, Contact { validity, ..contact.clone() })
     }
 }
 

@@ -162,7 +162,16 @@ pub(super) fn converse(
     let config = MailConfig { more_roots: mail.mailbox_ca.clone(), takes_private: true };
     let reach = Arc::new(Reach::new(&config)?);
     let mut keep = |joiner: &MailJoiner| Ok(file.save(&joiner.save()?)?);
-    let told = |_: join::Progress<'_>| {};
+    let mut shown = joiner.check().map(str::to_owned);
+    let told = |progress: join::Progress<'_>| {
+        // Who has seen it before sees it at the end again.
+        if let join::Progress::Compare(check) = progress
+            && shown.as_deref() != Some(check)
+        {
+            shown = Some(check.to_owned());
+            device::tell(json, progress);
+        }
+    };
     let outcome = super::runtime()?.block_on(join::join_by_mail(joiner, reach, &mut keep, told))?;
     match outcome {
         Outcome::Joined(account) => Ok(Some(*account)),

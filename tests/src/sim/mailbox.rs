@@ -21,7 +21,6 @@ use mailbox_server::{
     mailbox::Bounds,
     store::sqlite::{Tables, answer},
 };
-
 use rand_core::Rng;
 
 use super::{BEGIN_MS, Happening, World};
@@ -264,6 +263,9 @@ impl World {
     ) {
         if self.nodes[node].started_ms != started_ms {
             return;
+        }
+        if let Err(error) = &reply {
+            self.tell(node, || format!("errand {} came to nothing: {error:?}", id.0));
         }
         if self.nodes[node].mail_joiner.is_some() {
             self.joiner_answered(node, id, reply);

@@ -255,7 +255,8 @@ impl Engine {
                 {
                     lane.begin_anew(device, cx.store)?;
                 }
-                self.mail.places.take_reply((self.own_log(), device), vec![place], cx.store)?;
+                let key = (self.own_log(), device);
+                self.mail.places.take_reply(key, vec![place], cx.store)?;
                 self.mail.stirred.insert(device);
             }
             Err(error) => drop(self.note_failure(cx, &place.url, &error)),

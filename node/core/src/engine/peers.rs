@@ -11,12 +11,13 @@ use kith_common::{
 
 use super::{Context, Engine, Event, LinkId, Output, accounts::with};
 use crate::{
-    contacts::{Contact, Status},
+    contacts::{Contact, Status, Validity},
     limits::{KNOWN_DEVICES_MAX, REQUESTS_PER_LINK_MAX},
+    log::Evidence,
     person::whose,
     refusal::Refusal,
     session::{Introduction, Link, Session},
-    store::StoreError,
+    store::{RecordKind, StoreError},
     warnings::Warning,
 };
 
@@ -476,6 +477,31 @@ impl Engine {
         } else {
             self.logs_with(account)
         }
+    }
+
+    /// A device is proven to lie: the person behind it can no longer be relied on.
+    pub(super) fn convict(
+        &mut self,
+        cx: &mut Context<'_>,
+        device: DeviceId,
+        evidence: &Evidence,
+    ) -> Result<(), StoreError> {
+        if cx.store.record(RecordKind::Evidence, device.as_bytes())?.is_some() {
+            return Ok(());
+        }
+        let mut writer = kith_common::codec::Writer::new();
+        writer.array(evidence.0.len());
+        for envelope in &evidence.0 {
+            writer.bytes(envelope);
+        }
+        cx.store.put_record(RecordKind::Evidence, device.as_bytes(), &writer.finish())?;
+        let Some(account) = self.contacts.account_of(device) else { return Ok(()) };
+        let Some(contact) = self.contacts.find(account) else { return Ok(()) };
+        if contact.validity == Validity::Compromised {
+            return Ok(());
+        }
+        let validity = Validity::Compromised;
+        self.keep_contact(cx, Contact { validity, ..contact.clone() })
     }
 }
 

@@ -131,7 +131,7 @@ impl OwnQueue {
 
     pub(crate) fn save(&self, store: &mut dyn Store) -> Result<(), StoreError> {
         let mut writer = Writer::new();
-        writer.array(9).uint(1);
+        writer.array(10).uint(1);
         self.owner.expose_seed(|seed| {
             writer.bytes(seed);
         });
@@ -168,7 +168,7 @@ impl OwnQueue {
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         Reader::all(bytes, |reader| {
-            reader.tuple("queue", 9)?;
+            reader.tuple("queue", 10)?;
             reader.uint_max("version", 1)?;
             let mut seed: [u8; 32] = reader.fixed("owner")?;
             let owner = SigningKey::from_seed(&seed);

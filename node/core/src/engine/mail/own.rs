@@ -48,8 +48,9 @@ impl Engine {
         let blocked: BTreeSet<LogId> = self.logs_of_blocked();
         for queue in self.mail.queues.values_mut() {
             let setting = mailboxes.iter().find(|mailbox| mailbox.url == queue.address.url);
-            let is_wanted = match queue.serves.until() {
-                Some(until) => cx.now < until,
+            let is_over = queue.serves.until().map(|until| until <= cx.now);
+            let is_wanted = match is_over {
+                Some(is_over) => !is_over,
                 None => wanted.remove(&(queue.serves, queue.address.url.clone())),
             };
             let days = setting.map_or(queue.address.days, |it| it.days);
@@ -59,7 +60,8 @@ impl Engine {
             if queue.is_quiet {
                 continue;
             }
-            if is_wanted && (queue.closing || days != queue.address.days) {
+            let may_change = is_over.is_none();
+            if may_change && is_wanted && (queue.closing || days != queue.address.days) {
                 (queue.closing, queue.address.days) = (false, days);
                 queue.reopen();
                 queue.go_on(cx.uptime);
@@ -187,8 +189,10 @@ impl Engine {
         if self.waits_for_move(cx, key) {
             return Ok(());
         }
-        let ends = |queue: &OwnQueue| queue.serves.until().is_some_and(|until| until <= cx.now);
-        if let Some(queue) = self.mail.queues.get_mut(&key).filter(|queue| ends(queue)) {
+        if let Some(queue) = self.mail.queues.get_mut(&key)
+            && !queue.closing
+            && queue.serves.until().is_some_and(|until| until <= cx.now)
+        {
             queue.closing = true;
             queue.save(cx.store)?;
         }
