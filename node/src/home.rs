@@ -43,7 +43,7 @@ use self::key_file::{KeyFile, Part};
 pub use self::{
     error::HomeError,
     folder::{must_be_free, write_private},
-    joining::{JoiningFile, Kept},
+    joining::JoiningFile,
     mark::{CutOffMark, cut_off, erase, lock_away, must_not_be_cut_off, take_back},
     passphrase::Passphrase,
     recovery::{Recovery, confirm_recovery, recovery, recovery_words},
