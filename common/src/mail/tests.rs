@@ -1,3 +1,5 @@
+//! Do letters and blobs come back, and nothing else?
+
 use proptest::prelude::*;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 

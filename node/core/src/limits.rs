@@ -203,6 +203,18 @@ pub const KNOCK_BYTES_MAX: u64 = KNOCKS_MAX as u64 * (16 << 10);
 /// How long a queue is looked into that is given up, while somebody has not said to know of it: a
 /// week for what lies there, and one for who is away.
 pub const QUEUE_KEPT_MS: u64 = 14 * 24 * 60 * 60 * 1000;
+/// How often the queue in which something lies may not answer before it counts as gone, where there is
+/// another one.
+pub const MAIL_MISSES_MAX: u32 = 3;
+/// Time between two looks for keys that have served long enough.
+pub const PURGE_MS: u64 = 24 * 60 * 60 * 1000;
+/// How long a node that has started looks into its queues before keys go that what lies there may want.
+pub const PURGE_WAIT_MS: u64 = 10 * 60 * 1000;
+/// How long a group is read in after a letter of it was opened: a day in which it is written in, a week
+/// in which a letter lies, and as much again.
+pub const GROUP_KEPT_MS: u64 = 16 * 24 * 60 * 60 * 1000;
+/// Bytes of frontiers in one letter: with proofs and entries at their most it fits the largest blob.
+pub const LETTER_FRONTIERS_BYTES: usize = 256 * 1024;
 /// How long a group is written in before another one takes its place (spec 09 R7).
 pub const GROUP_MS: u64 = 24 * 60 * 60 * 1000;
 /// Groups of one other device in which is read: the one in use, and those of letters on their way.

@@ -31,7 +31,10 @@ pub(crate) use self::{
     places::Places,
     queue::{OwnQueue, QueueFor, jittered},
 };
-use crate::store::{Store, StoreError};
+use crate::{
+    limits::PURGE_WAIT_MS,
+    store::{Store, StoreError},
+};
 
 /// Seals content for a queue, in the smallest class that holds it; `None` if none does.
 pub(crate) fn blob_of(
@@ -58,6 +61,8 @@ pub(crate) struct Mail {
     clocks: BTreeMap<MailboxUrl, i64>,
     /// What went wrong last at each server of ours.
     pub(crate) troubles: BTreeMap<MailboxUrl, String>,
+    /// When keys are looked for next that have served long enough.
+    pub(crate) purge_at: Option<Uptime>,
     /// Whom we know, or which mailboxes we use, has changed.
     pub(crate) rearrange: bool,
     /// Devices that may have to be written to.
@@ -80,8 +85,14 @@ impl Mail {
             ..Self::default()
         };
         mail.rearrange = true;
+        mail.purge_at = mail.has_keys().then(|| Uptime::from_millis(PURGE_WAIT_MS));
         mail.stirred.extend(mail.lanes.keys().copied());
         Ok(mail)
+    }
+
+    /// Whether there is anything that has to go some day.
+    pub(crate) fn has_keys(&self) -> bool {
+        !self.packages.is_empty() || self.lanes.values().any(|lane| !lane.groups.is_empty())
     }
 
     /// Takes note of what a request is for.
@@ -125,6 +136,7 @@ impl Mail {
         let queues = self.queues.values().filter_map(|queue| queue.deadline());
         let lanes = self.lanes.values().filter_map(|lane| lane.deadline());
         let queues = queues.map(|at| (at, "mailbox to look into"));
-        queues.chain(lanes.map(|at| (at, "letter to write"))).min()
+        let purge = self.purge_at.map(|at| (at, "keys that have served"));
+        queues.chain(lanes.map(|at| (at, "letter to write"))).chain(purge).min()
     }
 }

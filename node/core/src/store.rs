@@ -164,7 +164,8 @@ pub type Record = (Vec<u8>, Vec<u8>);
 /// Everything the engine keeps. Reading never changes anything.
 ///
 /// An implementation keeps what was written since the last commit visible to reads, and may lose
-/// it in a crash; what was committed survives. Keys are at most 64 bytes, values at most 128 KiB.
+/// it in a crash; what was committed survives. Keys are at most 64 bytes, values at most 512 KiB:
+/// five groups of 64 KiB and packages of one other device, the largest, are below that.
 pub trait Store {
     /// A record, or `None`.
     ///

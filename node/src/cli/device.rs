@@ -89,6 +89,7 @@ pub(super) enum DeviceCommand {
 
 pub(super) fn carry_out(global: &Global, command: DeviceCommand) -> Result<(), CliError> {
     if let DeviceCommand::Join { code, name, mail } = command {
+        home::must_be_free(&global.home()?)?;
         return match joining::code(code.as_deref())? {
             Some(code) if code.mail.is_none() => join(global, code, name),
             code => joining::join(global, code, name, &mail),
@@ -176,7 +177,6 @@ fn to_settle(json: bool, account: &Value) -> Vec<String> {
 /// A process of its own, on a folder without a home.
 fn join(global: &Global, code: LinkCode, name: Option<String>) -> Result<(), CliError> {
     let folder = global.home()?;
-    home::must_be_free(&folder)?;
     name.as_deref().map(chosen_name).transpose()?;
     let passphrase = global.new_passphrase()?;
     let addresses = code.addresses.clone();

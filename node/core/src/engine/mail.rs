@@ -3,6 +3,7 @@
 //! Nothing here says what is delivered: a letter carries what a link would, and only signed
 //! frontiers count (spec 04 R6).
 
+mod draft;
 mod own;
 mod read;
 mod write;
@@ -19,7 +20,7 @@ use kith_common::{
 
 use super::{Context, Engine, Event, LinkId, Output};
 use crate::{
-    limits::MAIL_WAIT_MS,
+    limits::{MAIL_WAIT_MS, PURGE_MS},
     mail::{Errand, ErrandError, ErrandId, Lane, OwnQueue, Posted, Purpose, QueueFor},
     mls,
     refusal::Refusal,
@@ -100,12 +101,30 @@ impl Engine {
         for device in lanes {
             self.run_lane(cx, device)?;
         }
+        if self.mail.purge_at.is_some_and(|at| at <= cx.uptime) {
+            self.purge_keys(cx)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what could open what was recorded long ago, whether there are mailboxes or not.
+    fn purge_keys(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        self.mail.packages.purge(cx.now, cx.store)?;
+        for (device, lane) in &mut self.mail.lanes {
+            if lane.purge(cx.now) {
+                lane.save(*device, cx.store)?;
+            }
+        }
+        self.mail.purge_at = self.mail.has_keys().then(|| cx.uptime.plus_millis(PURGE_MS));
         Ok(())
     }
 
     /// What inputs end with: whoever may lack something now is looked at soon.
     pub(super) fn settle_mail(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
         self.arrange_mail(cx)?;
+        if self.mail.purge_at.is_none() && self.mail.has_keys() {
+            self.mail.purge_at = Some(cx.uptime.plus_millis(PURGE_MS));
+        }
         for device in std::mem::take(&mut self.mail.left) {
             self.lane_takes_over(cx, device)?;
         }
@@ -187,6 +206,13 @@ impl Engine {
         account: AccountId,
         knocks: Vec<(DeviceId, QueueAddress)>,
     ) -> Result<(), StoreError> {
+        for (device, lane) in &mut self.mail.lanes {
+            // Whoever is asked anew is asked by letter too.
+            if lane.account == account {
+                lane.asked = false;
+                self.mail.stirred.insert(*device);
+            }
+        }
         let log = self.log_with(account);
         let devices: std::collections::BTreeSet<DeviceId> =
             knocks.iter().map(|(device, _)| *device).collect();
@@ -277,6 +303,11 @@ impl Engine {
             }
         }
         lane.save(device, cx.store)
+    }
+
+    /// Whether there is a group in which another device's letters could be opened.
+    pub fn reads_letters(&self) -> bool {
+        self.mail.lanes.values().any(|lane| !lane.groups.is_empty())
     }
 
     /// A link to a device is gone: from now on letters are written to it. What was said on the link

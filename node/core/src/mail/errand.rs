@@ -72,6 +72,8 @@ pub(crate) enum Purpose {
 #[derive(Debug)]
 pub(crate) struct Posting {
     pub(crate) to: QueueAddress,
+    /// The round of the lane in which it was put.
+    pub(crate) round: u64,
     pub(crate) logs: BTreeMap<LogId, Posted>,
     /// What it says of our own account.
     pub(crate) head: EntryId,

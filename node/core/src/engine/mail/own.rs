@@ -253,7 +253,6 @@ impl Engine {
 
     /// The package for whoever has no other; a new one goes to all queues.
     fn last_resort(&mut self, cx: &mut Context<'_>) -> Result<Box<[u8]>, StoreError> {
-        self.mail.packages.purge(cx.now, cx.store)?;
         if let Some(package) = self.mail.packages.last_resort(cx.now) {
             return Ok(package.into());
         }
