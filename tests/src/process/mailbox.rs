@@ -124,6 +124,11 @@ impl Mailbox {
         asked.expect("the tables are known").try_into().expect("it counts something")
     }
 
+    /// Queues that are open there.
+    pub fn queues(&self) -> u64 {
+        self.number("SELECT count(*) FROM queues")
+    }
+
     /// Letters that lie there.
     pub fn blobs(&self) -> u64 {
         self.number("SELECT count(*) FROM blobs WHERE bytes IS NOT NULL")
@@ -136,7 +141,8 @@ impl Mailbox {
 
     /// Waits until this many letters lie there.
     pub fn holds(&self, blobs: u64) {
-        until("letters lie in the mailbox", PATIENCE, || (self.blobs() == blobs).then_some(()));
+        let what = format!("{blobs} letters lie in the mailbox");
+        until(&what, PATIENCE, || (self.blobs() == blobs).then_some(()));
     }
 
     /// Does something and waits until a letter has come of it.
@@ -162,7 +168,8 @@ impl Drop for Mailbox {
         self.kill();
         let log = self.log();
         if std::thread::panicking() {
-            eprintln!("--- log of the mailbox\n{log}---");
+            let (blobs, puts) = (self.blobs(), self.puts());
+            eprintln!("--- mailbox with {blobs} letters of {puts}\n{log}---");
             return;
         }
         let bad = log.lines().find(|line| line.contains("ERROR ") || line.contains("panicked at"));
@@ -193,7 +200,7 @@ impl Person {
 
     /// Says something to somebody who is there: who has it has all that was written before, such as
     /// where this person can be written to.
-    fn is_known_to(&self, other: &Self) {
+    pub fn is_known_to(&self, other: &Self) {
         let id = self.says(other, &format!("{} is ready", self.name));
         until("it is delivered", PATIENCE, || {
             let known = self.history(other).into_iter().find(|message| message.id == id)?;
