@@ -2,6 +2,7 @@
 //! that can be lost, and people who have chosen it.
 
 use std::{
+    collections::BTreeMap,
     fs::OpenOptions,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -151,6 +152,26 @@ impl Mailbox {
         let done = action();
         until("a letter comes", PATIENCE, || (self.puts() > before).then_some(()));
         done
+    }
+
+    /// Does something and waits until a letter has come of it into each of this many queues.
+    pub fn gets_in<T>(&self, queues: usize, action: impl FnOnce() -> T) -> T {
+        let before = self.puts_by_queue();
+        let done = action();
+        until("letters come into several queues", PATIENCE, || {
+            let now = self.puts_by_queue();
+            let more = now.iter().filter(|(queue, next)| before.get(queue).unwrap_or(&1) < next);
+            (more.count() >= queues).then_some(())
+        });
+        done
+    }
+
+    fn puts_by_queue(&self) -> BTreeMap<i64, i64> {
+        let database = self.database();
+        let asked = database.prepare("SELECT id, next FROM queues");
+        let mut asked = asked.expect("the tables are known");
+        let rows = asked.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        rows.expect("the tables are known").map_while(Result::ok).collect()
     }
 
     fn log_file(&self) -> PathBuf {
