@@ -9,6 +9,7 @@ mod events;
 mod linking;
 mod mailbox;
 mod node;
+mod wiretap;
 
 use std::{
     io::Write,
@@ -28,6 +29,7 @@ pub use self::{
     linking::Joining,
     mailbox::Mailbox,
     node::Node,
+    wiretap::{Asked, Carried, Wiretap},
 };
 
 /// How long a condition may take that should come at once; generous, as machines are busy.

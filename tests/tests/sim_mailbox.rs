@@ -126,6 +126,33 @@ fn who_starts_learns_soon_that_a_mailbox_has_lost_what_was_put() {
 }
 
 #[test]
+fn what_was_lost_is_put_again_in_the_middle_of_a_talk() {
+    let (mut world, alice, bob, server) = alice_and_bob("what_was_lost", 11);
+    let mut said = Vec::new();
+    for (one, other) in [(alice, bob), (bob, alice), (alice, bob)] {
+        world.set_running(other, false);
+        world.set_running(one, true);
+        world.run_ms(MINUTE_MS);
+        said.push(format!("number {}", said.len()));
+        world.say(one, other, said.last().unwrap());
+        world.run_ms(MINUTE_MS);
+    }
+    world.set_running(alice, false);
+    world.wipe_mailbox(server);
+    for node in [bob, alice, bob, alice] {
+        world.set_running(node, true);
+        world.run_ms(MINUTE_MS);
+        world.set_running(node, false);
+    }
+    for (one, other) in [(alice, bob), (bob, alice)] {
+        world.set_running(one, true);
+        assert_eq!(texts(&world, one, other), said);
+        assert!(states(&world, one, other).iter().all(|it| *it == DeliveryState::DeliveredAll));
+        world.set_running(one, false);
+    }
+}
+
+#[test]
 fn a_stranger_knocks_and_is_answered_without_ever_meeting() {
     let mut world = World::new(3, "a_stranger_knocks");
     let (alice, bob) = (world.person("alice", 1), world.person("bob", 1));

@@ -2,6 +2,7 @@
 //! that can be lost, and people who have chosen it.
 
 use std::{
+    collections::BTreeMap,
     fs::OpenOptions,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -124,6 +125,11 @@ impl Mailbox {
         asked.expect("the tables are known").try_into().expect("it counts something")
     }
 
+    /// Queues that are open there.
+    pub fn queues(&self) -> u64 {
+        self.number("SELECT count(*) FROM queues")
+    }
+
     /// Letters that lie there.
     pub fn blobs(&self) -> u64 {
         self.number("SELECT count(*) FROM blobs WHERE bytes IS NOT NULL")
@@ -136,7 +142,8 @@ impl Mailbox {
 
     /// Waits until this many letters lie there.
     pub fn holds(&self, blobs: u64) {
-        until("letters lie in the mailbox", PATIENCE, || (self.blobs() == blobs).then_some(()));
+        let what = format!("{blobs} letters lie in the mailbox");
+        until(&what, PATIENCE, || (self.blobs() == blobs).then_some(()));
     }
 
     /// Does something and waits until a letter has come of it.
@@ -145,6 +152,26 @@ impl Mailbox {
         let done = action();
         until("a letter comes", PATIENCE, || (self.puts() > before).then_some(()));
         done
+    }
+
+    /// Does something and waits until a letter has come of it into each of this many queues.
+    pub fn gets_in<T>(&self, queues: usize, action: impl FnOnce() -> T) -> T {
+        let before = self.puts_by_queue();
+        let done = action();
+        until("letters come into several queues", PATIENCE, || {
+            let now = self.puts_by_queue();
+            let more = now.iter().filter(|(queue, next)| before.get(queue).unwrap_or(&1) < next);
+            (more.count() >= queues).then_some(())
+        });
+        done
+    }
+
+    fn puts_by_queue(&self) -> BTreeMap<i64, i64> {
+        let database = self.database();
+        let asked = database.prepare("SELECT id, next FROM queues");
+        let mut asked = asked.expect("the tables are known");
+        let rows = asked.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        rows.expect("the tables are known").map_while(Result::ok).collect()
     }
 
     fn log_file(&self) -> PathBuf {
@@ -162,7 +189,8 @@ impl Drop for Mailbox {
         self.kill();
         let log = self.log();
         if std::thread::panicking() {
-            eprintln!("--- log of the mailbox\n{log}---");
+            let (blobs, puts) = (self.blobs(), self.puts());
+            eprintln!("--- mailbox with {blobs} letters of {puts}\n{log}---");
             return;
         }
         let bad = log.lines().find(|line| line.contains("ERROR ") || line.contains("panicked at"));
@@ -193,7 +221,7 @@ impl Person {
 
     /// Says something to somebody who is there: who has it has all that was written before, such as
     /// where this person can be written to.
-    fn is_known_to(&self, other: &Self) {
+    pub fn is_known_to(&self, other: &Self) {
         let id = self.says(other, &format!("{} is ready", self.name));
         until("it is delivered", PATIENCE, || {
             let known = self.history(other).into_iter().find(|message| message.id == id)?;
