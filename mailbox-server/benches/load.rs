@@ -116,7 +116,7 @@ fn puts(wanted: &Wanted, cluster: &Cluster) {
 
 /// So many that a measurement takes some seconds.
 const fn blobs(clients: usize) -> usize {
-    if clients == 1 { 2_000 } else { 24_000 }
+    if clients == 1 { 1_000 } else { 12_000 }
 }
 
 fn fetches(wanted: &Wanted, cluster: &Cluster) {
@@ -151,7 +151,7 @@ fn peers(memory: Option<u64>) {
     for (queues, clients) in [(1, 1), (1, 16), (QUEUES, 1), (QUEUES, 16)] {
         let (mut ours, mut others) = (Vec::new(), Peer::ALL.map(|peer| (peer, Vec::new())));
         for _ in 0..ROUNDS {
-            ours.push(ours::fetch_many(&[], queues, clients, blobs(clients)));
+            ours.push(ours::fetch_many(&[], queues, clients, blobs(clients) / 2));
             for (peer, rounds) in &mut others {
                 rounds.push(xmpp::start(*peer).store_and_deliver(clients, queues));
             }

@@ -48,7 +48,7 @@ struct Server {
 impl Server {
     fn start(flags: &[String], queues: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut all = vec!["--queue-blobs-max=65535"];
+        let mut all = vec!["--queue-blobs-max=65535", "--queue-mib-max=1024"];
         all.extend(flags.iter().map(String::as_str));
         let program = Program::start(folder.path(), &all);
         let mut connection = Connection::to(program.address);
