@@ -167,12 +167,10 @@ fn peers(wanted: &Wanted, memory: Option<u64>) {
     for peer in Peer::ALL {
         let (name, bytes) = (peer.name(), xmpp::start(peer).bytes_idle());
         print!("{name}: {bytes} bytes for each idle connection");
-        match memory {
-            Some(memory) => {
-                println!("; a waiting fetch is {:.2} of it", memory as f64 / bytes as f64)
-            }
-            None => println!(),
+        if let Some(memory) = memory {
+            print!("; a waiting fetch is {:.2} of it", memory as f64 / bytes as f64);
         }
+        println!();
     }
 }
 
