@@ -100,6 +100,13 @@ impl Server {
         let chains: Vec<Vec<Vec<u8>>> = self.queues.iter().map(fetches).collect();
         self.drive(clients, &chains)
     }
+
+    fn blobs_taken(&self, clients: usize, blobs: usize) -> f64 {
+        let queues = self.queues.len();
+        let each = blobs / queues;
+        let requests = queues * (each.div_ceil(FETCH_BLOBS) + 1);
+        self.fetch(clients, each).rate / requests as f64 * blobs as f64
+    }
 }
 
 impl Drop for Server {
@@ -120,17 +127,16 @@ pub(crate) fn fetch_one(flags: &[String], clients: usize) -> Measured {
     server.fetch(clients, 1)
 }
 
-/// Blobs put and taken in a second, of which as many as fit are taken at once.
-pub(crate) fn fetch_many(
-    flags: &[String],
-    queues: usize,
-    clients: usize,
-    blobs: usize,
-) -> (f64, f64) {
+/// Blobs taken in a second, as many in one fetch as fit.
+pub(crate) fn fetch_many(flags: &[String], queues: usize, clients: usize, blobs: usize) -> f64 {
     let server = Server::start(flags, queues);
+    server.put(16, blobs);
+    server.blobs_taken(clients, blobs)
+}
+
+/// Blobs put and taken in a second by the same clients.
+pub(crate) fn put_and_fetch(queues: usize, clients: usize, blobs: usize) -> (f64, f64) {
+    let server = Server::start(&[], queues);
     let put = server.put(clients, blobs);
-    let each = blobs / queues;
-    let fetched = server.fetch(clients, each);
-    let requests = queues * (each.div_ceil(FETCH_BLOBS) + 1);
-    (put.rate, fetched.rate / requests as f64 * blobs as f64)
+    (put.rate, server.blobs_taken(clients, blobs))
 }

@@ -50,7 +50,7 @@ impl Peer {
             Self::Ejabberd if mailboxes > 1 => 20_000,
             Self::Ejabberd => 3_000,
             Self::Prosody => 4_000,
-            Self::ProsodySqlite => 2_000,
+            Self::ProsodySqlite => 500,
         }
     }
 }
