@@ -7,7 +7,6 @@
 //! the simulation; here a mailbox loses its disk, which has the same effect.
 
 #![expect(
-    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "tests and their helpers fail by panicking"
 )]
@@ -104,7 +103,7 @@ impl Home {
 }
 
 fn own_seed(reader: &mut Reader<'_>) -> Result<QueueSeed, DecodeError> {
-    reader.tuple("queue", 9)?;
+    reader.tuple("queue", 10)?;
     reader.uint()?;
     reader.fixed::<32>("owner")?;
     reader.text("url", ANY)?;
@@ -118,6 +117,7 @@ fn own_seed(reader: &mut Reader<'_>) -> Result<QueueSeed, DecodeError> {
     }
     reader.bool()?;
     reader.uint()?;
+    reader.text("access word", ANY)?;
     Ok(seed)
 }
 

@@ -124,7 +124,11 @@ impl Mail {
     }
 
     /// A device has said that it has got further: what was full has room again.
-    pub(crate) fn moved_on(&mut self, device: DeviceId) {
+    pub(crate) fn moved_on(&mut self, device: DeviceId, uptime: Uptime) {
+        // It may be the last that had to know that a queue is given up.
+        for queue in self.queues.values_mut().filter(|queue| queue.closing) {
+            queue.go_on(uptime);
+        }
         if let Some(lane) = self.lanes.get_mut(&device) {
             lane.hear();
             self.stirred.insert(device);

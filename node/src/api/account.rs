@@ -30,7 +30,7 @@ use super::{
         hex,
     },
 };
-use crate::{driver::wall_clock, home};
+use crate::{clock::wall_clock, home};
 
 /// Characters of a device id that name it.
 const ID_CHARS_MIN: usize = 4;

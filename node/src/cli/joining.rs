@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{CliError, Global, device, show};
 use crate::{
     client::Client,
-    driver::wall_clock,
+    clock::wall_clock,
     home::{self, Joined, JoiningFile, Passphrase},
     join::{self, Outcome},
     mail::{MailConfig, Reach},

@@ -17,7 +17,7 @@ use super::{CliError, Global, account, device, joining, show};
 use crate::{
     api::types::hex,
     client::{Client, ClientError},
-    driver::wall_clock,
+    clock::wall_clock,
     home, join, offline,
     random::OsRandom,
 };

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{EVENTS_MAX, Progress, RETRY};
 use crate::{
-    driver::wall_clock,
+    clock::wall_clock,
     mail::{Answered, Carrier, Reach},
     network::{Network, NetworkConfig, NetworkEvent},
     random::OsRandom,

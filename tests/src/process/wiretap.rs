@@ -115,7 +115,7 @@ fn carry_both(caller: &TcpStream, server: &TcpStream, carried: &Arc<Mutex<Carrie
         std::thread::spawn(move || {
             carry(from, to, &|piece| {
                 way(&mut lock(&carried)).extend_from_slice(piece);
-            })
+            });
         });
     }
 }

@@ -319,7 +319,7 @@ impl Engine {
             return Ok(());
         }
         conversation.owe_relay(device, cx.uptime);
-        self.mail.moved_on(device);
+        self.mail.moved_on(device, cx.uptime);
         let Some(conversation) = self.conversations.get(&log) else { return Ok(()) };
         let after = reached(conversation);
         let (with, number) = (conversation.with, conversation.log.number());

@@ -68,6 +68,8 @@ pub(crate) struct OwnQueue {
     pub(crate) is_open: bool,
     /// It is left alone: nobody wants to hear what lies there, and may want to again.
     pub(crate) is_quiet: bool,
+    /// Whether nothing lay there when it was looked into last.
+    pub(crate) is_empty: bool,
     /// Whether a request is under way.
     pub(crate) busy: bool,
     next_at: Uptime,
@@ -99,6 +101,7 @@ impl OwnQueue {
             kept_until: Timestamp::from_millis(0),
             is_open: false,
             is_quiet: false,
+            is_empty: false,
             busy: false,
             next_at: Uptime::from_millis(0),
             wait_ms: MAIL_RETRY_MS_MIN,

@@ -201,6 +201,11 @@ impl Engine {
             .queues
             .get(&key)
             .is_some_and(|queue| queue.closing && self.is_given_up(queue, cx.now));
+        // What came meanwhile is taken out first.
+        let looks = |queue: &OwnQueue| {
+            closes && queue.is_open && !queue.is_empty && cx.now < queue.kept_until
+        };
+        let looks = self.mail.queues.get(&key).is_some_and(looks);
         let Some(queue) = self.mail.queues.get_mut(&key).filter(|queue| !queue.busy) else {
             return Ok(());
         };
@@ -213,7 +218,7 @@ impl Engine {
         queue.busy = true;
         let stamp = self.mail.stamp(&url, cx.now, cx.rng);
         let Some(queue) = self.mail.queues.get(&key) else { return Ok(()) };
-        let (purpose, request) = if closes {
+        let (purpose, request) = if closes && !looks {
             let body = signed(queue, Close { stamp });
             (Purpose::Close(key), (Operation::Close, body, 0))
         } else if !queue.is_open {
@@ -232,8 +237,9 @@ impl Engine {
             let open = Open { stamp, writer, days, blobs_max, bytes_max, card, access };
             (Purpose::Open(key), (Operation::Open, signed(queue, open), 0))
         } else {
-            let fetch = Fetch { stamp, delete: queue.taken.clone(), wait_ms: MAIL_LISTEN_MS };
-            (Purpose::Fetch(key), (Operation::Fetch, signed(queue, fetch), MAIL_LISTEN_MS))
+            let wait_ms = if looks { 0 } else { MAIL_LISTEN_MS };
+            let fetch = Fetch { stamp, delete: queue.taken.clone(), wait_ms };
+            (Purpose::Fetch(key), (Operation::Fetch, signed(queue, fetch), wait_ms))
         };
         self.send_errand(cx, (purpose, &url, key), request);
         Ok(())
@@ -309,6 +315,7 @@ impl Engine {
         let pause = if had || !fetched.items.is_empty() { 0 } else { FETCH_PAUSE_MS };
         queue.go_on(cx.uptime.plus_millis(pause));
         queue.incarnation = Some(fetched.incarnation);
+        queue.is_empty = is_empty;
         let url = queue.address.url.clone();
         if self.mail.troubles.remove(&url).is_some() {
             cx.out.push(Output::Event(Event::Account));
