@@ -136,7 +136,7 @@ fn keep_secret(person: &Person, needles: &mut Needles) {
     for (_, value) in store.records(RecordKind::Queue).unwrap() {
         // The seed of the owner's key and that of the writer's: the shape is that of `kith_core`.
         let mut reader = Reader::new(&value);
-        reader.tuple("queue", 9).unwrap();
+        reader.tuple("queue", 10).unwrap();
         reader.uint().unwrap();
         needles.key(reader.bytes("owner", 32).unwrap());
         reader.text("url", 256).unwrap();

@@ -255,18 +255,21 @@ impl Lane {
         self.seen.insert(writer, incarnation).is_some_and(|before| before != incarnation)
     }
 
-    /// Nothing that was put counts any more: it is put again, and with it what opens the group.
+    /// Nothing that was put counts any more: it is put again, in a new group.
     pub(crate) fn begin_anew(
         &mut self,
         device: DeviceId,
         store: &mut dyn Store,
     ) -> Result<(), StoreError> {
+        self.round += 1;
+        // Where nothing was put since, the group has served nobody yet: packages are not used up.
+        if !self.posted.is_empty() || self.told_head.is_some() {
+            self.outbox = None;
+        } else if let Some(outbox) = &mut self.outbox {
+            outbox.joined = false;
+        }
         for log in std::mem::take(&mut self.posted).into_keys() {
             store.remove_record(RecordKind::Posted, &joined(log, device))?;
-        }
-        self.round += 1;
-        if let Some(outbox) = &mut self.outbox {
-            outbox.joined = false;
         }
         self.lies_at = None;
         self.misses = 0;

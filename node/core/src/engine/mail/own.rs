@@ -216,6 +216,8 @@ impl Engine {
             return Ok(());
         }
         queue.busy = true;
+        // A look that waits is answered at once if there is anything.
+        queue.is_empty |= queue.is_open && !closes;
         let stamp = self.mail.stamp(&url, cx.now, cx.rng);
         let Some(queue) = self.mail.queues.get(&key) else { return Ok(()) };
         let (purpose, request) = if closes && !looks {
