@@ -126,8 +126,7 @@ impl Host {
     fn start(person: &Person, arguments: &[&str]) -> Self {
         let mut command = person.command();
         command.args(["mailbox", "host"]).args(arguments);
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let lines = Events::read(child.stdout.take().unwrap());
         Self { child, lines }
     }

@@ -6,11 +6,7 @@
 //! of every package of both homes on what is inside. That a new group is begun every day is tried in
 //! the simulation; here a mailbox loses its disk, which has the same effect.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "tests and their helpers fail by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "tests and their helpers fail by panicking")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
