@@ -53,6 +53,16 @@ need_postgres() {
     say_and_stop "PostgreSQL is missing: install it (Debian: apt install postgresql), then run this again."
 }
 
+# Figures are taken beside these; their packages also start them, which we do not need.
+need_xmpp_servers() {
+  if command -v prosody >/dev/null && command -v erl >/dev/null &&
+    ls -d /usr/lib/*/ejabberd-* /usr/lib/*/lua/*/dbd/sqlite3.so >/dev/null 2>&1; then
+    return
+  fi
+  install_packages prosody ejabberd lua-dbi-sqlite3 ||
+    say_and_stop "Prosody and ejabberd are missing: install them (Debian: apt install prosody ejabberd lua-dbi-sqlite3), then run this again."
+}
+
 # Builds the page when its sources are newer than what was built.
 build_page() {
   local built=node/ui/dist/index.html

@@ -13,7 +13,8 @@ use crate::{
         FRAME_ACCOUNTS_MAX, FRAME_BYTES_MAX, FRAME_ENTRIES_MAX, FRAME_FRONTIERS_MAX,
         FRAME_HEADS_MAX, FRAME_HINTS_MAX, GREETING_BYTES_MAX, HELLO_TAGS_MAX,
         LINK_ACCEPT_BYTES_MAX, LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX, NAME_BYTES_MAX,
-        REQUEST_ENVELOPE_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
+        PACKAGE_BYTES_MAX, PACKAGES_PER_LETTER_MAX, REQUEST_ENVELOPE_BYTES_MAX,
+        TRANSPORT_ID_BYTES_MAX,
     },
 };
 
@@ -97,6 +98,11 @@ pub enum Frame {
     Hints {
         /// Each device with its addresses.
         devices: Vec<(DeviceId, Vec<String>)>,
+    },
+    /// KeyPackages of the sender for letters of the receiver (spec 09).
+    Packages {
+        /// Each is used once.
+        packages: Vec<Box<[u8]>>,
     },
 }
 
@@ -189,6 +195,12 @@ impl Frame {
                 })?;
                 Ok(Self::Hints { devices })
             }
+            13 => {
+                let packages = m.required(0)?.list("packages", PACKAGES_PER_LETTER_MAX, |r| {
+                    r.bytes("package", PACKAGE_BYTES_MAX).map(Into::into)
+                })?;
+                Ok(Self::Packages { packages })
+            }
             _ => Err(DecodeError::UnknownCritical(number)),
         }
     }
@@ -277,6 +289,12 @@ impl Frame {
                     write_addresses(&mut writer, addresses);
                 }
             }
+            Self::Packages { packages } => {
+                writer.uint(13).map(1).uint(0).array(packages.len());
+                for package in packages {
+                    writer.bytes(package);
+                }
+            }
         }
         writer.finish()
     }
@@ -303,13 +321,18 @@ fn write_carried(writer: &mut Writer, entry: &CarriedEntry) {
     }
 }
 
-pub(crate) fn read_proof(reader: &mut Reader<'_>) -> Result<Vec<Box<[u8]>>, DecodeError> {
+/// Reads an account proof within its bounds.
+///
+/// # Errors
+/// If it is not well-formed.
+pub fn read_proof(reader: &mut Reader<'_>) -> Result<Vec<Box<[u8]>>, DecodeError> {
     reader.list("account proof", ACCOUNT_PROOF_ENVELOPES_MAX, |r| {
         r.bytes("account envelope", ACCOUNT_ENVELOPE_BYTES_MAX).map(Into::into)
     })
 }
 
-pub(crate) fn write_proof(writer: &mut Writer, proof: &[Box<[u8]>]) {
+/// Writes an account proof.
+pub fn write_proof(writer: &mut Writer, proof: &[Box<[u8]>]) {
     writer.array(proof.len());
     for envelope in proof {
         writer.bytes(envelope);
@@ -441,6 +464,7 @@ mod tests {
         comes_back(&Frame::Accept { sealed: [3; 300].into() });
         let addresses = vec!["/ip4/127.0.0.1/tcp/1".to_owned()];
         comes_back(&Frame::Hints { devices: vec![(device, addresses)] });
+        comes_back(&Frame::Packages { packages: vec![[7; 2700].into()] });
     }
 
     #[test]

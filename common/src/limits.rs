@@ -91,9 +91,9 @@ pub const CLEAR_ENVELOPE_BYTES_MAX: usize = 12 * 1024;
 /// ever disagree at one time.
 pub const REPLACED_MAX: usize = 16;
 
-/// Largest code for a new device in characters: keys and 16 addresses in base64.
+/// Largest code for a new device in characters: keys, 16 addresses and a queue in base64.
 pub const LINK_CODE_CHARS_MAX: usize = 8 * 1024;
-/// Largest message of a joining device in bytes: an acknowledgement and fields around it.
+/// Largest message of a joining device in bytes: a name, a queue and fields around them.
 pub const LINK_MESSAGE_BYTES_MAX: usize = 1024;
 /// Largest consent of a joining device in bytes: a message and the proof of the account that it
 /// brings along.

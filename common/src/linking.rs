@@ -20,9 +20,11 @@ use crate::{
     frame::{read_addresses, read_proof, write_addresses, write_proof},
     ids::{AccountId, DeviceId},
     limits::{
-        LINK_ACCEPT_BYTES_MAX, LINK_CODE_CHARS_MAX, LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX,
-        NAME_BYTES_MAX,
+        ACCESS_BYTES_MAX, LINK_ACCEPT_BYTES_MAX, LINK_CODE_CHARS_MAX, LINK_MESSAGE_BYTES_MAX,
+        LINK_OFFER_BYTES_MAX, NAME_BYTES_MAX,
     },
+    mail::QueueAddress,
+    service::some_text,
 };
 
 /// Bytes of the secret that shows that somebody has read the code.
@@ -31,7 +33,7 @@ pub const TOKEN_BYTES: usize = 16;
 const PREFIX: &str = "kith-device:";
 const VERSION: u64 = 1;
 
-/// What the old device shows; as secret as the account for ten minutes.
+/// What the old device shows; as secret as the account for as long as it serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkCode {
     /// Public half of the one-time key to which the join is sealed, named like a device.
@@ -40,6 +42,17 @@ pub struct LinkCode {
     pub token: [u8; TOKEN_BYTES],
     /// Where the old device can be reached.
     pub addresses: Vec<String>,
+    /// Where it can be written to while it is not there.
+    pub mail: Option<CodeMail>,
+}
+
+/// How the two devices write to each other without ever being there at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeMail {
+    /// A queue of the old device, for this code alone.
+    pub queue: QueueAddress,
+    /// The word that the server wants from who opens queues; may be empty.
+    pub access: String,
 }
 
 /// Why a code was refused.
@@ -60,10 +73,18 @@ impl LinkCode {
     /// The code as one line of text.
     pub fn encode(&self) -> String {
         let mut writer = Writer::new();
-        writer.map(4).uint(0).uint(VERSION);
+        let access = self.mail.as_ref().map_or("", |mail| mail.access.as_str());
+        let more = usize::from(self.mail.is_some()) + usize::from(!access.is_empty());
+        writer.map(4 + more).uint(0).uint(VERSION);
         writer.uint(1).bytes(self.key.as_bytes());
         writer.uint(2).bytes(&self.token);
         write_addresses(writer.uint(3), &self.addresses);
+        if let Some(mail) = &self.mail {
+            mail.queue.write(writer.uint(4));
+        }
+        if !access.is_empty() {
+            writer.uint(5).text(access);
+        }
         format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&writer.finish()))
     }
 
@@ -84,11 +105,20 @@ impl LinkCode {
                 if m.required(0)?.uint()? != VERSION {
                     return Err(DecodeError::Value("version"));
                 }
-                Ok(Self {
-                    key: DeviceId::from_bytes(m.required(1)?.fixed("key")?),
-                    token: m.required(2)?.fixed("token")?,
-                    addresses: read_addresses(m.required(3)?)?,
-                })
+                let key = DeviceId::from_bytes(m.required(1)?.fixed("key")?);
+                let token = m.required(2)?.fixed("token")?;
+                let addresses = read_addresses(m.required(3)?)?;
+                let queue = m.optional(4)?.map(QueueAddress::read).transpose()?;
+                let access = m.optional(5)?.map(|r| some_text(r, "access word", ACCESS_BYTES_MAX));
+                let access = access.transpose()?;
+                let mail = match (queue, access) {
+                    (Some(queue), access) => {
+                        Some(CodeMail { queue, access: access.unwrap_or_default() })
+                    }
+                    (None, None) => None,
+                    (None, Some(_)) => return Err(DecodeError::Value("access word")),
+                };
+                Ok(Self { key, token, addresses, mail })
             })
         })
         .map_err(CodeError::Malformed)
@@ -104,6 +134,8 @@ pub struct JoinRequest {
     pub commitment: [u8; 32],
     /// What the new device is called; at most 64 bytes.
     pub name: String,
+    /// A queue of the new device, for the answers to this request alone.
+    pub reply: Option<QueueAddress>,
 }
 
 impl Payload for JoinRequest {
@@ -118,13 +150,17 @@ impl Payload for JoinRequest {
                 token: m.required(0)?.fixed("token")?,
                 commitment: m.required(1)?.fixed("commitment")?,
                 name: m.required(2)?.text("name", NAME_BYTES_MAX)?.to_owned(),
+                reply: m.optional(3)?.map(QueueAddress::read).transpose()?,
             })
         })
     }
 
     fn write(&self, writer: &mut Writer) {
-        writer.map(3).uint(0).bytes(&self.token);
+        writer.map(3 + usize::from(self.reply.is_some())).uint(0).bytes(&self.token);
         writer.uint(1).bytes(&self.commitment).uint(2).text(&self.name);
+        if let Some(reply) = &self.reply {
+            reply.write(writer.uint(3));
+        }
     }
 }
 
@@ -234,6 +270,9 @@ mod tests {
     use crate::{
         envelope::{Signed, sign},
         keys::SigningKey,
+        limits::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, URL_BYTES_MAX},
+        mail::{MailboxUrl, QueueSeed},
+        service::mailbox::Days,
     };
 
     fn code() -> LinkCode {
@@ -241,7 +280,13 @@ mod tests {
             key: SigningKey::from_seed(&[1; 32]).device(),
             token: [2; TOKEN_BYTES],
             addresses: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
+            mail: None,
         }
+    }
+
+    fn queue(url: &str) -> QueueAddress {
+        let url = MailboxUrl::parse(url).unwrap();
+        QueueAddress { url, seed: QueueSeed::from_bytes([3; 32]), days: Days::Seven }
     }
 
     #[test]
@@ -254,10 +299,43 @@ mod tests {
     }
 
     #[test]
+    fn a_code_by_mail_comes_back() {
+        for access in ["", "word"] {
+            let mail = CodeMail { queue: queue("https://box.org"), access: access.to_owned() };
+            let code = LinkCode { mail: Some(mail), ..code() };
+            assert_eq!(LinkCode::decode(&code.encode()), Ok(code));
+        }
+    }
+
+    #[test]
+    fn the_largest_code_and_request_fit() {
+        let host = ["a"; 124].join(".");
+        let url = format!("https://{host}");
+        assert!(url.len() > URL_BYTES_MAX - 2);
+        let address = "a".repeat(ADDRESS_BYTES_MAX);
+        let mail = CodeMail { queue: queue(&url), access: "a".repeat(ACCESS_BYTES_MAX) };
+        let addresses = vec![address; ADDRESSES_MAX];
+        let code = LinkCode { addresses, mail: Some(mail), ..code() };
+        assert_eq!(LinkCode::decode(&code.encode()), Ok(code));
+        let name = "a".repeat(NAME_BYTES_MAX);
+        let reply = Some(queue(&url));
+        let request = JoinRequest { token: [1; 16], commitment: [2; 32], name, reply };
+        let signed = sign(&SigningKey::from_seed(&[1; 32]), request.clone());
+        assert_eq!(*Signed::<JoinRequest>::decode(signed.bytes()).unwrap().claim(), request);
+    }
+
+    #[test]
     fn messages_come_back() {
         let key = SigningKey::from_seed(&[1; 32]);
+        let name = "tablet".to_owned();
         let request =
-            JoinRequest { token: [1; 16], commitment: [2; 32], name: "tablet".to_owned() };
+            JoinRequest { token: [1; 16], commitment: [2; 32], name: name.clone(), reply: None };
+        let reply = Some(queue("https://box.org"));
+        let by_mail = JoinRequest { token: [1; 16], commitment: [2; 32], name, reply };
+        for request in [&request, &by_mail] {
+            let signed = sign(&key, request.clone());
+            assert_eq!(Signed::<JoinRequest>::decode(signed.bytes()).unwrap().claim(), request);
+        }
         let offer = LinkOffer {
             account: AccountId::from_bytes([3; 32]),
             inviter: [4; 32],
@@ -270,10 +348,6 @@ mod tests {
             acknowledgement: [9; 250].into(),
             brings: vec![[7; 99].into()],
         };
-        assert_eq!(
-            *Signed::<JoinRequest>::decode(sign(&key, request.clone()).bytes()).unwrap().claim(),
-            request
-        );
         assert_eq!(
             *Signed::<LinkOffer>::decode(sign(&key, offer.clone()).bytes()).unwrap().claim(),
             offer

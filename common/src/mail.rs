@@ -171,7 +171,11 @@ pub struct QueueAddress {
 }
 
 impl QueueAddress {
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// If it is not well-formed.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         reader.tuple("queue", 3)?;
         let url = MailboxUrl::parse(reader.text("url", URL_BYTES_MAX)?)
             .map_err(|_| DecodeError::Value("url"))?;
@@ -180,7 +184,8 @@ impl QueueAddress {
         Ok(Self { url, seed, days })
     }
 
-    pub(crate) fn write(&self, writer: &mut Writer) {
+    /// Writes it.
+    pub fn write(&self, writer: &mut Writer) {
         writer.array(3).text(self.url.as_str());
         self.seed.expose(|seed| writer.bytes(seed));
         writer.uint(self.days.count());

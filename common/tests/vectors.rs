@@ -19,6 +19,8 @@ mod accounts;
 mod cases;
 #[path = "vectors/devices.rs"]
 mod devices;
+#[path = "vectors/mail.rs"]
+mod mail;
 #[path = "vectors/mailbox.rs"]
 mod mailbox;
 #[path = "vectors/outgoing.rs"]
@@ -51,6 +53,7 @@ use self::{
         CarriedCase, EnvelopeCase, FILES, Fields, File, FrameFields, HeadCase, Hex, HintCase,
         MarkCase, boxes, load, some,
     },
+    devices::QueueCase,
     outgoing::OneSeed,
 };
 
@@ -192,9 +195,10 @@ fn check_among_devices(file: &File, case: &EnvelopeCase) {
             let through = marks(through);
             check(file, case, Clear { account, log, through });
         }
-        Fields::JoinRequest { token, commitment, name } => {
+        Fields::JoinRequest { token, commitment, name, reply } => {
             let (token, commitment) = (token.fixed(), commitment.fixed());
-            check(file, case, JoinRequest { token, commitment, name: name.clone() });
+            let (name, reply) = (name.clone(), reply.as_ref().map(QueueCase::address));
+            check(file, case, JoinRequest { token, commitment, name, reply });
         }
         Fields::LinkOffer { account, inviter, nonce, proof, request } => {
             let (account, inviter) = (account_id(account), inviter.fixed());
@@ -495,6 +499,9 @@ fn made_frame(fields: &FrameFields) -> Frame {
         FrameFields::Hints { devices } => {
             let hint = |case: &HintCase| (device_id(&case.device), case.addresses.clone());
             Frame::Hints { devices: devices.iter().map(hint).collect() }
+        }
+        FrameFields::Packages { packages } => {
+            Frame::Packages { packages: packages.iter().map(Hex::boxed).collect() }
         }
     }
 }

@@ -11,8 +11,10 @@ use kith_common::{
     envelope::{Signed, sign},
     frame::{ContactRequest, Frame},
     ids::{BaseId, EntryId, LogId},
-    linking::{JoinRequest, LinkAccept, LinkCode, LinkOffer, commitment},
+    linking::{CodeMail, JoinRequest, LinkAccept, LinkCode, LinkOffer, commitment},
+    mail::{MailboxUrl, QueueAddress, QueueSeed},
     own::{Clear, ContactNote, Own, Setting},
+    service::mailbox::Days,
     share::{ContactCard, SharedId},
     time::Timestamp,
 };
@@ -271,6 +273,11 @@ fn clear() -> Vec<u8> {
     sign(&CAST.alice.authorities[0], clear).into_bytes().into_vec()
 }
 
+fn queue() -> QueueAddress {
+    let url = MailboxUrl::parse("https://mail.example.org").expect("the address of a server");
+    QueueAddress { url, seed: QueueSeed::from_bytes([6; 32]), days: Days::Seven }
+}
+
 /// The messages with which Alice's tablet joined.
 fn linking() -> [Vec<u8>; 3] {
     let (alice, tablet) = (&CAST.alice, &CAST.alice.devices[1]);
@@ -279,6 +286,7 @@ fn linking() -> [Vec<u8>; 3] {
         token: [1; 16],
         commitment: commitment(&[2; 32], tablet.device(), authority),
         name: "tablet".to_owned(),
+        reply: Some(queue()),
     };
     let join = sign(tablet, join).into_bytes();
     let offer = LinkOffer {
@@ -336,6 +344,7 @@ fn link_codes() -> Vec<Vec<u8>> {
         key: CAST.alice.devices[0].device(),
         token: [5; 16],
         addresses: vec!["/ip4/127.0.0.1/tcp/4001".to_owned()],
+        mail: Some(CodeMail { queue: queue(), access: "word".to_owned() }),
     };
     let text = code.encode();
     let (_, content) = text.split_once(':').expect("a prefix in front");
@@ -361,6 +370,7 @@ fn later_frames() -> Vec<Vec<u8>> {
         Frame::Offer { sealed: offer },
         Frame::Accept { sealed: accept },
         Frame::Hints { devices: vec![(device, addresses)] },
+        Frame::Packages { packages: vec![vec![7; 2700].into()] },
     ];
     frames.iter().map(Frame::encode).collect()
 }

@@ -12,6 +12,8 @@
 mod abuse;
 #[path = "mailbox/client.rs"]
 mod client;
+#[path = "mailbox/cluster.rs"]
+mod cluster;
 #[path = "mailbox/conformance.rs"]
 mod conformance;
 #[path = "mailbox/kill.rs"]

@@ -5,6 +5,7 @@ mod account;
 mod commands;
 mod device;
 mod host;
+mod joining;
 mod mailbox;
 mod merging;
 mod moment;
@@ -414,6 +415,14 @@ impl Global {
             None => ask_twice("--new-passphrase-file")?,
         };
         Ok((old, not_empty(new)?))
+    }
+
+    /// The passphrase by which a joining device keeps what it has begun.
+    fn joining_passphrase(&self) -> Result<Passphrase, CliError> {
+        match self.given_passphrase()? {
+            Some(given) => Ok(given),
+            None => Ok(Passphrase::Given(ask_secretly("Passphrase: ", GIVE)?)),
+        }
     }
 
     fn unlocks(&self, given: Option<Passphrase>, prompt: &str) -> Result<Passphrase, CliError> {

@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use kith_common::{
@@ -16,7 +16,7 @@ use kith_common::{
     keys::{Secret, SigningKey},
     mail::MailboxUrl,
     share::SharedId,
-    time::{Timestamp, Uptime},
+    time::Uptime,
 };
 use kith_core::{
     delivery::DeliveryState,
@@ -31,6 +31,7 @@ use thiserror::Error;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::{
+    clock::wall_clock,
     mail::{Answered, Carrier, Info, InfoError, MailConfig, Reach},
     network::{self, Network, NetworkEvent},
     random::OsRandom,
@@ -507,7 +508,10 @@ impl Driver {
             Event::Contact(account) => Some(Notice::Contact(account)),
             Event::ContactRemoved(shared) => Some(Notice::ContactRemoved(shared)),
             Event::Account => Some(Notice::Account),
-            Event::Linking => Some(Notice::Linking(engine.guest())),
+            Event::Linking => {
+                let guests = engine.guests().into_iter();
+                Some(Notice::Linking(guests.rev().find(|guest| guest.check.is_some())))
+            }
             Event::Rewritten(with) => Some(Notice::Rewritten(with)),
             Event::CutOff { is_final } => Some(Notice::CutOff { is_final }),
         })
@@ -590,10 +594,4 @@ async fn first_addresses(
         }
     }
     (Vec::new(), early)
-}
-
-/// The time of day as this computer has it.
-pub(crate) fn wall_clock() -> Timestamp {
-    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    Timestamp::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }

@@ -8,7 +8,8 @@
 //!                                 master key ──seals──► device seed, name, store.db
 //! ```
 //!
-//! A running node holds a lock on the empty file `running`.
+//! A device that joins by mail keeps what it has said in a third file, `joining`, sealed by the
+//! passphrase, until it is taken in. A running node holds a lock on the empty file `running`.
 //!
 //! So an unlocked node can chat and read; to sign account operations it must be given the
 //! passphrase again, as the authority seed hangs on that alone. The recovery seed stays until its
@@ -16,6 +17,7 @@
 
 mod error;
 mod folder;
+mod joining;
 mod key_file;
 mod mark;
 mod passphrase;
@@ -41,6 +43,7 @@ use self::key_file::{KeyFile, Part};
 pub use self::{
     error::HomeError,
     folder::{must_be_free, write_private},
+    joining::JoiningFile,
     mark::{CutOffMark, cut_off, erase, lock_away, must_not_be_cut_off, take_back},
     passphrase::Passphrase,
     recovery::{Recovery, confirm_recovery, recovery, recovery_words},

@@ -1,5 +1,7 @@
 //! How does this computer become a device of an account? From the code to the keys of a new home.
 
+mod by_mail;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use kith_core::{
@@ -12,6 +14,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
+pub use self::by_mail::{Outcome, join_by_mail};
 use crate::{
     home::Joined,
     network::{self, Network, NetworkConfig, NetworkEvent},
@@ -24,6 +27,9 @@ const EVENTS_MAX: usize = 8;
 const RETRY: Duration = Duration::from_secs(2);
 /// Silence after which a person is told what may be wrong.
 const SILENCE: Duration = Duration::from_secs(15);
+
+const SAME_ACCOUNT: &str = "the code is of this very account: make one with `kith device link` on a \
+    device of the other account, the one that is to stay";
 
 /// What a person is told meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,10 +109,7 @@ async fn converse(
                 tell(Progress::Compare(&check));
             }
             Some(JoinStep::Joined(account)) => return Ok(*account),
-            Some(JoinStep::SameAccount) => anyhow::bail!(
-                "the code is of this very account: make one with `kith device link` on a device of \
-                 the other account, the one that is to stay"
-            ),
+            Some(JoinStep::SameAccount) => anyhow::bail!(SAME_ACCOUNT),
             None => {}
         }
     }

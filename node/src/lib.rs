@@ -19,6 +19,7 @@
 pub mod api;
 pub mod cli;
 pub mod client;
+mod clock;
 pub mod driver;
 pub mod home;
 pub mod join;

@@ -12,7 +12,7 @@ use kith_core::engine::{
 };
 
 use crate::{
-    driver::wall_clock,
+    clock::wall_clock,
     home::{self, HomeError, Passphrase, UnlockedKeys},
     random::OsRandom,
     sqlite::SqliteStore,

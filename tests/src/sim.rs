@@ -20,6 +20,7 @@ pub mod check;
 pub mod graph;
 pub mod irc;
 pub mod joining;
+pub mod joining_by_mail;
 pub mod logs;
 pub mod mailbox;
 pub mod malice;
@@ -96,6 +97,10 @@ pub struct World {
     pub(crate) wires: Vec<Wire>,
     pub(crate) mailboxes: Vec<Mailbox>,
     pub(crate) waiting: Vec<Waiting>,
+    /// Whose queue it is into which a key may write.
+    pub(crate) queue_owners: BTreeMap<[u8; 32], usize>,
+    /// Blobs on their way to mailbox-servers, for those who replay them.
+    pub(crate) recorded: Vec<Vec<u8>>,
     /// Letters that were stored by a mailbox-server.
     pub letters_put: u64,
     /// What breaks.
@@ -144,6 +149,8 @@ impl World {
             wires: Vec::new(),
             mailboxes: Vec::new(),
             waiting: Vec::new(),
+            queue_owners: BTreeMap::new(),
+            recorded: Vec::new(),
             letters_put: 0,
             weather: Weather::default(),
             side: Vec::new(),
@@ -240,7 +247,10 @@ impl World {
 
     /// One device asks another person to become a contact.
     pub fn add_contact(&mut self, node: usize, other: usize) {
-        let card = Box::new(self.people[other].card());
+        let mut card = Box::new(self.people[other].card());
+        let engines =
+            self.people[other].nodes.iter().filter_map(|at| self.nodes[*at].engine.as_ref());
+        card.knocks = engines.flat_map(|engine| engine.card().knocks).take(4).collect();
         let greeting = format!("greeting of {}", self.nodes[node].name);
         self.command(node, Command::AddContact { card, name: None, greeting });
     }
@@ -351,6 +361,10 @@ impl World {
             return;
         }
         self.nodes[node].wake_at_ms = None;
+        if self.nodes[node].mail_joiner.is_some() {
+            self.poll_joiner(node);
+            return;
+        }
         self.input(node, Input::Tick);
     }
 
@@ -373,6 +387,9 @@ impl World {
             let before = self.others(node);
             let out = self.nodes[node].handle(part, self.now_ms);
             self.check_said(node, &out, together, &before);
+            if !together && self.nodes[node].honest {
+                self.check_written_to(node, &out);
+            }
             outputs.extend(out);
         }
         if before_commit {
@@ -477,6 +494,7 @@ impl World {
         if !places.is_empty() {
             self.command(node, Command::LookForOwn(places));
         }
+        self.go_on_by_mail(node);
         self.set_alarm(node);
     }
 

@@ -177,7 +177,7 @@ pub fn records_are_listed_by_kind(test: &mut dyn TestStore) -> Outcome {
 /// # Errors
 /// If the store fails.
 pub fn records_take_any_bytes(test: &mut dyn TestStore) -> Outcome {
-    let long = vec![0xff; 128 * 1024];
+    let long = vec![0xff; 512 * 1024];
     let store = test.store_mut();
     store.put_record(RecordKind::Profile, b"", b"")?;
     store.put_record(RecordKind::Setting, &[0; 64], &long)?;

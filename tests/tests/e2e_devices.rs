@@ -406,7 +406,7 @@ fn a_late_word_about_a_code_ends_no_other_one() {
     let alice = Person::start("Alice");
     let (api, events) = (alice.api(), alice.api().events());
     let shown = || api.get("/api/account/link").value();
-    assert_eq!(shown(), json!({ "id": null, "seconds_left": 0 }));
+    assert_eq!(shown(), json!({ "id": null, "is_open": null, "seconds_left": 0 }));
     let make = || api.post("/api/account/link", &json!({})).value();
     let (first, second) = (make(), make());
     assert_ne!(first["id"], second["id"]);

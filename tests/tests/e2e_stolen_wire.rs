@@ -188,6 +188,7 @@ fn kind(frame: &Frame) -> &'static str {
         Frame::AccountHeads { .. } => "account heads",
         Frame::Want { .. } => "want",
         Frame::Hints { .. } => "hints",
+        Frame::Packages { .. } => "packages",
         Frame::Join { .. } | Frame::Offer { .. } | Frame::Accept { .. } => "linking",
     }
 }

@@ -1,10 +1,16 @@
 //! Do messages reach people who are never there at once? Mailboxes in small worlds (spec 09).
 
-use kith_core::{contacts::Status, delivery::DeliveryState, engine::Command};
+use kith_common::account::Untrust;
+use kith_core::{
+    contacts::Status,
+    delivery::DeliveryState,
+    engine::Command,
+    store::{RecordKind, Store as _},
+};
 use kith_tests::sim::{World, plan, seeds};
 
 /// Seeds in the normal run.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 40;
 const MINUTE_MS: u64 = 60 * 1000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -27,7 +33,7 @@ fn alice_and_bob(test: &'static str, seed: u64) -> (World, usize, usize, usize) 
 /// Two nodes never reach each other but by mail.
 fn apart(world: &mut World, nodes: &[usize]) {
     for (at, one) in nodes.iter().enumerate() {
-        for other in &nodes[at + 1..] {
+        for other in nodes.iter().skip(at + 1) {
             world.keep_apart(*one, *other);
         }
     }
@@ -327,4 +333,105 @@ fn months_of_letters_open() {
 #[test]
 fn random_worlds_by_mail() {
     seeds::each(SEEDS, |seed| drop(plan::run_by_mail(seed, "random_worlds_by_mail")));
+}
+
+/// What lies in the queues of a stolen tablet goes, and nothing more is put there.
+#[test]
+fn a_stolen_device_gets_no_letters() {
+    let mut world = World::new(11, "a_stolen_device_gets_no_letters");
+    let (alice, bob) = (world.person("alice", 3), world.person("bob", 1));
+    let server = world.mailbox();
+    world.run_ms(100);
+    world.tell_own_places(alice);
+    world.befriend(alice, bob);
+    world.settle();
+    world.choose_mailboxes(0, &[server]);
+    world.choose_mailboxes(3, &[server]);
+    world.run_ms(MINUTE_MS);
+    apart(&mut world, &[0, 1, 2, 3]);
+    let tablet = 1;
+    world.set_running(tablet, false);
+    world.say(3, alice, "before");
+    world.run_ms(5 * MINUTE_MS);
+    let device = world.nodes[tablet].key().device();
+    assert!(world.blobs_at(server) > 0, "letters wait for the tablet");
+    for node in [0, 2] {
+        let authority = world.nodes[node].authority();
+        let why = Untrust::Stolen;
+        world.command(node, Command::Untrust { device, why, since: None, authority });
+        world.run_ms(MINUTE_MS);
+    }
+    world.run_ms(5 * MINUTE_MS);
+    assert_eq!(world.blobs_at(server), 0, "its queues are gone");
+    world.say(3, alice, "after");
+    world.run_ms(5 * MINUTE_MS);
+    assert_eq!(world.blobs_at(server), 0);
+    for node in [0, 2] {
+        assert_eq!(texts(&world, node, bob), ["before", "after"]);
+    }
+    // Whoever has it now may look: nothing comes.
+    world.set_running(tablet, true);
+    world.run_ms(HOUR_MS);
+    assert_eq!(texts(&world, tablet, bob), [""; 0]);
+}
+
+/// The answer to a letter may end before it is read, or go with its server: then it is said again.
+#[test]
+fn an_answer_that_is_lost_is_said_again() {
+    for wiped in [false, true] {
+        let (mut world, alice, bob, server) = alice_and_bob("an_answer_that_is_lost", 12);
+        apart(&mut world, &[alice, bob]);
+        world.run_ms(10_000);
+        world.say(bob, alice, "have you got it?");
+        world.run_ms(3_000);
+        world.set_running(bob, false);
+        world.run_ms(MINUTE_MS);
+        assert_eq!(texts(&world, alice, bob), ["have you got it?"]);
+        if wiped {
+            world.wipe_mailbox(server);
+        }
+        world.run_ms(10 * DAY_MS);
+        world.set_running(bob, true);
+        world.run_ms(5 * DAY_MS);
+        assert_eq!(states(&world, bob, alice), [DeliveryState::DeliveredAll], "wiped: {wiped}");
+    }
+}
+
+/// Where the mailbox that has the letters dies, they are put into the other one.
+#[test]
+fn letters_move_when_their_mailbox_dies() {
+    let (mut world, alice, bob, first) = alice_and_bob("letters_move", 13);
+    let second = world.mailbox();
+    world.choose_mailboxes(bob, &[first, second]);
+    world.run_ms(MINUTE_MS);
+    apart(&mut world, &[alice, bob]);
+    world.set_running(bob, false);
+    world.say(alice, bob, "to the first");
+    world.run_ms(5 * MINUTE_MS);
+    assert_eq!(world.blobs_at(second), 0);
+    world.set_mailbox(first, false);
+    world.run_ms(8 * HOUR_MS);
+    world.set_running(alice, false);
+    world.set_running(bob, true);
+    world.run_ms(MINUTE_MS);
+    assert_eq!(texts(&world, bob, alice), ["to the first"]);
+}
+
+/// Keys of letters that never came, and packages that nobody used, go in time.
+#[test]
+fn keys_that_have_served_go() {
+    let (mut world, alice, bob, _) = alice_and_bob("keys_that_have_served_go", 14);
+    apart(&mut world, &[alice, bob]);
+    world.say(alice, bob, "one");
+    world.say(bob, alice, "two");
+    world.run_ms(10 * MINUTE_MS);
+    for node in [alice, bob] {
+        world.choose_mailboxes(node, &[]);
+    }
+    world.run_ms(60 * DAY_MS);
+    for node in [alice, bob] {
+        let packages = world.nodes[node].store.records(RecordKind::Package).unwrap();
+        assert_eq!(packages.len(), 0);
+        assert!(!world.nodes[node].engine().reads_letters());
+    }
 }

@@ -168,7 +168,9 @@ PAYLOADS = {
         1: f["log"],
         2: marks(f["through"]),
     },
-    "join-request": lambda f: {0: f["token"], 1: f["commitment"], 2: f["name"]},
+    "join-request": lambda f: (
+        {0: f["token"], 1: f["commitment"], 2: f["name"]} | ({3: f["reply"]} if "reply" in f else {})
+    ),
     "link-offer": lambda f: {
         0: f["account"],
         1: f["inviter"],
@@ -262,6 +264,7 @@ def frame(type_, f):
         "join": lambda: (9, {0: f["sealed"]}),
         "offer": lambda: (10, {0: f["sealed"]}),
         "accept": lambda: (11, {0: f["sealed"]}),
+        "packages": lambda: (13, {0: f["packages"]}),
         "hints": lambda: (12, {0: [[one["device"], one["addresses"]] for one in f["devices"]]}),
     }[type_]()
     return cbor2.dumps([number, fields])
@@ -282,6 +285,7 @@ OWN = {
     "delete": (66, "delete-body", ["log", "marks", "clear"]),
     "name": (67, "setting-body", ["which", "value"]),
     "read-receipts": (67, "setting-body", ["which", "value"]),
+    "mailboxes": (67, "setting-body", ["which", "value"]),
     "draft": (68, "draft-body", ["log", "text"]),
     "device": (69, "device-body", ["device", "name"]),
 }
@@ -289,7 +293,7 @@ OWN = {
 
 def own_body(salt, type_, f):
     """A body of the self log from its named fields; what is not named is absent."""
-    f = {"which": {"name": 1, "read-receipts": 2}.get(type_)} | f
+    f = {"which": {"name": 1, "read-receipts": 2, "mailboxes": 3}.get(type_)} | f
     if "marks" in f:
         f["marks"] = marks(f["marks"])
     names = OWN[type_][2]
@@ -392,3 +396,44 @@ def sealed_box(device, plain, ephemeral_seed):
     public, secret = sodium.crypto_box_seed_keypair(ephemeral_seed)
     nonce = hashlib.blake2b(public + recipient, digest_size=24).digest()
     return public + sodium.crypto_box(plain, nonce, recipient, secret)
+
+
+def derived(master, context):
+    """libsodium's crypto_kdf, subkey 1: keyed BLAKE2b with number and context in its parameters."""
+    number = (1).to_bytes(8, "little") + bytes(8)
+    return hashlib.blake2b(
+        b"", digest_size=32, key=master, salt=number, person=context + bytes(8)
+    ).digest()
+
+
+def sealed(seed, number, context, plain):
+    """What is sealed with the key that follows from a queue's seed, its nonce in front."""
+    key = derived(seed, b"mailseal")
+    box = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(plain, context, number, key)
+    return number + box
+
+
+def sealed_blob(seed, number, content, size):
+    """What a mailbox-server keeps: exactly `size` bytes."""
+    padded = len(content).to_bytes(4, "big") + content
+    return sealed(seed, number, b"mail-put", padded.ljust(size - 40, b"\0"))
+
+
+def queue_fields(one):
+    return [one["url"], one["seed"], one["days"]]
+
+
+def mail_content(welcome, message):
+    """What is inside a blob."""
+    return cbor2.dumps(({0: welcome} if welcome is not None else {}) | {1: message})
+
+
+def letter(f):
+    """What a device says to another one."""
+    fields = {0: f["from"][0], 1: f["from"][1], 2: f["to"][0], 3: f["to"][1]}
+    fields |= {4: f["frames"], 5: f["packages"], 6: f["joined"]}
+    if f["head"] is not None:
+        fields[7] = f["head"]
+    if f["reply"]:
+        fields[8] = [queue_fields(one) for one in f["reply"]]
+    return cbor2.dumps(fields)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import cbor2
+from nacl.signing import SigningKey
 
 from cast import (
     A1,
@@ -59,6 +60,7 @@ from formats import (
     account_head,
     check_number,
     commitment,
+    derived,
     device_code,
     digest,
     direct_log,
@@ -66,12 +68,17 @@ from formats import (
     frame,
     hello_tag,
     labelled,
+    letter,
     link,
+    mail_content,
     next_base,
     own_body,
     payload,
     put_body,
+    queue_fields,
     reply,
+    sealed,
+    sealed_blob,
     sealed_box,
     self_log,
     shared_string,
@@ -1117,6 +1124,7 @@ def sync_vectors():
         ),
         framed("bodies that lack", "want", {"log": LOG, "entries": by_device(A1, B1, L1)}),
         framed("where devices were reached", "hints", {"devices": hints()}),
+        framed("packages for letters", "packages", {"packages": [bytes(2676), b"\x01" * 2676]}),
     ]
     wide = {"log": LOG, "entries": [mark("wanted")] * 1025}
     many = {"devices": [{"device": nonce("hint"), "addresses": []}] * 129}
@@ -1147,7 +1155,9 @@ def sync_vectors():
         ("a wanted entry with number 0", "value", cbor2.dumps([8, {0: LOG, 1: [[BOB, 0, BOB]]}])),
         ("129 devices", "too-large", frame("hints", many)),
         ("seventeen addresses of a device", "too-large", frame("hints", long)),
-        ("number 13", "unknown-critical", cbor2.dumps([13, {}])),
+        ("nine packages", "too-large", frame("packages", {"packages": [b"x"] * 9})),
+        ("a package of 4097 bytes", "too-large", frame("packages", {"packages": [bytes(4097)]})),
+        ("number 14", "unknown-critical", cbor2.dumps([14, {}])),
     ]
     return {
         "about": "Frontiers and the frames that carry them and entries (spec 04).",
@@ -1309,6 +1319,9 @@ def own_bodies():
     yield own("the own name", "name", {"value": "Alice"})
     yield own("read receipts", "read-receipts", {"value": True})
     yield own("no read receipts", "read-receipts", {"value": False})
+    two = [["https://mail.example.org", 7, ""], ["http://127.0.0.1:8448", 1, "a word"]]
+    yield own("two mailboxes", "mailboxes", {"value": two})
+    yield own("no mailbox", "mailboxes", {"value": []})
     yield own("a draft", "draft", {"log": LOG, "text": "Dear Bob,\n"})
     yield own("no draft", "draft", {"log": LOG, "text": ""})
     yield own("a device has a name", "device", {"device": KEYS[LAPTOP].public, "name": "laptop"})
@@ -1364,7 +1377,10 @@ def refused_own():
         ),
         ("a clear of 12,289 bytes", "too-large", 66, of("delete", clear=bytes(12_289))),
         ("nothing deleted", "missing", 66, with_content({})),
-        ("setting 3", "value", 67, with_content({0: 3, 1: True})),
+        ("setting 4", "value", 67, with_content({0: 4, 1: True})),
+        ("five mailboxes", "too-large", 67, of("mailboxes", value=[["https://a", 7, ""]] * 5)),
+        ("a mailbox for two days", "value", 67, of("mailboxes", value=[["https://a", 2, ""]])),
+        ("a long access word", "too-large", 67, of("mailboxes", value=[["https://a", 7, "a" * 65]])),
         ("a name that is a truth value", "wrong-type", 67, of("name", value=True)),
         ("read receipts that are text", "wrong-type", 67, of("read-receipts", value="yes")),
         ("an empty own name", "value", 67, of("name", value="")),
@@ -1429,6 +1445,12 @@ JOIN = Signed(
         "name": "tablet",
     },
 )
+JOIN_BY_MAIL = Signed(
+    "the tablet asks by mail",
+    "join-request",
+    TABLET,
+    JOIN.fields | {"reply": ["https://mail.example.org", nonce("seed of the reply queue"), 7]},
+)
 OFFER = Signed(
     "the phone offers",
     "link-offer",
@@ -1482,6 +1504,9 @@ def refused_link_messages():
         yield refused(name, one.format, why, envelope)
 
 
+CODE_QUEUE = ["https://mail.example.org:8448", nonce("seed of the code's queue"), 7]
+
+
 def codes():
     text = device_code(CODE_KEY, TOKEN, ADDRESSES)
     good = [
@@ -1494,6 +1519,9 @@ def codes():
             "addresses": [],
         },
     ]
+    for name, more in [("a code by mail", {4: CODE_QUEUE}), ("with a word", {4: CODE_QUEUE, 5: "word"})]:
+        case = good[0] | {"name": name, "queue": CODE_QUEUE, "access": more.get(5, "")}
+        good.append(case | {"text": device_code(CODE_KEY, TOKEN, ADDRESSES, extra=more)})
     wrong = [
         ("no prefix", "not-a-code", text.removeprefix("kith-device:")),
         ("a link", "not-a-code", link(shared_string(KEYS["alice.recovery"].public, ALICE), [], "", [])),
@@ -1504,7 +1532,11 @@ def codes():
         ("a key of 31 bytes", "value", device_code(CODE_KEY[1:], TOKEN, [])),
         ("a token of 17 bytes", "too-large", device_code(CODE_KEY, TOKEN + b"\x00", [])),
         ("seventeen addresses", "too-large", device_code(CODE_KEY, TOKEN, ADDRESSES[:1] * 17)),
-        ("a field too many", "unknown-critical", device_code(CODE_KEY, TOKEN, [], extra={4: 0})),
+        ("a field too many", "unknown-critical", device_code(CODE_KEY, TOKEN, [], extra={6: 0})),
+        ("a queue for two days", "value", device_code(CODE_KEY, TOKEN, [], extra={4: [*CODE_QUEUE[:2], 2]})),
+        ("a queue at no server", "value", device_code(CODE_KEY, TOKEN, [], extra={4: ["x", *CODE_QUEUE[1:]]})),
+        ("a word without a queue", "value", device_code(CODE_KEY, TOKEN, [], extra={5: "word"})),
+        ("an empty word", "value", device_code(CODE_KEY, TOKEN, [], extra={4: CODE_QUEUE, 5: ""})),
     ]
     return good, [{"name": n, "refusal": why, "text": text_} for n, why, text_ in wrong]
 
@@ -1539,7 +1571,7 @@ def linking_vectors():
     ]
     return {
         "about": "Codes and messages by which a device joins an account (spec 08).",
-        "envelopes": [JOIN.case(), OFFER.case(), ACCEPT.case(), ACCEPT_MERGING.case()],
+        "envelopes": [JOIN.case(), JOIN_BY_MAIL.case(), OFFER.case(), ACCEPT.case(), ACCEPT_MERGING.case()],
         "refused": list(refused_link_messages()),
         "codes": good_codes,
         "codes_refused": wrong_codes,
@@ -1562,6 +1594,105 @@ def linking_vectors():
         ],
         "frames_refused": [refused_frame(*one) for one in wrong],
         "frames_ignored": [],
+    }
+
+
+# --- 09 -----------------------------------------------------------------------------------------
+
+
+def queue(name, url="https://mail.example.org", days=7):
+    return {"url": url, "seed": nonce(f"queue {name}"), "days": days}
+
+
+LETTER = {
+    "from": [nonce("from account"), nonce("from device")],
+    "to": [nonce("to account"), nonce("to device")],
+    "frames": [frame("packages", {"packages": [b"a package"]}), b"anything"],
+    "packages": [bytes(2676)],
+    "joined": [nonce("group")],
+    "head": nonce("head"),
+    "reply": [queue("reply")],
+}
+BARE = LETTER | {"frames": [], "packages": [], "joined": [], "head": None, "reply": []}
+
+
+def mail_seeds():
+    for name in ["one", "another"]:
+        seed = nonce(f"queue {name}")
+        public = bytes(SigningKey(derived(seed, b"mail-put")).verify_key)
+        yield {"seed": seed, "writer": public}
+
+
+def mail_blobs():
+    seed = nonce("queue one")
+    for name, content, size in [
+        ("nothing", b"", 4096),
+        ("all that fits", b"x" * (4096 - 44), 4096),
+        ("a letter", mail_content(None, letter(LETTER)), 16_384),
+    ]:
+        number = nonce(f"blob {name}")[:24]
+        blob = sealed_blob(seed, number, content, size)
+        yield {"name": name, "seed": seed, "nonce": number, "content": content, "blob": blob}
+
+
+def wrong_blobs():
+    seed = nonce("queue one")
+    good = sealed_blob(seed, bytes(24), b"x", 4096)
+    yield {"name": "of another queue", "seed": nonce("queue another"), "blob": good}
+    yield {"name": "cut off", "seed": seed, "blob": good[:-1]}
+    late = sealed(seed, bytes(24), b"mail-put", (5000).to_bytes(4, "big") + bytes(4052))
+    yield {"name": "longer than it is", "seed": seed, "blob": late}
+    dirty = sealed(seed, bytes(24), b"mail-put", bytes(4) + bytes(4051) + b"\x01")
+    yield {"name": "padded with something", "seed": seed, "blob": dirty}
+    card_ = sealed(seed, bytes(24), b"mailcard", bytes(4056))
+    yield {"name": "a card", "seed": seed, "blob": card_}
+
+
+def wrong_letters():
+    whole = cbor2.loads(letter(LETTER))
+    for name, why, change in [
+        ("a letter without a reader", "missing", {3: ...}),
+        ("65 frames", "too-large", {4: [b""] * 65}),
+        ("nine packages", "too-large", {5: [b""] * 9}),
+        ("a package of 4097 bytes", "too-large", {5: [bytes(4097)]}),
+        ("five groups", "too-large", {6: [b""] * 5}),
+        ("a group name of 65 bytes", "too-large", {6: [bytes(65)]}),
+        ("an empty answer", "value", {8: []}),
+        ("five queues", "too-large", {8: [["https://a", bytes(32), 7]] * 5}),
+        ("a queue for two days", "value", {8: [["https://a", bytes(32), 2]]}),
+        ("a queue by ftp", "value", {8: [["ftp://a", bytes(32), 7]]}),
+        ("a queue with a path", "value", {8: [["https://a/b", bytes(32), 7]]}),
+        ("something that is critical", "unknown-critical", {9: 0}),
+    ]:
+        fields = {k: v for k, v in (whole | change).items() if v is not ...}
+        yield {"name": name, "refusal": why, "letter": cbor2.dumps(fields)}
+
+
+def mail_vectors():
+    queues = [queue("one"), queue("two", "http://127.0.0.1:8448", 1)]
+    number = nonce("card")[:24]
+    card_ = sealed(nonce("queue one"), number, b"mailcard", cbor2.dumps({0: bytes(2676)}))
+    return {
+        "about": "Letters for devices that are not there (spec 09).",
+        "envelopes": [],
+        "refused": [],
+        "queues": list(mail_seeds()),
+        "blobs": list(mail_blobs()),
+        "blobs_refused": list(wrong_blobs()),
+        "cards": [{"seed": nonce("queue one"), "package": bytes(2676), "sealed": card_}],
+        "letters": [
+            {"name": name, "fields": fields, "letter": letter(fields)}
+            for name, fields in [("with everything", LETTER), ("with nothing", BARE)]
+        ],
+        "letters_refused": list(wrong_letters()),
+        "contents": [
+            {"welcome": welcome, "message": b"m" * 200, "content": mail_content(welcome, b"m" * 200)}
+            for welcome in [None, b"w" * 4227]
+        ],
+        "announcements": [
+            {"queues": some, "body": nonce("salt")[:16] + cbor2.dumps({0: [queue_fields(one) for one in some]})}
+            for some in [[], queues]
+        ],
     }
 
 
@@ -1721,6 +1852,7 @@ FILES = {
     "05-session.json": session_vectors,
     "07-self-log.json": own_vectors,
     "08-linking.json": linking_vectors,
+    "09-mail.json": mail_vectors,
     "20-mailbox.json": mailbox_vectors,
 }
 

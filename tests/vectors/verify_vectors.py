@@ -99,6 +99,12 @@ def check_file(path):
         described("mailbox-put-body", bytes.fromhex(case["body"]), case["name"])
     for case in vectors.get("replies", []):
         described(case["type"], bytes.fromhex(case["reply"]), case["name"])
+    for case in vectors.get("letters", []):
+        described("mail-letter", bytes.fromhex(case["letter"]), case["name"])
+    for case in vectors.get("contents", []):
+        described("mail-content", bytes.fromhex(case["content"]), "what is in a blob")
+    for case in vectors.get("announcements", []):
+        described("mailbox-body", bytes.fromhex(case["body"])[16:], "an announcement")
     for case in vectors.get("live", []):
         described("live-request", bytes.fromhex(case["message"]), case["operation"])
     for case in vectors.get("cuts", []):
@@ -151,7 +157,7 @@ def check_from_rust(path):
     for frame in map(bytes.fromhex, made["frames"]):
         described("frame", frame, f"frame {cbor2.loads(frame)[0]}")
         assert cbor2.dumps(cbor2.loads(frame)) == frame, "a frame is not canonical"
-    assert {cbor2.loads(bytes.fromhex(f))[0] for f in made["frames"]} == set(range(6, 13))
+    assert {cbor2.loads(bytes.fromhex(f))[0] for f in made["frames"]} == set(range(6, 14))
     for type_, reply in made["replies"]:
         described(type_, bytes.fromhex(reply), f"a reply, {type_}")
     assert {type_ for type_, _ in made["replies"]} == set(REPLIES), "replies not written"

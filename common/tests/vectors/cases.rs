@@ -7,9 +7,12 @@ use kith_common::{
     keys::SigningKey,
     time::{Hlc, Timestamp},
 };
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 
-use crate::devices::{CheckCase, CodeCase, CommitmentCase, OwnBody, RefusedOwn};
+use crate::devices::{CheckCase, CodeCase, CommitmentCase, OwnBody, QueueCase, RefusedOwn};
 use crate::mailbox::{LiveCase, PutCase, RefusedPut, RefusedReply, ReplyCase};
 
 pub(crate) const FILES: [&str; 8] = [
@@ -24,6 +27,11 @@ pub(crate) const FILES: [&str; 8] = [
 ];
 
 pub(crate) fn load(name: &str) -> File {
+    load_as(name)
+}
+
+/// A file with cases of its own.
+pub(crate) fn load_as<T: DeserializeOwned>(name: &str) -> T {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors").join(name);
     let text = fs::read_to_string(path.with_extension("json")).unwrap();
     serde_json::from_str(&text).unwrap()
@@ -232,6 +240,7 @@ pub(crate) enum Fields {
         token: Hex,
         commitment: Hex,
         name: String,
+        reply: Option<QueueCase>,
     },
     LinkOffer {
         account: Hex,
@@ -521,6 +530,7 @@ pub(crate) enum FrameFields {
     Offer { sealed: Hex },
     Accept { sealed: Hex },
     Hints { devices: Vec<HintCase> },
+    Packages { packages: Vec<Hex> },
 }
 
 #[derive(Deserialize)]

@@ -3,8 +3,10 @@
 use kith_common::{
     entry::EntryKind,
     ids::LogId,
-    linking::{CodeError, LinkCode, check_number, commitment},
-    own::{ContactNote, Own, Setting},
+    linking::{CodeError, CodeMail, LinkCode, check_number, commitment},
+    mail::{MailboxUrl, QueueAddress, QueueSeed},
+    own::{ContactNote, MailboxSetting, Own, Setting},
+    service::mailbox::Days,
 };
 
 use serde::Deserialize;
@@ -52,6 +54,9 @@ pub(crate) enum OwnFields {
     Name {
         value: String,
     },
+    Mailboxes {
+        value: Vec<(String, u64, String)>,
+    },
     ReadReceipts {
         value: bool,
     },
@@ -73,6 +78,19 @@ pub(crate) struct RefusedOwn {
     pub(crate) body: Hex,
 }
 
+/// Server, seed and days.
+#[derive(Deserialize)]
+pub(crate) struct QueueCase(String, Hex, u64);
+
+impl QueueCase {
+    pub(crate) fn address(&self) -> QueueAddress {
+        let Self(url, seed, days) = self;
+        let url = MailboxUrl::parse(url).expect("the address of a server");
+        let days = Days::of_count(*days).expect("one or seven days");
+        QueueAddress { url, seed: QueueSeed::from_bytes(seed.fixed()), days }
+    }
+}
+
 #[derive(Deserialize)]
 pub(crate) struct CodeCase {
     pub(crate) name: String,
@@ -80,6 +98,10 @@ pub(crate) struct CodeCase {
     pub(crate) key: Hex,
     pub(crate) token: Hex,
     pub(crate) addresses: Vec<String>,
+    #[serde(default)]
+    queue: Option<QueueCase>,
+    #[serde(default)]
+    access: String,
 }
 
 #[derive(Deserialize)]
@@ -128,6 +150,14 @@ fn made_own(fields: &OwnFields) -> Own {
             Own::Clear { clear: clear.boxed() }
         }
         OwnFields::Delete { .. } => panic!("messages or everything"),
+        OwnFields::Mailboxes { value } => {
+            let setting = |(url, days, access): &(String, u64, String)| MailboxSetting {
+                url: MailboxUrl::parse(url).unwrap(),
+                days: Days::of_count(*days).unwrap(),
+                access: access.clone(),
+            };
+            Own::Setting(Setting::Mailboxes(value.iter().map(setting).collect()))
+        }
         OwnFields::Name { value } => Own::Setting(Setting::Name(value.clone())),
         OwnFields::ReadReceipts { value } => Own::Setting(Setting::ReadReceipts(*value)),
         OwnFields::Draft { log, text } => Own::Draft { log: log_id(log), text: text.clone() },
@@ -161,7 +191,9 @@ fn codes_are_equal() {
     let file = load("08-linking");
     for case in some(&file.codes) {
         let (key, token) = (device_id(&case.key), case.token.fixed());
-        let code = LinkCode { key, token, addresses: case.addresses.clone() };
+        let queue = case.queue.as_ref().map(QueueCase::address);
+        let mail = queue.map(|queue| CodeMail { queue, access: case.access.clone() });
+        let code = LinkCode { key, token, addresses: case.addresses.clone(), mail };
         assert_eq!(code.encode(), case.text, "{}", case.name);
         assert_eq!(LinkCode::decode(&case.text), Ok(code), "{}", case.name);
     }

@@ -20,10 +20,11 @@ use kith_common::{
         ADDRESSES_MAX, AUDIENCE_BYTES_MAX, CARD_BYTES_MAX, DELETED_ENTRIES_MAX,
         DROPPED_DEVICES_MAX, FETCH_ITEMS_MAX, FETCH_WAIT_MS_MAX, FRAME_ACCOUNTS_MAX,
         FRAME_ENTRIES_MAX, FRAME_HEADS_MAX, FRAME_HINTS_MAX, GREETING_BYTES_MAX, HISTORIES_MAX,
-        LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX, NAME_BYTES_MAX, REPLACED_MAX, SEQ_MAX,
-        SETTLED_DEVICES_MAX, TEXT_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
+        LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX, NAME_BYTES_MAX, PACKAGE_BYTES_MAX,
+        REPLACED_MAX, SEQ_MAX, SETTLED_DEVICES_MAX, TEXT_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
     },
-    linking::{JoinRequest, LinkAccept, LinkCode, LinkOffer, TOKEN_BYTES, check_number},
+    linking::{CodeMail, JoinRequest, LinkAccept, LinkCode, LinkOffer, TOKEN_BYTES, check_number},
+    mail::{MailboxUrl, QueueAddress, QueueSeed},
     own::{Clear, ContactNote, Own, Setting},
     service::{
         Code, Failure, Stamp,
@@ -173,10 +174,16 @@ fn put_operations(out: &mut Outgoing, key: &SigningKey, ack: Box<[u8]>, base: Ba
     }
 }
 
+fn queue() -> QueueAddress {
+    let url = MailboxUrl::parse("https://mail.example.org").expect("the address of a server");
+    QueueAddress { url, seed: QueueSeed::from_bytes([0x77; 32]), days: Days::One }
+}
+
 /// The messages by which a device joins; the check number of the first two.
 fn put_linking(out: &mut Outgoing, key: &SigningKey, account: &Account, ack: Box<[u8]>) -> Value {
     let name = "t".repeat(NAME_BYTES_MAX);
-    let join = JoinRequest { token: [0x71; TOKEN_BYTES], commitment: [0x72; 32], name };
+    let reply = Some(queue());
+    let join = JoinRequest { token: [0x71; TOKEN_BYTES], commitment: [0x72; 32], name, reply };
     let request = out.put("join-request", key, join);
     let offer = LinkOffer {
         account: account.id(),
@@ -295,6 +302,7 @@ fn frames(account: &Account) -> Vec<String> {
         Frame::Offer { sealed: vec![5; LINK_OFFER_BYTES_MAX + 48].into() },
         Frame::Accept { sealed: message },
         Frame::Hints { devices: vec![device; FRAME_HINTS_MAX] },
+        Frame::Packages { packages: vec![vec![1; PACKAGE_BYTES_MAX].into(); 8] },
     ];
     let written = frames.iter().map(|frame| {
         let bytes = frame.encode();
@@ -338,7 +346,8 @@ fn what_is_signed_here_is_written_for_python() {
     let clear = out.put("clear", &authority, clear);
     let put = put_mailbox(&mut out, &device);
     let addresses = vec!["a".repeat(ADDRESS_BYTES_MAX); ADDRESSES_MAX];
-    let code = LinkCode { key: device.device(), token: [0x76; TOKEN_BYTES], addresses };
+    let mail = Some(CodeMail { queue: queue(), access: "word".to_owned() });
+    let code = LinkCode { key: device.device(), token: [0x76; TOKEN_BYTES], addresses, mail };
     assert_eq!(LinkCode::decode(&code.encode()).as_ref(), Ok(&code));
     let card = ContactCard {
         account: account.clone(),

@@ -14,6 +14,7 @@ mod deletion;
 mod devices;
 mod exchange;
 mod io;
+mod linking;
 mod mail;
 mod merging;
 mod own;
@@ -36,13 +37,12 @@ use self::{deletion::Trash, exchange::Gathered};
 pub use crate::session::Identity;
 use crate::{
     bygone::Bygone,
-    contacts::{Contact, Contacts, Validity},
+    contacts::{Contact, Contacts},
     conversation::Conversation,
     delivery::DeliveryState,
     dial::Dialer,
     limits::{KNOWN_DEVICES_MAX, LINK_REFUSALS_MAX, LINKS_MAX},
     linking::Host,
-    log::Evidence,
     mail::Mail,
     names::tidy_name,
     person::{Absorbed, Person},
@@ -141,11 +141,12 @@ impl Engine {
             gathered: None,
         };
         engine.load_own_account(cx)?;
+        let own = engine.me.account.id();
+        engine.linking = Host::load(cx.store, own, (cx.now, cx.uptime))?;
         engine.load_drafts(cx)?;
         engine.load_unheard(cx)?;
         engine.load_trash(cx)?;
         engine.refresh_recognition();
-        let own = engine.me.account.id();
         for log in engine.own_logs() {
             engine.open_log(cx, log, own)?;
         }
@@ -221,7 +222,7 @@ impl Engine {
         let frontiers = self.conversations.values().filter_map(Conversation::deadline);
         let dialers = self.dialers.values().filter_map(Dialer::deadline);
         let dialers = dialers.map(|at| (at, "contact to reach"));
-        let linking = self.linking.iter().map(|host| (host.ends(), "code for a new device ends"));
+        let linking = self.linking.iter().map(|host| (host.deadline(), "code for a new device"));
         let trash = self.trash_at().map(|at| (at, "something deleted is to be erased"));
         let owed = frontiers.map(|at| (at, "frontier owed"));
         let mail = self.mail.deadline();
@@ -235,8 +236,9 @@ impl Engine {
         }
         self.dial(cx);
         if self.linking.as_ref().is_some_and(|host| host.is_over(cx.uptime)) {
-            self.close_linking(cx);
+            self.close_linking(cx)?;
         }
+        self.answer_guests(cx);
         if self.trash_at().is_some_and(|at| at <= cx.uptime) {
             self.empty_trash(cx)?;
         }
@@ -281,8 +283,7 @@ impl Engine {
     }
 
     fn tick_link(&mut self, cx: &mut Context<'_>, id: LinkId) -> Result<(), StoreError> {
-        let guest = self.linking.as_ref().and_then(Host::guest);
-        let is_guest = guest.is_some_and(|guest| guest.link == id);
+        let is_guest = self.linking.as_ref().is_some_and(|host| host.has_guest_on(id));
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         match link.wants(cx.uptime) {
             LinkWants::Nothing => {}
@@ -562,31 +563,6 @@ impl Engine {
             self.say_hello(cx, id);
             self.identify(cx, id);
         }
-    }
-
-    /// A device is proven to lie: the person behind it can no longer be relied on.
-    fn convict(
-        &mut self,
-        cx: &mut Context<'_>,
-        device: DeviceId,
-        evidence: &Evidence,
-    ) -> Result<(), StoreError> {
-        if cx.store.record(RecordKind::Evidence, device.as_bytes())?.is_some() {
-            return Ok(());
-        }
-        let mut writer = kith_common::codec::Writer::new();
-        writer.array(evidence.0.len());
-        for envelope in &evidence.0 {
-            writer.bytes(envelope);
-        }
-        cx.store.put_record(RecordKind::Evidence, device.as_bytes(), &writer.finish())?;
-        let Some(account) = self.contacts.account_of(device) else { return Ok(()) };
-        let Some(contact) = self.contacts.find(account) else { return Ok(()) };
-        if contact.validity == Validity::Compromised {
-            return Ok(());
-        }
-        let validity = Validity::Compromised;
-        self.keep_contact(cx, Contact { validity, ..contact.clone() })
     }
 }
 

@@ -125,6 +125,26 @@ pub const WANT_MS_MIN: u64 = 1_000;
 pub const WANT_MS_MAX: u64 = 10 * 60 * 1_000;
 /// How long a code for a new device serves.
 pub const LINK_CODE_MS: u64 = 10 * 60 * 1000;
+/// How long a code by mail serves: both systems of one computer are started within a day.
+pub const LINK_CODE_BY_MAIL_MS: u64 = 24 * 60 * 60 * 1000;
+/// Shortest pause between two answers to a guest by mail: it may ask again, and so may others who
+/// have heard it.
+pub const LINK_ANSWER_MS_MIN: u64 = 5_000;
+/// First pause before a joining device puts what it has said again; what lies there still is not
+/// stored twice.
+pub const LINK_AGAIN_MS_MIN: u64 = 60_000;
+/// Pause before a joining device looks again where only letters for later lie.
+pub const LINK_LOOK_MS: u64 = 10_000;
+/// Blobs that wait in the queue of a code: five guests who repeat themselves, and first letters.
+pub const LINK_BLOBS_MAX: u16 = 64;
+/// Bytes that wait in the queue of a code: five guests with 256 KiB each, and first letters.
+pub const LINK_BYTES_MAX: u64 = 4 << 20;
+/// How long the queue of a joining device lives on if it never opens another one: as long as a
+/// server keeps a queue to which nobody comes.
+pub const LINK_REPLY_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+/// Pause before it is looked again whether the queue of a device that merges can be read: its
+/// account has not gone over yet.
+pub const LINK_MOVES_MS: u64 = 10_000;
 /// Joins that may come to nothing before a code is void.
 pub const LINK_TRIES_MAX: u32 = 5;
 /// Messages that a device may delete within [`TRASH_MS`] without the authority key.
@@ -183,6 +203,18 @@ pub const KNOCK_BYTES_MAX: u64 = KNOCKS_MAX as u64 * (16 << 10);
 /// How long a queue is looked into that is given up, while somebody has not said to know of it: a
 /// week for what lies there, and one for who is away.
 pub const QUEUE_KEPT_MS: u64 = 14 * 24 * 60 * 60 * 1000;
+/// How often the queue in which something lies may not answer before it counts as gone, where there is
+/// another one.
+pub const MAIL_MISSES_MAX: u32 = 3;
+/// Time between two looks for keys that have served long enough.
+pub const PURGE_MS: u64 = 24 * 60 * 60 * 1000;
+/// How long a node that has started looks into its queues before keys go that what lies there may want.
+pub const PURGE_WAIT_MS: u64 = 10 * 60 * 1000;
+/// How long a group is read in after a letter of it was opened: a day in which it is written in, a week
+/// in which a letter lies, and as much again.
+pub const GROUP_KEPT_MS: u64 = 16 * 24 * 60 * 60 * 1000;
+/// Bytes of frontiers in one letter: with proofs and entries at their most it fits the largest blob.
+pub const LETTER_FRONTIERS_BYTES: usize = 256 * 1024;
 /// How long a group is written in before another one takes its place (spec 09 R7).
 pub const GROUP_MS: u64 = 24 * 60 * 60 * 1000;
 /// Groups of one other device in which is read: the one in use, and those of letters on their way.

@@ -17,21 +17,34 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
     ids::{DeviceId, LogId},
-    mail::MailboxUrl,
-    service::Stamp,
+    mail::{MailboxUrl, QueueSeed, blob_room},
+    service::{Stamp, mailbox::SizeClass},
     time::{Timestamp, Uptime},
 };
 use rand_core::CryptoRng;
 
 pub use self::errand::{Errand, ErrandError, ErrandId};
 pub(crate) use self::{
-    errand::{Posting, Purpose},
+    errand::{Posting, Purpose, read_reply},
     lane::{Lane, Outbox, Posted, StoredGroup},
     packages::Packages,
     places::Places,
-    queue::{OwnQueue, QueueFor},
+    queue::{OwnQueue, QueueFor, jittered},
 };
-use crate::store::{Store, StoreError};
+use crate::{
+    limits::PURGE_WAIT_MS,
+    store::{Store, StoreError},
+};
+
+/// Seals content for a queue, in the smallest class that holds it; `None` if none does.
+pub(crate) fn blob_of(
+    seed: &QueueSeed,
+    content: &[u8],
+    rng: &mut dyn CryptoRng,
+) -> Option<Box<[u8]>> {
+    let class = SizeClass::ALL.into_iter().find(|class| blob_room(class.bytes()) >= content.len());
+    seed.seal_blob(content, class?.bytes(), rng).ok().map(Into::into)
+}
 
 /// Everything the node keeps for the mailbox lane.
 #[derive(Debug, Default)]
@@ -48,6 +61,8 @@ pub(crate) struct Mail {
     clocks: BTreeMap<MailboxUrl, i64>,
     /// What went wrong last at each server of ours.
     pub(crate) troubles: BTreeMap<MailboxUrl, String>,
+    /// When keys are looked for next that have served long enough.
+    pub(crate) purge_at: Option<Uptime>,
     /// Whom we know, or which mailboxes we use, has changed.
     pub(crate) rearrange: bool,
     /// Devices that may have to be written to.
@@ -70,8 +85,14 @@ impl Mail {
             ..Self::default()
         };
         mail.rearrange = true;
+        mail.purge_at = mail.has_keys().then(|| Uptime::from_millis(PURGE_WAIT_MS));
         mail.stirred.extend(mail.lanes.keys().copied());
         Ok(mail)
+    }
+
+    /// Whether there is anything that has to go some day.
+    pub(crate) fn has_keys(&self) -> bool {
+        !self.packages.is_empty() || self.lanes.values().any(|lane| !lane.groups.is_empty())
     }
 
     /// Takes note of what a request is for.
@@ -103,7 +124,11 @@ impl Mail {
     }
 
     /// A device has said that it has got further: what was full has room again.
-    pub(crate) fn moved_on(&mut self, device: DeviceId) {
+    pub(crate) fn moved_on(&mut self, device: DeviceId, uptime: Uptime) {
+        // It may be the last that had to know that a queue is given up.
+        for queue in self.queues.values_mut().filter(|queue| queue.closing) {
+            queue.go_on(uptime);
+        }
         if let Some(lane) = self.lanes.get_mut(&device) {
             lane.hear();
             self.stirred.insert(device);
@@ -115,6 +140,7 @@ impl Mail {
         let queues = self.queues.values().filter_map(|queue| queue.deadline());
         let lanes = self.lanes.values().filter_map(|lane| lane.deadline());
         let queues = queues.map(|at| (at, "mailbox to look into"));
-        queues.chain(lanes.map(|at| (at, "letter to write"))).min()
+        let purge = self.purge_at.map(|at| (at, "keys that have served"));
+        queues.chain(lanes.map(|at| (at, "letter to write"))).chain(purge).min()
     }
 }

@@ -153,6 +153,9 @@ pub enum RecordKind {
     Posted = 15,
     /// A KeyPackage of ours with its private half, by its reference.
     Package = 16,
+    /// A code for a new device that serves by mail: one record with an empty key, and two for each
+    /// device that answers it, by its id and a number.
+    Linking = 17,
 }
 
 /// A key and its value.
@@ -161,7 +164,8 @@ pub type Record = (Vec<u8>, Vec<u8>);
 /// Everything the engine keeps. Reading never changes anything.
 ///
 /// An implementation keeps what was written since the last commit visible to reads, and may lose
-/// it in a crash; what was committed survives. Keys are at most 64 bytes, values at most 128 KiB.
+/// it in a crash; what was committed survives. Keys are at most 64 bytes, values at most 512 KiB:
+/// five groups of 64 KiB and packages of one other device, the largest, are below that.
 pub trait Store {
     /// A record, or `None`.
     ///

@@ -24,12 +24,13 @@ use super::{
     types::{
         self, Done, Guest, Rename,
         account::{
-            Account, Confirm, Device, LinkCode, Recover, Settle, ShownCode, Untrust as Wanted, Why,
+            Account, Confirm, Device, LinkCode, LinkWish, Recover, Settle, ShownCode,
+            Untrust as Wanted, Why,
         },
         hex,
     },
 };
-use crate::{driver::wall_clock, home};
+use crate::{clock::wall_clock, home};
 
 /// Characters of a device id that name it.
 const ID_CHARS_MIN: usize = 4;
@@ -77,11 +78,17 @@ pub(super) async fn set_name(
     changed(&state, Command::SetName(wanted.name)).await
 }
 
-/// Makes a code with which a new device can join, once, within ten minutes. The code before it is
-/// void.
-#[utoipa::path(post, path = "/api/account/link", responses((status = 200, body = LinkCode)))]
-pub(super) async fn link(State(state): State<Arc<ApiState>>) -> Result<Json<LinkCode>, ApiError> {
-    match state.node.command(Command::LinkDevice).await?? {
+/// Makes a code with which a new device can join, once, within ten minutes; by mail, within a day,
+/// also if it is never there together with this one. The code before it is void.
+#[utoipa::path(post, path = "/api/account/link", request_body = LinkWish,
+    responses((status = 200, body = LinkCode)))]
+pub(super) async fn link(
+    State(state): State<Arc<ApiState>>,
+    Body(wanted): Body<LinkWish>,
+) -> Result<Json<LinkCode>, ApiError> {
+    let by_mail = wanted.by_mail;
+    let command = if by_mail { Command::LinkDeviceByMail } else { Command::LinkDevice };
+    match state.node.command(command).await?? {
         Answer::LinkCode { code, id, left_ms } => {
             Ok(Json(LinkCode { code, id: hex(&id.0), seconds_left: left_ms / 1000 }))
         }
@@ -94,11 +101,12 @@ pub(super) async fn link(State(state): State<Arc<ApiState>>) -> Result<Json<Link
 pub(super) async fn shown_link(
     State(state): State<Arc<ApiState>>,
 ) -> Result<Json<ShownCode>, ApiError> {
-    let code = state.node.ask(|engine, _| engine.link_code()).await?;
+    let (code, is_open) =
+        state.node.ask(|engine, _| (engine.link_code(), engine.code_is_open())).await?;
     let now = wall_clock().millis();
     let left_ms = code.map_or(0, |code| code.ends_at.millis().saturating_sub(now));
     let id = code.map(|code| hex(&code.id.0));
-    Ok(Json(ShownCode { id, seconds_left: left_ms / 1000 }))
+    Ok(Json(ShownCode { id, seconds_left: left_ms / 1000, is_open }))
 }
 
 /// Makes a code void; any other one is left alone, so that a late word ends nobody else's.
@@ -120,8 +128,8 @@ pub(super) async fn close_link(
 pub(super) async fn pending(
     State(state): State<Arc<ApiState>>,
 ) -> Result<Json<Vec<Guest>>, ApiError> {
-    let guest = state.node.ask(|engine, _| engine.guest()).await?;
-    Ok(Json(guest.and_then(types::guest).into_iter().collect()))
+    let guests = state.node.ask(|engine, _| engine.guests()).await?;
+    Ok(Json(guests.into_iter().filter_map(types::guest).collect()))
 }
 
 /// Takes the device in that shows this number. Whoever confirms without comparing may give the

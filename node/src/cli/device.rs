@@ -7,15 +7,18 @@ use kith_common::{crypto::PasswordCost, linking::LinkCode, share::SharedId};
 use kith_core::{engine::Command as Wish, linking::Joiner, names::chosen_name};
 use serde_json::{Value, json};
 
-use super::{CliError, Global, merging, moment, show};
+use super::{CliError, Global, joining, merging, moment, show};
 use crate::{
     api::types::hex,
     client::{Client, escape},
-    home::{self, UnlockedKeys},
+    home::{self, JoiningFile, UnlockedKeys},
     join::{self, Progress},
     offline,
     random::OsRandom,
 };
+
+const HINT: &str = "on the new device: kith device join CODE. It shows a number: compare it with \
+    `kith device pending` here, then confirm it";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DeviceCommand {
@@ -25,15 +28,24 @@ pub(super) enum DeviceCommand {
         /// Also draw it as a QR code.
         #[arg(long)]
         qr: bool,
+        /// For a device that is never there together with this one, such as another system on the
+        /// same computer: through your mailbox, within a day.
+        #[arg(long)]
+        by_mail: bool,
     },
     /// Make this computer a device of the account that the code is of. Shows a number: compare it
     /// with the other device and confirm there.
+    ///
+    /// With a code by mail it ends once it has left what it says in the mailbox: start the other
+    /// device, and then this command again, without the code, until it says that it belongs.
     Join {
-        /// What `kith device link` has printed on a device you have.
-        code: String,
+        /// What `kith device link` has printed on a device you have [default: go on].
+        code: Option<String>,
         /// What to call this device [default: the name of the computer].
         #[arg(long)]
         name: Option<String>,
+        #[command(flatten)]
+        mail: joining::MailArguments,
     },
     /// New devices that ask to join, with their numbers.
     Pending,
@@ -76,27 +88,30 @@ pub(super) enum DeviceCommand {
 }
 
 pub(super) fn carry_out(global: &Global, command: DeviceCommand) -> Result<(), CliError> {
-    if let DeviceCommand::Join { code, name } = command {
-        return join(global, &code, name);
+    if let DeviceCommand::Join { code, name, mail } = command {
+        home::must_be_free(&global.home()?)?;
+        return match joining::code(code.as_deref())? {
+            Some(code) if code.mail.is_none() => join(global, code, name),
+            code => joining::join(global, code, name, &mail),
+        };
     }
     let client = Client::open(&global.home()?)?;
     let json = global.json;
-    let nothing = json!({});
     let at =
         |device: &str, action: &str| format!("/api/account/devices/{}{action}", escape(device));
     let account = match command {
         DeviceCommand::Join { .. } => return Ok(()),
-        DeviceCommand::Link { qr } => {
-            let answer = client.post("/api/account/link", &nothing)?;
+        DeviceCommand::Link { qr, by_mail } => {
+            let answer = client.post("/api/account/link", &json!({ "by_mail": by_mail }))?;
+            if by_mail {
+                joining::wait_until_open(&client)?;
+            }
             if qr {
                 show::qr_of(answer.get("code").and_then(Value::as_str).unwrap_or_default())?;
             }
             show::answer(json, &answer, |answer| show::field(answer, "code"));
-            show::hint(
-                json,
-                "on the new device: kith device join CODE. It shows a number: compare it with \
-                 `kith device pending` here, then confirm it",
-            );
+            let hint = if by_mail { joining::HINT } else { HINT };
+            show::hint(json, hint);
             return Ok(());
         }
         DeviceCommand::Pending => {
@@ -160,10 +175,8 @@ fn to_settle(json: bool, account: &Value) -> Vec<String> {
 }
 
 /// A process of its own, on a folder without a home.
-fn join(global: &Global, code: &str, name: Option<String>) -> Result<(), CliError> {
+fn join(global: &Global, code: LinkCode, name: Option<String>) -> Result<(), CliError> {
     let folder = global.home()?;
-    home::must_be_free(&folder)?;
-    let code = LinkCode::decode(code).map_err(|error| CliError::Refused(error.to_string()))?;
     name.as_deref().map(chosen_name).transpose()?;
     let passphrase = global.new_passphrase()?;
     let addresses = code.addresses.clone();
@@ -175,6 +188,8 @@ fn join(global: &Global, code: &str, name: Option<String>) -> Result<(), CliErro
     let keys = home::create_joined(&folder, &passphrase, PasswordCost::MODERATE, joined, "")?;
     let answer = describe(&keys);
     first_decision(&folder, keys, vec![Wish::LookForOwn(addresses)])?;
+    // What was begun with another code is over.
+    JoiningFile::erase(&folder)?;
     show::answer(json, &answer, |answer| {
         show::line("This device belongs to this account now:");
         show::field(answer, "account");

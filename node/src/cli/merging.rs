@@ -6,14 +6,18 @@ use kith_common::{
     linking::LinkCode,
     share::{ContactCard, SharedId},
 };
-use kith_core::{engine::Command as Wish, linking::Joiner};
+use kith_core::{
+    engine::Command as Wish,
+    linking::{Joiner, MailJoiner},
+};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{CliError, Global, account, device, show};
+use super::{CliError, Global, account, device, joining, show};
 use crate::{
     api::types::hex,
     client::{Client, ClientError},
+    clock::wall_clock,
     home, join, offline,
     random::OsRandom,
 };
@@ -23,10 +27,13 @@ pub(super) const COSTS: &str = "two accounts become one: what they wrote to each
     every device, and nothing brings it back. Only the recovery words of the account that stays part \
     them again (`kith account recover --without`), and its words are the ones that count from then on";
 
+const OTHER_WORDS: &str = "these are not the recovery words of this account, which is the one that \
+    ends: give its own, or leave --words out and agree on its other devices";
+
 #[derive(Debug, Args)]
 pub(super) struct MergeArguments {
-    /// What `kith device link` has printed on a device of the account that stays.
-    #[arg(required_unless_present = "agree")]
+    /// What `kith device link` has printed on a device of the account that stays [default: go on
+    /// with what was begun by mail].
     code: Option<String>,
     /// Use the 24 recovery words of the account that ends, so that its other devices need not
     /// agree. They are asked for, or read from standard input.
@@ -35,12 +42,19 @@ pub(super) struct MergeArguments {
     /// Agree, on another device of the account that ends, to what was begun.
     #[arg(long, conflicts_with_all = ["code", "words"])]
     agree: bool,
+    #[command(flatten)]
+    mail: joining::MailArguments,
 }
 
 pub(super) fn carry_out(global: &Global, arguments: &MergeArguments) -> Result<(), CliError> {
-    let Some(code) = &arguments.code else { return agree(global) };
+    if arguments.agree {
+        return agree(global);
+    }
     let folder = global.home()?;
-    let code = LinkCode::decode(code).map_err(|error| CliError::Refused(error.to_string()))?;
+    let code = match joining::code(arguments.code.as_deref())? {
+        Some(code) if code.mail.is_none() => code,
+        code => return by_mail(global, arguments, code),
+    };
     show::hint(global.json, COSTS);
     let passphrase = global.passphrase()?;
     let words = if arguments.words { account::words(&[])? } else { Zeroizing::default() };
@@ -51,11 +65,7 @@ pub(super) fn carry_out(global: &Global, arguments: &MergeArguments) -> Result<(
     let own = current_account(global, &passphrase)?;
     // What cannot be done must not begin: once confirmed there, this device belongs to both.
     if recovery.as_ref().is_some_and(|key| key.public() != own.recovery()) {
-        return Err(CliError::Refused(
-            "these are not the recovery words of this account, which is the one that ends: give its \
-             own, or leave --words out and agree on its other devices"
-                .into(),
-        ));
+        return Err(CliError::Refused(OTHER_WORDS.into()));
     }
     let device = hex(keys.device.device().as_bytes());
     let again = home::authority(&folder, &passphrase)?;
@@ -96,6 +106,58 @@ pub(super) fn carry_out(global: &Global, arguments: &MergeArguments) -> Result<(
     tell(global, &stays, &device, &answer);
     Ok(())
 }
+
+/// The same with a device that is never there at the same time. The node does not run meanwhile.
+fn by_mail(
+    global: &Global,
+    arguments: &MergeArguments,
+    code: Option<LinkCode>,
+) -> Result<(), CliError> {
+    let folder = global.home()?;
+    if Client::open(&folder).is_ok() {
+        return Err(CliError::Refused(
+            "stop the node first: while accounts are merged by mail it does not run".into(),
+        ));
+    }
+    show::hint(global.json, COSTS);
+    let passphrase = global.passphrase()?;
+    let words = if arguments.words { account::words(&[])? } else { Zeroizing::default() };
+    let recovery = arguments.words.then(|| home::recovery_key(&words)).transpose()?;
+    show::working(global.json, "Opening your keys");
+    let keys = home::unlock(&folder, &passphrase)?;
+    let authority = home::authority(&folder, &passphrase)?;
+    let own = current_account(global, &passphrase)?;
+    if recovery.as_ref().is_some_and(|key| key.public() != own.recovery()) {
+        return Err(CliError::Refused(OTHER_WORDS.into()));
+    }
+    let id = hex(keys.device.device().as_bytes());
+    let new = |code| {
+        let old = Some(((keys.device, authority), own));
+        MailJoiner::new(code, &device::computer(), old, wall_clock(), &mut OsRandom::new())
+    };
+    let (file, mut joiner) = joining::begin(&folder, &passphrase, code, new)?;
+    let joined = joining::converse(global, &file, &mut joiner, &arguments.mail, AGAIN)?;
+    let Some(stays) = joined else { return Ok(()) };
+    let shared = SharedId::of(&stays).encode();
+    let addresses = joiner.code().addresses.clone();
+    let (_, came) = joining::parts(joiner)?;
+    let key = match recovery {
+        Some(key) => key,
+        None => home::authority(&folder, &passphrase)?,
+    };
+    let account = offline::decide(&folder, home::unlock(&folder, &passphrase)?, |_| {
+        Ok(vec![
+            Wish::MergeInto { account: Box::new(stays), key },
+            Wish::LookForOwn(addresses),
+            Wish::ComeByMail(Box::new(came)),
+        ])
+    })?;
+    home::JoiningFile::erase(&folder)?;
+    tell(global, &shared, &id, &merging(&account));
+    Ok(())
+}
+
+const AGAIN: &str = "`kith account merge`";
 
 fn agree(global: &Global) -> Result<(), CliError> {
     let client = Client::open(&global.home()?)?;

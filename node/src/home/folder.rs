@@ -65,6 +65,22 @@ pub(super) fn read(dir: &Path) -> Result<Vec<u8>, HomeError> {
     Ok(bytes)
 }
 
+/// Reads a file that is closed to others; `None` if there is none.
+pub(super) fn read_private(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, HomeError> {
+    if !exists(path)? {
+        return Ok(None);
+    }
+    check_private(path)?;
+    let file = File::open(path).map_err(disk("Opening", path))?;
+    let mut bytes = Vec::new();
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(disk("Reading", path))?;
+    if bytes.len() > bytes_max {
+        Err(HomeError::Damaged("it is too large"))
+    } else {
+        Ok(Some(bytes))
+    }
+}
+
 /// Waits until nobody else changes this home, and keeps others waiting until it is dropped: what
 /// was read is still there when it is written back.
 #[cfg(unix)]

@@ -153,12 +153,7 @@ impl KeyFile {
     fn encode_body(&self) -> Vec<u8> {
         let mut writer = Writer::new();
         writer.map(2 + self.sealed.len()).uint(0);
-        match &self.kdf {
-            Kdf::None => writer.array(1).uint(0),
-            Kdf::Argon2id { cost, salt } => {
-                writer.array(4).uint(1).uint(cost.operations).uint(cost.memory_bytes).bytes(salt)
-            }
-        };
+        write_kdf(&mut writer, &self.kdf);
         writer.uint(1).array(self.account.proof().len());
         for envelope in self.account.proof() {
             writer.bytes(envelope);
@@ -206,7 +201,16 @@ fn read_body<'b>(fields: &mut Fields<'_, 'b>) -> Result<Body<'b>, DecodeError> {
     Ok((kdf, proof, sealed))
 }
 
-fn read_kdf(reader: &mut Reader<'_>) -> Result<Kdf, DecodeError> {
+pub(super) fn write_kdf(writer: &mut Writer, kdf: &Kdf) {
+    match kdf {
+        Kdf::None => writer.array(1).uint(0),
+        Kdf::Argon2id { cost, salt } => {
+            writer.array(4).uint(1).uint(cost.operations).uint(cost.memory_bytes).bytes(salt)
+        }
+    };
+}
+
+pub(super) fn read_kdf(reader: &mut Reader<'_>) -> Result<Kdf, DecodeError> {
     let length = reader.array("derivation", 4)?;
     match (reader.uint()?, length) {
         (0, 1) => Ok(Kdf::None),

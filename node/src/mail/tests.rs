@@ -9,7 +9,7 @@ use kith_common::{
     service::{Code, Failure, mailbox::Operation},
 };
 use kith_core::mail::{Errand, ErrandError, ErrandId};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -21,8 +21,11 @@ use tokio_rustls::{
 
 use self::server::{Act, Server, answer};
 use super::{
-    Answered, Carrier, InfoError, MailConfig, Reach, connection::Silence, courier::unexpected,
-    limits::FETCHES_READ_MAX, slots::Slots,
+    Answered, Carrier, InfoError, MailConfig, Reach,
+    connection::Silence,
+    courier::unexpected,
+    limits::{FETCHES_READ_MAX, IDLE_TIMEOUT},
+    slots::Slots,
 };
 
 /// A carrier as the driver has it.
@@ -251,7 +254,8 @@ async fn with_no_more_room_queues_take_turns_in_order() {
     }
     let mut answered = Vec::new();
     for _ in 0..4 {
-        let (id, reply) = post.answered().await;
+        // At once, and not when a connection has been idle for long.
+        let (id, reply) = timeout(IDLE_TIMEOUT / 2, post.answered()).await.unwrap();
         reply.unwrap();
         answered.push(id);
     }

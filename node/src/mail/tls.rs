@@ -21,7 +21,12 @@ use tokio_rustls::{
 pub(super) fn connector(more_roots: Option<&Path>) -> anyhow::Result<TlsConnector> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(file) = more_roots {
-        let named = || format!("Reading the certificate {} (--mailbox-ca)", file.display());
+        let named = || {
+            format!(
+                "{} cannot be read: name a PEM file with a root certificate (--mailbox-ca)",
+                file.display()
+            )
+        };
         let found = CertificateDer::pem_file_iter(file)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .with_context(named)?;

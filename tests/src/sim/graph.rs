@@ -48,6 +48,7 @@ pub(crate) fn frame(bytes: &[u8]) -> String {
         Ok(Some(Frame::AccountHeads { heads })) => format!("heads of {} accounts", heads.len()),
         Ok(Some(Frame::Want { entries, .. })) => format!("wants {} bodies", entries.len()),
         Ok(Some(Frame::Hints { devices })) => format!("where {} devices are", devices.len()),
+        Ok(Some(Frame::Packages { packages })) => format!("{} packages", packages.len()),
         Ok(Some(Frame::Join { .. } | Frame::Offer { .. } | Frame::Accept { .. })) => {
             "linking".to_owned()
         }

@@ -4,27 +4,32 @@
 //! nothing waits here; when something was put, its client looks again.
 
 use kith_common::{
-    mail::MailboxUrl,
+    envelope::Signed,
+    mail::{MailboxUrl, QueueAddress},
     own::MailboxSetting,
     service::{
-        Code, Failure,
-        mailbox::{Days, Fetched, Operation},
+        Code, Failure, Stamp,
+        mailbox::{Days, Fetched, Open, Operation, Put, PutBody},
     },
     time::Timestamp,
 };
 use kith_core::{
-    engine::{Command, Input},
+    engine::{Command, Input, Output},
     mail::{Errand, ErrandError, ErrandId},
 };
 use mailbox_server::{
     mailbox::Bounds,
     store::sqlite::{Tables, answer},
 };
+use rand_core::Rng;
 
 use super::{BEGIN_MS, Happening, World};
 
 /// Blobs that a sweep of a mailbox-server looks at.
 const SWEPT_MAX: usize = 1000;
+
+/// Blobs that somebody records, for those who replay them.
+const RECORDED_MAX: usize = 60;
 
 /// A mailbox-server.
 #[derive(Debug)]
@@ -90,6 +95,41 @@ impl World {
         self.mailboxes[server] = Mailbox::new();
     }
 
+    /// Queues that a mailbox-server has.
+    pub fn queues_at(&self, server: usize) -> u64 {
+        self.mailboxes[server].tables.totals().queues
+    }
+
+    /// Somebody who may write into a queue fills it with what is sealed for it and says nothing, and
+    /// with what lay there before.
+    pub fn flood_queue(&mut self, server: usize, queue: &QueueAddress, blobs: usize) {
+        for number in 0..blobs {
+            let junk = vec![u8::try_from(number % 251).unwrap_or(0); number * 7];
+            let blob = queue.seed.seal_blob(&junk, 4096, &mut self.rng).expect("it fits");
+            self.put_into(server, queue, &blob);
+        }
+        self.replay_blobs(server, queue);
+    }
+
+    /// Somebody puts everything that ever lay with a mailbox-server into a queue.
+    pub fn replay_blobs(&mut self, server: usize, queue: &QueueAddress) {
+        for blob in self.recorded.clone() {
+            self.put_into(server, queue, &blob);
+        }
+    }
+
+    fn put_into(&mut self, server: usize, queue: &QueueAddress, blob: &[u8]) {
+        let time = Timestamp::from_millis(BEGIN_MS + self.now_ms);
+        let mut nonce = [0; 16];
+        self.rng.fill_bytes(&mut nonce);
+        let stamp = Stamp { audience: queue.url.audience().to_owned(), time, nonce };
+        let body = PutBody::signed(&queue.seed.writer(), stamp, blob).into();
+        let tables = &mut self.mailboxes[server].tables;
+        // It may be full.
+        let _ = answer(tables, &host(server), time, Operation::Put, &body, &mut self.rng);
+        self.end_waiting(server, Ok);
+    }
+
     /// Blobs that lie with a mailbox-server.
     pub fn blobs_at(&mut self, server: usize) -> u64 {
         let now = Timestamp::from_millis(BEGIN_MS + self.now_ms);
@@ -100,10 +140,34 @@ impl World {
 
     pub(crate) fn run_errand(&mut self, node: usize, errand: Errand) {
         self.tell(node, || format!("asks a mailbox: {errand:?}"));
+        self.note_owner(node, &errand);
         let started_ms = self.nodes[node].started_ms;
         let spread_ms = self.below(1 + self.weather.latency_ms_spread);
         let in_ms = 1 + self.weather.latency_ms_min + spread_ms;
         self.at(in_ms, Happening::Errand { node, started_ms, errand: Box::new(errand) });
+    }
+
+    /// Nothing is put for a device that the writer knows to be out.
+    pub(crate) fn check_written_to(&self, node: usize, outputs: &[Output]) {
+        for output in outputs {
+            let Output::Errand(Errand { operation: Operation::Put, body, .. }) = output else {
+                continue;
+            };
+            let put = PutBody::decode(body).expect("our own request can be read");
+            let put = Signed::<Put>::decode(put.put).expect("our own request can be read");
+            let Some(owner) = self.queue_owners.get(put.signer()) else { continue };
+            let (name, device) = (&self.nodes[*owner].name, self.nodes[*owner].device);
+            let trusted = self.nodes[node].engine().is_trusted(device);
+            assert!(trusted, "{} writes to {name}", self.nodes[node].name);
+        }
+    }
+
+    /// Whose queues are whose.
+    fn note_owner(&mut self, node: usize, errand: &Errand) {
+        if errand.operation == Operation::Open && self.nodes[node].engine.is_some() {
+            let open = Signed::<Open>::decode(&errand.body).expect("our own request can be read");
+            self.queue_owners.insert(open.claim().writer, node);
+        }
     }
 
     pub(crate) fn errand_arrives(&mut self, node: usize, started_ms: u64, errand: Errand) {
@@ -114,6 +178,7 @@ impl World {
             self.reply_errand((node, started_ms, errand.id), Err(away()));
             return;
         };
+        self.overhear_errand(&errand);
         let Errand { id, operation, body, wait_ms, .. } = errand;
         let now = Timestamp::from_millis(BEGIN_MS + self.now_ms);
         let tables = &mut self.mailboxes[server].tables;
@@ -127,7 +192,10 @@ impl World {
             self.letters_put += 1;
             self.end_waiting(server, Ok);
         }
-        if operation == Operation::Fetch && wait_ms > 0 && reply.as_ref().is_ok_and(is_empty) {
+        if operation == Operation::Fetch
+            && wait_ms > 0
+            && reply.as_ref().is_ok_and(|reply| is_empty(reply))
+        {
             let until_ms = self.now_ms + wait_ms;
             let nothing = reply.unwrap_or_default();
             self.waiting.push(Waiting { node, started_ms, id, server, nothing, until_ms });
@@ -164,6 +232,16 @@ impl World {
         }
     }
 
+    /// Somebody records what is put.
+    fn overhear_errand(&mut self, errand: &Errand) {
+        if errand.operation == Operation::Put
+            && self.recorded.len() < RECORDED_MAX
+            && let Ok(put) = PutBody::decode(&errand.body)
+        {
+            self.recorded.push(put.blob.to_vec());
+        }
+    }
+
     /// What was done may be answered in vain.
     fn reply_errand(
         &mut self,
@@ -183,7 +261,15 @@ impl World {
         id: ErrandId,
         reply: Result<Vec<u8>, ErrandError>,
     ) {
-        if self.nodes[node].started_ms == started_ms && self.nodes[node].is_running() {
+        if self.nodes[node].started_ms != started_ms {
+            return;
+        }
+        if let Err(error) = &reply {
+            self.tell(node, || format!("errand {} came to nothing: {error:?}", id.0));
+        }
+        if self.nodes[node].mail_joiner.is_some() {
+            self.joiner_answered(node, id, reply);
+        } else if self.nodes[node].is_running() {
             if let Err(error) = &reply {
                 self.tell(node, || format!("errand {} came to nothing: {error:?}", id.0));
             }
@@ -197,7 +283,7 @@ fn host(server: usize) -> String {
     format!("box{server}.example")
 }
 
-fn is_empty(reply: &Vec<u8>) -> bool {
+fn is_empty(reply: &[u8]) -> bool {
     Fetched::decode(reply).is_ok_and(|fetched| fetched.items.is_empty())
 }
 

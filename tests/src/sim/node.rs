@@ -12,7 +12,7 @@ use kith_common::{
 };
 use kith_core::{
     engine::{Context, Engine, Identity, Input, LinkId, Output},
-    linking::Joiner,
+    linking::{Joiner, MailJoiner},
     store::{AuthorNumber, EntryRow, LogNumber, Place, Store, memory::MemoryStore},
 };
 use rand_chacha::ChaCha8Rng;
@@ -73,6 +73,10 @@ pub struct Node {
     keys: Keys,
     /// A device that has read a code and is not yet taken in.
     pub(crate) joiner: Option<Joiner>,
+    /// A device that has read a code by mail, while it runs.
+    pub(crate) mail_joiner: Option<MailJoiner>,
+    /// What survives of it when it is switched off.
+    pub(crate) joining: Vec<u8>,
     /// Where its code said that other devices are: told whenever it starts, as a home keeps it until
     /// its node has it.
     pub(crate) code_places: Vec<String>,
@@ -110,6 +114,8 @@ impl Node {
             proven: person.account.clone(),
             keys,
             joiner: None,
+            mail_joiner: None,
+            joining: Vec::new(),
             code_places: Vec::new(),
             merges_by: None,
             rng,
@@ -191,6 +197,7 @@ impl Node {
 
     pub(crate) fn stop(&mut self) {
         self.engine = None;
+        self.mail_joiner = None;
         self.inbox.clear();
         self.wake_at_ms = None;
     }

@@ -22,7 +22,9 @@ use crate::{
 };
 
 /// A blob's key is its queue, then its number: a queue's blobs lie together, in order, without an
-/// index. Blobs of queues that are gone are swept in batches; `gone` knows which.
+/// index. Blobs of queues that are gone are swept in batches; `gone` knows which. `ends` knows which
+/// queues may have blobs that end in an hour: an index of blobs would be one more page in the log for
+/// every put.
 const SCHEMA: &str = "
 CREATE TABLE queues (
   id INTEGER PRIMARY KEY, owner BLOB NOT NULL UNIQUE, writer BLOB NOT NULL UNIQUE,
@@ -34,12 +36,23 @@ CREATE INDEX queues_seen ON queues (seen_day);
 CREATE TABLE blobs (
   id INTEGER PRIMARY KEY, end_hour INTEGER NOT NULL, hash BLOB, bytes BLOB
 ) STRICT;
-CREATE INDEX blobs_end ON blobs (end_hour);
 CREATE INDEX blobs_hash ON blobs (hash) WHERE hash IS NOT NULL;
 CREATE TABLE gone (
   queue INTEGER PRIMARY KEY, blobs INTEGER NOT NULL, bytes INTEGER NOT NULL
 ) STRICT;
-PRAGMA user_version = 1;
+CREATE TABLE ends (
+  end_hour INTEGER NOT NULL, queue INTEGER NOT NULL, PRIMARY KEY (end_hour, queue)
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 2;
+";
+
+const FROM_VERSION_1: &str = "
+CREATE TABLE ends (
+  end_hour INTEGER NOT NULL, queue INTEGER NOT NULL, PRIMARY KEY (end_hour, queue)
+) STRICT, WITHOUT ROWID;
+INSERT INTO ends SELECT DISTINCT end_hour, id >> 32 FROM blobs;
+DROP INDEX blobs_end;
+PRAGMA user_version = 2;
 ";
 
 const QUEUE_COLUMNS: &str =
@@ -49,7 +62,9 @@ const QUEUE_COLUMNS: &str =
 /// are written by many puts, and carried over once.
 const LOG_PAGES: i64 = 16_384;
 /// KiB of pages that the writer keeps in memory.
-const CACHE_KIB: i64 = 32_768;
+const CACHE_KIB: i64 = 4096;
+/// Blobs that are looked at in a sweep at the price of deleting one.
+const LOOKED_AT: i64 = 16;
 /// Queues that one sweep gives up.
 const IDLE_MAX: usize = 100;
 
@@ -90,7 +105,8 @@ impl Tables {
         let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
         match version {
             0 => db.execute_batch(&format!("BEGIN; {SCHEMA} COMMIT;"))?,
-            1 => {}
+            1 => db.execute_batch(&format!("BEGIN; {FROM_VERSION_1} COMMIT;"))?,
+            2 => {}
             _ => return Err(StoreError::Stored("a schema of a later version")),
         }
         let mut tables = Self { db, nonces: Nonces::default(), bounds, totals: Totals::default() };
@@ -281,6 +297,8 @@ impl Tables {
         let hash = hash.map(<[u8; 32]>::as_slice);
         let key = first + signed(number);
         self.db.prepare_cached(sql)?.execute(params![key, end_hour, hash, bytes])?;
+        let sql = "INSERT OR IGNORE INTO ends (end_hour, queue) VALUES (?1, ?2)";
+        self.db.prepare_cached(sql)?.execute([end_hour, queue.id])?;
         self.save(&queue)?;
         if let Some(bytes) = bytes {
             self.totals.blobs += 1;
@@ -359,27 +377,56 @@ impl Tables {
     /// If the file cannot be used.
     pub fn sweep(&mut self, now: Timestamp, blobs_max: usize) -> Result<bool, StoreError> {
         let limit = signed(blobs_max as u64);
-        let sql = "DELETE FROM blobs WHERE id IN
-                   (SELECT id FROM blobs WHERE end_hour <= ?1 ORDER BY end_hour LIMIT ?2)
-                   RETURNING id, length(bytes)";
-        let over = self.removed(sql, &[signed(mailbox::hour(now)), limit])?;
-        for (id, bytes) in
-            over.iter().filter_map(|(id, bytes)| bytes.map(|bytes| (id >> 32, bytes)))
-        {
-            for table in [
-                "queues SET blobs = blobs - 1, bytes = bytes - ?2 WHERE id = ?1",
-                "gone SET blobs = blobs - 1, bytes = bytes - ?2 WHERE queue = ?1",
-            ] {
-                self.db.prepare_cached(&format!("UPDATE {table}"))?.execute([id, bytes])?;
-            }
-        }
+        let over = self.sweep_over(signed(mailbox::hour(now)), limit)?;
         let idle = format!("SELECT id FROM queues WHERE seen_day <= ?1 LIMIT {IDLE_MAX}");
         let idle = self.ids(&idle, signed(mailbox::idle_day(now)))?;
         for queue in &idle {
             self.forget(*queue)?;
         }
         let left = self.sweep_gone(limit)?;
-        Ok(over.len() >= blobs_max || idle.len() >= IDLE_MAX || left)
+        Ok(over || idle.len() >= IDLE_MAX || left)
+    }
+
+    /// Deletes blobs that are over, queue by queue. Days of a queue may have changed, so that what
+    /// ends first need not stand first: all of it is looked at.
+    fn sweep_over(&mut self, hour: i64, mut limit: i64) -> Result<bool, StoreError> {
+        while limit > 0 {
+            let sql = "SELECT end_hour, queue FROM ends WHERE end_hour <= ?1
+                       ORDER BY end_hour, queue LIMIT 1";
+            let pair = |row: &Row<'_>| Ok([row.get(0)?, row.get(1)?]);
+            let found = self.db.prepare_cached(sql)?.query_row([hour], pair).optional()?;
+            let Some([ends, queue]) = found else { return Ok(false) };
+            let (first, last) = keys(queue);
+            let sql = "DELETE FROM blobs WHERE id IN
+                       (SELECT id FROM blobs WHERE id BETWEEN ?1 AND ?2 AND end_hour <= ?3 LIMIT ?4)
+                       RETURNING id, length(bytes)";
+            let over = self.removed(sql, &[first, last, hour, limit])?;
+            let left = self.uncount_in(queue, &over)?;
+            limit -= signed(over.len() as u64);
+            if limit > 0 {
+                let sql = "DELETE FROM ends WHERE end_hour = ?1 AND queue = ?2";
+                self.db.prepare_cached(sql)?.execute([ends, queue])?;
+                limit -= 1 + left / LOOKED_AT;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Counts what was removed from a queue; how many blobs are left in it.
+    fn uncount_in(&self, queue: i64, removed: &[(i64, Option<i64>)]) -> Result<i64, StoreError> {
+        let bytes: i64 = removed.iter().filter_map(|(_, bytes)| *bytes).sum();
+        let blobs = removed.iter().filter(|(_, bytes)| bytes.is_some()).count() as u64;
+        let mut left = 0;
+        for (table, key) in [("queues", "id"), ("gone", "queue")] {
+            let sql = format!(
+                "UPDATE {table} SET blobs = blobs - ?2, bytes = bytes - ?3 WHERE {key} = ?1
+                 RETURNING blobs"
+            );
+            let mut update = self.db.prepare_cached(&sql)?;
+            let found = update.query_row([queue, signed(blobs), bytes], |row| row.get(0));
+            left += found.optional()?.unwrap_or(0);
+        }
+        Ok(left)
     }
 
     fn sweep_gone(&mut self, limit: i64) -> Result<bool, StoreError> {
@@ -395,10 +442,7 @@ impl Tables {
         if signed(removed.len() as u64) < limit {
             self.db.prepare_cached("DELETE FROM gone WHERE queue = ?1")?.execute([queue])?;
         } else {
-            let bytes: i64 = removed.iter().filter_map(|(_, bytes)| *bytes).sum();
-            let blobs = removed.iter().filter(|(_, bytes)| bytes.is_some()).count() as u64;
-            let sql = "UPDATE gone SET blobs = blobs - ?2, bytes = bytes - ?3 WHERE queue = ?1";
-            self.db.prepare_cached(sql)?.execute([queue, signed(blobs), bytes])?;
+            self.uncount_in(queue, &removed)?;
         }
         Ok(true)
     }

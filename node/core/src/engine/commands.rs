@@ -36,11 +36,12 @@ impl Engine {
             },
             Command::KeepDraft { to, text } => self.keep_draft(cx, to, &text),
             Command::SetMailboxes(list) => self.set(cx, Setting::Mailboxes(list)),
-            Command::LinkDevice => self.link_device(cx),
+            Command::LinkDevice => self.link_device(cx, false),
+            Command::LinkDeviceByMail => self.link_device(cx, true),
             Command::CloseLinking(id) => {
                 let shown = self.linking.as_ref().map(|host| host.view().id);
                 if id.is_none() || id == shown {
-                    self.close_linking(cx);
+                    self.close_linking(cx)?;
                 }
                 Ok(Ok(Answer::Done))
             }
@@ -48,6 +49,7 @@ impl Engine {
                 self.look_for_own(cx, addresses)?;
                 Ok(Ok(Answer::Done))
             }
+            Command::ComeByMail(came) => self.come_by_mail(cx, *came),
             Command::ConfirmDevice { check, authority } => {
                 self.confirm_device(cx, &check, &authority)
             }

@@ -6,7 +6,6 @@ use kith_common::{
     account::{Account, Believed, Cut, DeviceKeys, OperationError, Reason, Standing, Untrust},
     entry::EntryKind,
     envelope::Verified,
-    frame::Frame,
     ids::{AccountId, DeviceId, LogId},
     keys::SigningKey,
     limits::{ABSORBED_ACCOUNTS_MAX, ADDRESSES_MAX, DROPPED_DEVICES_MAX},
@@ -15,20 +14,17 @@ use kith_common::{
 };
 
 use super::{
-    Answer, CommandError, Context, Engine, Event, LinkId, Output, accounts::with, commands::Outcome,
+    Answer, CommandError, Context, Engine, Event, Output, accounts::with, commands::Outcome,
 };
 use crate::{
     cuts::Cuts,
-    limits::LINK_CODE_MS,
-    linking::Host,
     names::{chosen_name, fold_name},
     person::Absorbed,
-    refusal::Refusal,
     store::StoreError,
 };
 
-const CUT_OFF: &str = "this device was cut off from the account";
-const NOT_THERE: &str = "this device is not in the account yet";
+pub(super) const CUT_OFF: &str = "this device was cut off from the account";
+pub(super) const NOT_THERE: &str = "this device is not in the account yet";
 
 impl Engine {
     /// Whether an authority key is this device's, and this device may use it.
@@ -57,50 +53,6 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn link_device(&mut self, cx: &mut Context<'_>) -> Outcome {
-        if let Err(why) = takes_in(self.me.account.standing(self.me.device.device())) {
-            return Ok(Err(CommandError::NotStanding(why)));
-        }
-        let host = Host::new((cx.now, cx.uptime), cx.rng);
-        let code = host.code(&self.addresses).encode();
-        let id = host.view().id;
-        self.linking = Some(host);
-        // Whoever shows the code before learns that it is void.
-        cx.out.push(Output::Event(Event::Linking));
-        Ok(Ok(Answer::LinkCode { code, id, left_ms: LINK_CODE_MS }))
-    }
-
-    pub(super) fn close_linking(&mut self, cx: &mut Context<'_>) {
-        if self.linking.take().is_some() {
-            cx.out.push(Output::Event(Event::Linking));
-        }
-    }
-
-    /// A new device wants to join.
-    pub(super) fn join(&mut self, cx: &mut Context<'_>, id: LinkId, sealed: &[u8]) {
-        let answer =
-            self.linking.as_mut().filter(|host| !host.is_over(cx.uptime)).and_then(|host| {
-                host.join(id, sealed, (&self.me.account, &self.me.device), cx.rng)
-            });
-        match answer {
-            Some(frame) => cx.out.push(Output::Send { link: id, bytes: frame.encode() }),
-            None => self.refuse(cx, id, Refusal::RequestNotForUs),
-        }
-    }
-
-    pub(super) fn link_accept(&mut self, cx: &mut Context<'_>, id: LinkId, sealed: &[u8]) {
-        let account = self.me.account.id();
-        if self.linking.as_mut().is_some_and(|host| host.accept(id, sealed, account)) {
-            // The person takes time to compare.
-            if let Some(link) = self.links.get_mut(&id) {
-                link.hello_again(cx.uptime);
-            }
-            cx.out.push(Output::Event(Event::Linking));
-        } else {
-            self.refuse(cx, id, Refusal::RequestNotForUs);
-        }
-    }
-
     pub(super) fn confirm_device(
         &mut self,
         cx: &mut Context<'_>,
@@ -111,10 +63,10 @@ impl Engine {
             return Ok(Err(error));
         }
         let guest = self.linking.as_ref().and_then(|host| host.confirmed(check));
-        let Some((guest, accepted)) = guest.and_then(|g| Some((g, g.accepted.as_ref()?))) else {
+        let Some((guest, accepted)) = guest.and_then(|g| Some((g, g.accepted()?))) else {
             return Ok(Err(CommandError::UnknownCheck(check.to_owned())));
         };
-        let (link, name, ack) = (guest.link, guest.name.clone(), accepted.ack.clone());
+        let (link, name, ack) = (guest.link(), guest.name().to_owned(), accepted.ack.clone());
         let brings = accepted.brings.clone();
         let device = DeviceId::from_bytes(*ack.signer());
         let taken_in = match &brings {
@@ -148,12 +100,8 @@ impl Engine {
             self.relatives.insert(other.id(), other);
         }
         account = self.absorb_rest(cx.store, account, authority)?;
-        if let Some(host) = &mut self.linking {
-            host.welcome(device);
-        }
-        let proofs = vec![account.proof().to_vec()];
-        cx.out.push(Output::Send { link, bytes: Frame::Accounts { proofs }.encode() });
         self.learn(cx, &account)?;
+        self.welcome(cx, device, link)?;
         if !name.is_empty() {
             let _ = self.name_device(cx, device, &name)?;
         }
@@ -464,24 +412,6 @@ impl Engine {
         cut: &[u8],
     ) -> Result<(), StoreError> {
         self.write_entry(cx, log, EntryKind::CUT, |salt| [&salt[..], cut].concat()).map(drop)
-    }
-}
-
-/// Whether a device that stands so can take others in; else what its person is told. A code of
-/// another one could never be confirmed.
-const fn takes_in(standing: Option<Standing>) -> Result<(), &'static str> {
-    match standing {
-        Some(Standing::Settled) => Ok(()),
-        Some(Standing::Added) => Err(
-            "this device does not decide yet, so it cannot take another one in: make the code on a \
-             device that decides, or first have those agree to this one by `kith device settle`",
-        ),
-        Some(Standing::Disputed) => Err(
-            "this device is disputed, so it cannot take another one in until that is decided: see \
-             `kith account show`",
-        ),
-        Some(Standing::Former(_)) => Err(CUT_OFF),
-        None => Err(NOT_THERE),
     }
 }
 

@@ -46,6 +46,7 @@ impl Engine {
             self.send_heads(cx, id);
             self.send_hints(cx, id);
         }
+        self.send_packages(cx, id)?;
         self.share_logs(cx, id, &logs)
     }
 
@@ -318,7 +319,7 @@ impl Engine {
             return Ok(());
         }
         conversation.owe_relay(device, cx.uptime);
-        self.mail.moved_on(device);
+        self.mail.moved_on(device, cx.uptime);
         let Some(conversation) = self.conversations.get(&log) else { return Ok(()) };
         let after = reached(conversation);
         let (with, number) = (conversation.with, conversation.log.number());

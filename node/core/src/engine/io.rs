@@ -12,7 +12,7 @@ use rand_core::CryptoRng;
 use thiserror::Error;
 
 use crate::{
-    linking::CodeId,
+    linking::{CameByMail, CodeId},
     mail::{Errand, ErrandError, ErrandId},
     names::NameError,
     store::{AuthorNumber, LogNumber, Place, Store},
@@ -136,10 +136,14 @@ pub enum Command {
     },
     /// Show a code with which a new device can join.
     LinkDevice,
+    /// The same for one that is never there together with this one: the code names a queue.
+    LinkDeviceByMail,
     /// Stop showing it, if it is this one; `None`: whichever it is.
     CloseLinking(Option<CodeId>),
     /// Look for our other devices at these addresses: this device has just joined.
     LookForOwn(Vec<String>),
+    /// Go on by mail: this device has just joined so.
+    ComeByMail(Box<CameByMail>),
     /// Take in the device that shows this check number.
     ConfirmDevice {
         /// Six digits.
@@ -285,6 +289,12 @@ pub enum CommandError {
     /// A message that is not there.
     #[error("this message is not in this conversation: see `kith history`")]
     UnknownMessage,
+    /// A code by mail, without a mailbox.
+    #[error("you have no mailbox yet: choose one first with `kith mailbox set URL`")]
+    NoMailbox,
+    /// A code by mail, while no mailbox answers.
+    #[error("none of your mailboxes has answered yet: see `kith mailbox show`, then try again")]
+    MailboxClosed,
     /// No device shows this number.
     #[error("no new device shows the number {0}: compare again, or make a new code")]
     UnknownCheck(String),

@@ -3,12 +3,14 @@
 //! Nothing here says what is delivered: a letter carries what a link would, and only signed
 //! frontiers count (spec 04 R6).
 
+mod draft;
 mod own;
 mod read;
 mod write;
 
 use kith_common::{
     entry::EntryKind,
+    frame::Frame,
     ids::{AccountId, DeviceId, LogId},
     limits::MAILBOXES_MAX,
     mail::{Announcement, MailboxUrl, QueueAddress},
@@ -16,10 +18,13 @@ use kith_common::{
     service::{Code, Failure, mailbox::Operation},
 };
 
-use super::{Context, Engine, Event, Output};
+use super::{Context, Engine, Event, LinkId, Output};
 use crate::{
-    limits::MAIL_WAIT_MS,
-    mail::{Errand, ErrandError, ErrandId, Purpose},
+    limits::{MAIL_WAIT_MS, PURGE_MS},
+    mail::{Errand, ErrandError, ErrandId, Lane, OwnQueue, Posted, Purpose, QueueFor},
+    mls,
+    refusal::Refusal,
+    session::Session,
     store::{Place, StoreError},
     view::{self, MailboxView},
 };
@@ -38,25 +43,28 @@ impl Engine {
             Some(Purpose::Close(queue)) => self.queue_closed(cx, queue, reply),
             Some(Purpose::Status(device, queue)) => self.lane_status(cx, device, &queue, reply),
             Some(Purpose::Put(device, posting)) => self.lane_posted(cx, device, *posting, reply),
+            Some(Purpose::Answer(device)) => self.guest_answered(cx, device, reply),
             Some(Purpose::CloseOther) | None => Ok(()),
         }
     }
 
     /// Has a request made.
-    fn send_errand(
+    pub(super) fn send_errand(
         &mut self,
         cx: &mut Context<'_>,
         (purpose, url, queue): (Purpose, &MailboxUrl, [u8; 32]),
         (operation, body, wait_ms): (Operation, Vec<u8>, u64),
     ) {
         let id = self.mail.begin(purpose);
-        let own = self.profile.mailboxes.iter().any(|mailbox| mailbox.url == *url);
+        let chosen = self.profile.mailboxes.iter().any(|mailbox| mailbox.url == *url);
+        let mut queues = self.mail.queues.values();
+        let own = chosen || queues.any(|queue| queue.address.url == *url);
         let url = url.clone();
         cx.out.push(Output::Errand(Errand { id, url, operation, body, queue, wait_ms, own }));
     }
 
     /// What a failed request says of a server. Returns the refusal, if there is one.
-    fn note_failure(
+    pub(super) fn note_failure(
         &mut self,
         cx: &mut Context<'_>,
         url: &MailboxUrl,
@@ -93,12 +101,30 @@ impl Engine {
         for device in lanes {
             self.run_lane(cx, device)?;
         }
+        if self.mail.purge_at.is_some_and(|at| at <= cx.uptime) {
+            self.purge_keys(cx)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what could open what was recorded long ago, whether there are mailboxes or not.
+    fn purge_keys(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        self.mail.packages.purge(cx.now, cx.store)?;
+        for (device, lane) in &mut self.mail.lanes {
+            if lane.purge(cx.now) {
+                lane.save(*device, cx.store)?;
+            }
+        }
+        self.mail.purge_at = self.mail.has_keys().then(|| cx.uptime.plus_millis(PURGE_MS));
         Ok(())
     }
 
     /// What inputs end with: whoever may lack something now is looked at soon.
     pub(super) fn settle_mail(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
         self.arrange_mail(cx)?;
+        if self.mail.purge_at.is_none() && self.mail.has_keys() {
+            self.mail.purge_at = Some(cx.uptime.plus_millis(PURGE_MS));
+        }
         for device in std::mem::take(&mut self.mail.left) {
             self.lane_takes_over(cx, device)?;
         }
@@ -109,11 +135,7 @@ impl Engine {
         }
         for device in stirred {
             if let Some((account, _)) = self.written_to(device) {
-                let lane = self
-                    .mail
-                    .lanes
-                    .entry(device)
-                    .or_insert_with(|| crate::mail::Lane::new(account));
+                let lane = self.mail.lanes.entry(device).or_insert_with(|| Lane::new(account));
                 lane.stir(cx.uptime.plus_millis(MAIL_WAIT_MS));
             }
         }
@@ -184,6 +206,13 @@ impl Engine {
         account: AccountId,
         knocks: Vec<(DeviceId, QueueAddress)>,
     ) -> Result<(), StoreError> {
+        for (device, lane) in &mut self.mail.lanes {
+            // Whoever is asked anew is asked by letter too.
+            if lane.account == account {
+                lane.asked = false;
+                self.mail.stirred.insert(*device);
+            }
+        }
         let log = self.log_with(account);
         let devices: std::collections::BTreeSet<DeviceId> =
             knocks.iter().map(|(device, _)| *device).collect();
@@ -203,9 +232,7 @@ impl Engine {
             return Ok(());
         }
         let queues = self.open_queues(log);
-        let waits = |queue: &crate::mail::OwnQueue| {
-            queue.serves == crate::mail::QueueFor::Log(log) && !queue.closing
-        };
+        let waits = |queue: &OwnQueue| queue.serves == QueueFor::Log(log) && !queue.closing;
         if queues.is_empty() && self.mail.queues.values().any(waits) {
             // What was said before counts until there is something better.
             return Ok(());
@@ -241,6 +268,48 @@ impl Engine {
         self.profile.mailboxes.iter().map(view).collect()
     }
 
+    /// Hands packages to the device at the other end, so that its first letter needs no last resort.
+    pub(super) fn send_packages(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: LinkId,
+    ) -> Result<(), StoreError> {
+        let session = self.links.get(&id).and_then(|link| link.session);
+        let Some(session) = session else { return Ok(()) };
+        let packages = self.packages_for(cx, session.device)?;
+        if !packages.is_empty() {
+            let bytes = Frame::Packages { packages }.encode();
+            cx.out.push(Output::Send { link: id, bytes });
+        }
+        Ok(())
+    }
+
+    /// The device at the other end has handed packages to this one.
+    pub(super) fn hear_packages(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: LinkId,
+        packages: Vec<Box<[u8]>>,
+    ) -> Result<(), StoreError> {
+        let session = self.links.get(&id).and_then(|link| link.session);
+        let Some(Session { account, device }) = session else {
+            self.refuse(cx, id, Refusal::NoSession);
+            return Ok(());
+        };
+        let lane = self.mail.lanes.entry(device).or_insert_with(|| Lane::new(account));
+        for package in packages {
+            if mls::check_package(&self.me.device, &package, device, cx.now).is_ok() {
+                lane.keep_package(package);
+            }
+        }
+        lane.save(device, cx.store)
+    }
+
+    /// Whether there is a group in which another device's letters could be opened.
+    pub fn reads_letters(&self) -> bool {
+        self.mail.lanes.values().any(|lane| !lane.groups.is_empty())
+    }
+
     /// A link to a device is gone: from now on letters are written to it. What was said on the link
     /// need not be said again.
     pub(super) fn lane_takes_over(
@@ -254,10 +323,10 @@ impl Engine {
         let mut logs = std::collections::BTreeMap::new();
         for log in self.shared_logs(account) {
             let Some(frontier) = self.own_word(log, account) else { continue };
-            let posted = crate::mail::Posted { marks: Vec::new(), frontier: Some(frontier) };
+            let posted = Posted { marks: Vec::new(), frontier: Some(frontier) };
             logs.insert(log, posted);
         }
-        let lane = self.mail.lanes.entry(device).or_insert_with(|| crate::mail::Lane::new(account));
+        let lane = self.mail.lanes.entry(device).or_insert_with(|| Lane::new(account));
         logs.retain(|log, posted| {
             lane.posted.get(log).is_none_or(|known| known.frontier != posted.frontier)
         });

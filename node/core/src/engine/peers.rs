@@ -11,12 +11,13 @@ use kith_common::{
 
 use super::{Context, Engine, Event, LinkId, Output, accounts::with};
 use crate::{
-    contacts::{Contact, Status},
+    contacts::{Contact, Status, Validity},
     limits::{KNOWN_DEVICES_MAX, REQUESTS_PER_LINK_MAX},
+    log::Evidence,
     person::whose,
     refusal::Refusal,
     session::{Introduction, Link, Session},
-    store::StoreError,
+    store::{RecordKind, StoreError},
     warnings::Warning,
 };
 
@@ -66,11 +67,12 @@ impl Engine {
             Frame::Accounts { proofs } => self.accounts(cx, id, &proofs)?,
             Frame::AccountHeads { heads } => self.heads(cx, id, &heads),
             Frame::Want { log, entries } => self.wanted(cx, id, log, &entries)?,
-            Frame::Join { sealed } => self.join(cx, id, &sealed),
-            Frame::Accept { sealed } => self.link_accept(cx, id, &sealed),
+            Frame::Join { sealed } => self.join(cx, id, &sealed)?,
+            Frame::Accept { sealed } => self.link_accept(cx, id, &sealed)?,
             // An offer is for a device that has no engine yet.
             Frame::Offer { .. } => self.refuse(cx, id, Refusal::RequestNotForUs),
             Frame::Hints { devices } => self.hints(cx, id, devices)?,
+            Frame::Packages { packages } => self.hear_packages(cx, id, packages)?,
         }
         Ok(())
     }
@@ -238,6 +240,7 @@ impl Engine {
         let news = vec![(device, addresses.clone())];
         if account == self.me.account.id() {
             self.own_met = true;
+            self.linking_served(cx, device)?;
             if !addresses.is_empty() && self.own_places.get(&device) != Some(&addresses) {
                 self.own_places.insert(device, addresses);
                 self.save_own_account(cx)?;
@@ -474,6 +477,31 @@ impl Engine {
         } else {
             self.logs_with(account)
         }
+    }
+
+    /// A device is proven to lie: the person behind it can no longer be relied on.
+    pub(super) fn convict(
+        &mut self,
+        cx: &mut Context<'_>,
+        device: DeviceId,
+        evidence: &Evidence,
+    ) -> Result<(), StoreError> {
+        if cx.store.record(RecordKind::Evidence, device.as_bytes())?.is_some() {
+            return Ok(());
+        }
+        let mut writer = kith_common::codec::Writer::new();
+        writer.array(evidence.0.len());
+        for envelope in &evidence.0 {
+            writer.bytes(envelope);
+        }
+        cx.store.put_record(RecordKind::Evidence, device.as_bytes(), &writer.finish())?;
+        let Some(account) = self.contacts.account_of(device) else { return Ok(()) };
+        let Some(contact) = self.contacts.find(account) else { return Ok(()) };
+        if contact.validity == Validity::Compromised {
+            return Ok(());
+        }
+        let validity = Validity::Compromised;
+        self.keep_contact(cx, Contact { validity, ..contact.clone() })
     }
 }
 

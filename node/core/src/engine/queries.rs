@@ -15,7 +15,7 @@ use crate::{
     conversation::Conversation,
     delivery::DeliveryState,
     limits::{HISTORY_MAX, WARNINGS_MAX},
-    linking::{CodeView, Host},
+    linking::{CodeView, Guest, Host},
     profile::Profile,
     store::{AuthorNumber, LogNumber, Place, Position, Store, StoreError},
     view::{self, ContactView, DeviceView, GuestView, MessageView},
@@ -129,17 +129,19 @@ impl Engine {
         self.linking.as_ref().map(Host::view)
     }
 
-    /// The device that wants to join, if one answered the code.
-    pub fn guest(&self) -> Option<GuestView> {
-        let guest = self.linking.as_ref()?.guest()?;
-        let check = guest.accepted.as_ref().map(|accepted| accepted.check.clone());
-        let brings = guest.accepted.as_ref().and_then(|accepted| accepted.brings.as_ref());
-        Some(GuestView {
-            code: self.linking.as_ref()?.view().id,
-            name: guest.name.clone(),
-            check,
-            brings: brings.map(|account| (SharedId::of(account).encode(), account.devices().len())),
-        })
+    /// The devices that have answered the code and want to join.
+    pub fn guests(&self) -> Vec<GuestView> {
+        let Some(host) = &self.linking else { return Vec::new() };
+        let view = |guest: &Guest| {
+            let brings = guest.accepted().and_then(|accepted| accepted.brings.as_ref());
+            GuestView {
+                code: host.view().id,
+                name: guest.name().to_owned(),
+                check: guest.accepted().map(|accepted| accepted.check.clone()),
+                brings: brings.map(|it| (SharedId::of(it).encode(), it.devices().len())),
+            }
+        };
+        host.guests().map(view).collect()
     }
 
     /// What we hand to somebody who wants to be our contact.

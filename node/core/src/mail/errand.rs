@@ -62,6 +62,8 @@ pub(crate) enum Purpose {
     Status(DeviceId, QueueAddress),
     /// Something put for a device.
     Put(DeviceId, Box<Posting>),
+    /// What a device is told that has read our code.
+    Answer(DeviceId),
     /// Give up the queue of a device that does not stand any more; nobody waits for the answer.
     CloseOther,
 }
@@ -70,9 +72,22 @@ pub(crate) enum Purpose {
 #[derive(Debug)]
 pub(crate) struct Posting {
     pub(crate) to: QueueAddress,
+    /// The round of the lane in which it was put.
+    pub(crate) round: u64,
     pub(crate) logs: BTreeMap<LogId, Posted>,
     /// What it says of our own account.
     pub(crate) head: EntryId,
     /// Whether it asks somebody to become a contact.
     pub(crate) asks: bool,
+}
+
+/// What a server answered; what is no answer counts as none.
+pub(crate) fn read_reply<T, E: fmt::Display>(
+    reply: Result<Vec<u8>, ErrandError>,
+    decode: impl FnOnce(&[u8]) -> Result<T, E>,
+) -> Result<T, ErrandError> {
+    let bytes = reply?;
+    decode(&bytes).map_err(|error| {
+        ErrandError::Unreachable(format!("it answered something else ({error}): is it a mailbox?"))
+    })
 }

@@ -9,6 +9,7 @@ use kith_common::{
     limits::{
         FRONTIER_MARKS_MAX, GROUP_ID_BYTES_MAX, MAILBOXES_MAX, PACKAGE_BYTES_MAX, WELCOME_BYTES_MAX,
     },
+    mail::QueueAddress,
     service::mailbox::Incarnation,
     time::{Timestamp, Uptime},
 };
@@ -21,8 +22,8 @@ use super::{
 };
 use crate::{
     limits::{
-        GROUP_STATE_BYTES_MAX, GROUPS_READ_MAX, MAIL_PROBE_MS_MAX, MAIL_PROBE_MS_MIN,
-        MAIL_RETRY_MS_MAX, MAIL_RETRY_MS_MIN, MAIL_SPREAD_MS, STOCK_MAX,
+        GROUP_KEPT_MS, GROUP_STATE_BYTES_MAX, GROUPS_READ_MAX, MAIL_MISSES_MAX, MAIL_PROBE_MS_MAX,
+        MAIL_PROBE_MS_MIN, MAIL_RETRY_MS_MAX, MAIL_RETRY_MS_MIN, MAIL_SPREAD_MS, STOCK_MAX,
     },
     store::{RecordKind, Store, StoreError},
 };
@@ -117,8 +118,16 @@ pub(crate) struct Lane {
     pub(crate) posted: BTreeMap<LogId, Posted>,
 
     // Of this run only:
+    /// How often everything was begun anew: what was put before counts no more.
+    pub(crate) round: u64,
     /// Its last-resort package, as its queue has it.
     pub(crate) card: Option<Box<[u8]>>,
+    /// The writer's key of the queue in which lies what was put last.
+    lies_at: Option<[u8; 32]>,
+    /// How often that did not answer.
+    misses: u32,
+    /// Packages that were made for it and have not left.
+    pub(crate) packages: Vec<Box<[u8]>>,
     /// Which of its queues is tried first.
     pub(crate) at: usize,
     pub(crate) busy: bool,
@@ -147,6 +156,10 @@ impl Lane {
             waits_since: None,
             seen: BTreeMap::new(),
             posted: BTreeMap::new(),
+            round: 0,
+            lies_at: None,
+            misses: 0,
+            packages: Vec::new(),
             card: None,
             at: 0,
             busy: false,
@@ -242,7 +255,7 @@ impl Lane {
         self.seen.insert(writer, incarnation).is_some_and(|before| before != incarnation)
     }
 
-    /// Nothing that was put counts any more: it is put again, in a new group.
+    /// Nothing that was put counts any more: it is put again, and with it what opens the group.
     pub(crate) fn begin_anew(
         &mut self,
         device: DeviceId,
@@ -251,12 +264,68 @@ impl Lane {
         for log in std::mem::take(&mut self.posted).into_keys() {
             store.remove_record(RecordKind::Posted, &joined(log, device))?;
         }
-        self.outbox = None;
+        self.round += 1;
+        if let Some(outbox) = &mut self.outbox {
+            outbox.joined = false;
+        }
+        self.lies_at = None;
+        self.misses = 0;
+        // Whatever is answered now was asked before.
+        self.busy = false;
         self.told_head = None;
         self.asked = false;
         self.waits_since = None;
         self.full = false;
         self.save(device, store)
+    }
+
+    /// The other has put something that was here already: it does not know how far we are.
+    pub(crate) fn owe_word(
+        &mut self,
+        log: LogId,
+        device: DeviceId,
+        store: &mut dyn Store,
+    ) -> Result<(), StoreError> {
+        if let Some(posted) = self.posted.get_mut(&log)
+            && posted.frontier.take().is_some()
+        {
+            store.put_record(RecordKind::Posted, &joined(log, device), &posted.encode())?;
+        }
+        Ok(())
+    }
+
+    /// Something was put into the queue with this writer's key.
+    pub(crate) const fn put_at(&mut self, writer: [u8; 32]) {
+        self.lies_at = Some(writer);
+        self.misses = 0;
+    }
+
+    /// Whether what was put last lies in the queue with this writer's key, or nobody knows where.
+    pub(crate) fn lies_there(&self, writer: [u8; 32]) -> bool {
+        self.lies_at.is_none_or(|at| at == writer)
+    }
+
+    /// Where something lies that was not answered, if it is one of these queues.
+    pub(crate) fn lies_in<'q>(&self, queues: &'q [QueueAddress]) -> Option<&'q QueueAddress> {
+        let writer = self.lies_at?;
+        queues.iter().find(|queue| *queue.seed.writer().public() == writer)
+    }
+
+    /// The queue in which something lies does not answer. Returns whether that has happened so often
+    /// that it counts as gone.
+    pub(crate) fn misses(&mut self, writer: [u8; 32]) -> bool {
+        if self.lies_at == Some(writer) {
+            self.misses += 1;
+        }
+        self.misses >= MAIL_MISSES_MAX
+    }
+
+    /// Forgets groups in which nothing was opened for long: what was left out in them stays closed.
+    /// Returns whether there were any.
+    pub(crate) fn purge(&mut self, now: Timestamp) -> bool {
+        let before = self.groups.len();
+        self.groups.retain(|group| now < group.since.plus_millis(GROUP_KEPT_MS));
+        self.groups.len() < before
     }
 
     /// Something was put.
@@ -353,6 +422,8 @@ impl Lane {
                 Ok((r.fixed("writer")?, Incarnation::from_bytes(r.fixed("incarnation")?)))
             })?;
             lane.seen = seen.into_iter().collect();
+            // Who never runs for long must learn too that something is gone.
+            lane.probe_at = Some(Uptime::from_millis(0));
             Ok(lane)
         })
     }
@@ -400,7 +471,10 @@ pub(super) fn load(store: &dyn Store) -> Result<BTreeMap<DeviceId, Lane>, StoreE
         let Ok(device) = <[u8; 32]>::try_from(key) else { continue };
         let lane = Lane::decode(&value);
         value.zeroize();
-        lanes.insert(DeviceId::from_bytes(device), lane.map_err(failed)?);
+        // How far letters have got follows anew from what comes; nobody may stop the node by it.
+        if let Ok(lane) = lane {
+            lanes.insert(DeviceId::from_bytes(device), lane);
+        }
     }
     for (key, value) in store.records(RecordKind::Posted)? {
         let Some((log, device)) = split(&key) else { continue };

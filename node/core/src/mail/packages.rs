@@ -44,6 +44,11 @@ impl Packages {
         Ok(Self(packages))
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Keeps a new package.
     pub(crate) fn add(
         &mut self,

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use kith_common::{
     codec::{DecodeError, Reader, Writer},
-    ids::LogId,
+    ids::{AccountId, LogId},
     keys::SigningKey,
-    limits::URL_BYTES_MAX,
+    limits::{ACCESS_BYTES_MAX, URL_BYTES_MAX},
     mail::{MailboxUrl, QueueAddress, QueueSeed},
     service::mailbox::{Days, Incarnation},
     time::{Timestamp, Uptime},
@@ -26,6 +26,28 @@ pub(crate) enum QueueFor {
     Log(LogId),
     /// Whoever has our link and wants to become a contact.
     Knock,
+    /// Whoever has a code of ours for a new device, and the one that it brought in.
+    Code {
+        /// When it is given up.
+        until: Timestamp,
+    },
+    /// The device that has taken this one in, until this one can be written to elsewhere.
+    Reply {
+        /// The account to which that one belongs.
+        account: AccountId,
+        /// When it is given up.
+        until: Timestamp,
+    },
+}
+
+impl QueueFor {
+    /// When it is given up, if that is known.
+    pub(crate) const fn until(self) -> Option<Timestamp> {
+        match self {
+            Self::Log(_) | Self::Knock => None,
+            Self::Code { until } | Self::Reply { until, .. } => Some(until),
+        }
+    }
 }
 
 /// A queue of ours.
@@ -34,6 +56,8 @@ pub(crate) struct OwnQueue {
     pub(crate) owner: SigningKey,
     pub(crate) address: QueueAddress,
     pub(crate) serves: QueueFor,
+    /// The word that the server wants, if it is none of the person's choice.
+    pub(crate) access: String,
     /// What the server called it last; `None`: it is not open yet.
     pub(crate) incarnation: Option<Incarnation>,
     /// It is to be given up.
@@ -42,6 +66,10 @@ pub(crate) struct OwnQueue {
     pub(crate) kept_until: Timestamp,
     /// Whether the server has it, as far as this run knows, with the card that counts now.
     pub(crate) is_open: bool,
+    /// It is left alone: nobody wants to hear what lies there, and may want to again.
+    pub(crate) is_quiet: bool,
+    /// Whether nothing lay there when it was looked into last.
+    pub(crate) is_empty: bool,
     /// Whether a request is under way.
     pub(crate) busy: bool,
     next_at: Uptime,
@@ -62,15 +90,18 @@ impl OwnQueue {
         Self { next_at: at, ..Self::kept(owner, address, serves) }
     }
 
-    fn kept(owner: SigningKey, address: QueueAddress, serves: QueueFor) -> Self {
+    pub(crate) fn kept(owner: SigningKey, address: QueueAddress, serves: QueueFor) -> Self {
         Self {
             owner,
             address,
             serves,
+            access: String::new(),
             incarnation: None,
             closing: false,
             kept_until: Timestamp::from_millis(0),
             is_open: false,
+            is_quiet: false,
+            is_empty: false,
             busy: false,
             next_at: Uptime::from_millis(0),
             wait_ms: MAIL_RETRY_MS_MIN,
@@ -79,7 +110,7 @@ impl OwnQueue {
     }
 
     pub(crate) fn deadline(&self) -> Option<Uptime> {
-        (!self.busy).then_some(self.next_at)
+        (!self.busy && !self.is_quiet).then_some(self.next_at)
     }
 
     /// It went well: the next request may follow.
@@ -103,7 +134,7 @@ impl OwnQueue {
 
     pub(crate) fn save(&self, store: &mut dyn Store) -> Result<(), StoreError> {
         let mut writer = Writer::new();
-        writer.array(9).uint(1);
+        writer.array(10).uint(1);
         self.owner.expose_seed(|seed| {
             writer.bytes(seed);
         });
@@ -113,14 +144,18 @@ impl OwnQueue {
         });
         writer.uint(self.address.days.count());
         match self.serves {
-            QueueFor::Log(log) => writer.array(1).bytes(log.as_bytes()),
             QueueFor::Knock => writer.array(0),
+            QueueFor::Log(log) => writer.array(1).bytes(log.as_bytes()),
+            QueueFor::Code { until } => writer.array(2).uint(until.millis()).array(0),
+            QueueFor::Reply { account, until } => {
+                writer.array(2).uint(until.millis()).array(1).bytes(account.as_bytes())
+            }
         };
         match &self.incarnation {
             Some(incarnation) => writer.array(1).bytes(incarnation.as_bytes()),
             None => writer.array(0),
         };
-        writer.bool(self.closing).uint(self.kept_until.millis());
+        writer.bool(self.closing).uint(self.kept_until.millis()).text(&self.access);
         let mut value = writer.finish();
         let put = store.put_record(RecordKind::Queue, self.owner.public(), &value);
         value.zeroize();
@@ -128,12 +163,15 @@ impl OwnQueue {
     }
 
     pub(crate) fn forget(&self, store: &mut dyn Store) -> Result<(), StoreError> {
-        store.remove_record(RecordKind::Queue, self.owner.public())
+        store.remove_record(RecordKind::Queue, self.owner.public())?;
+        // What opens letters that somebody may have recorded must not be found on the disk.
+        store.erase();
+        Ok(())
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         Reader::all(bytes, |reader| {
-            reader.tuple("queue", 9)?;
+            reader.tuple("queue", 10)?;
             reader.uint_max("version", 1)?;
             let mut seed: [u8; 32] = reader.fixed("owner")?;
             let owner = SigningKey::from_seed(&seed);
@@ -142,9 +180,19 @@ impl OwnQueue {
                 .map_err(|_| DecodeError::Value("url"))?;
             let seed = QueueSeed::from_bytes(reader.fixed("seed")?);
             let days = Days::of_count(reader.uint()?).ok_or(DecodeError::Value("days"))?;
-            let serves = match reader.array("log", 1)? {
+            let serves = match reader.array("whom", 2)? {
                 0 => QueueFor::Knock,
-                _ => QueueFor::Log(LogId::from_bytes(reader.fixed("log")?)),
+                1 => QueueFor::Log(LogId::from_bytes(reader.fixed("log")?)),
+                _ => {
+                    let until = Timestamp::from_millis(reader.uint()?);
+                    match reader.array("account", 1)? {
+                        0 => QueueFor::Code { until },
+                        _ => {
+                            let account = AccountId::from_bytes(reader.fixed("account")?);
+                            QueueFor::Reply { account, until }
+                        }
+                    }
+                }
             };
             let incarnation = match reader.array("incarnation", 1)? {
                 0 => None,
@@ -152,15 +200,16 @@ impl OwnQueue {
             };
             let closing = reader.bool()?;
             let kept_until = Timestamp::from_millis(reader.uint()?);
+            let access = reader.text("access word", ACCESS_BYTES_MAX)?.to_owned();
             let address = QueueAddress { url, seed, days };
             let kept = Self::kept(owner, address, serves);
-            Ok(Self { incarnation, closing, kept_until, ..kept })
+            Ok(Self { incarnation, closing, kept_until, access, ..kept })
         })
     }
 }
 
 /// A wait with a quarter of jitter.
-pub(super) fn jittered(wait_ms: u64, rng: &mut dyn CryptoRng) -> u64 {
+pub(crate) fn jittered(wait_ms: u64, rng: &mut dyn CryptoRng) -> u64 {
     wait_ms + u64::from(rng.next_u32()) % (wait_ms / 4).max(1)
 }
 

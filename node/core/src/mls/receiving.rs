@@ -4,6 +4,8 @@
 use kith_common::{ids::DeviceId, keys::SigningKey, time::Timestamp};
 use zeroize::Zeroizing;
 
+use crate::limits::GROUP_STATE_BYTES_MAX;
+
 use super::{
     GroupId, MlsError, PackageRef, PackageSecret,
     desk::client,
@@ -74,14 +76,22 @@ impl Receiving {
     ///
     /// # Errors
     /// [`MlsError::Opened`] for what was opened before; [`MlsError::Forged`] for what was changed;
-    /// [`MlsError::OtherGroup`] for one of another group; [`MlsError::State`] if the state is not
-    /// one of this device; and as [`group_of`](super::group_of).
+    /// [`MlsError::OtherGroup`] for one of another group; [`MlsError::Beyond`] for one that leaves more
+    /// messages out than a group has; [`MlsError::State`] if the state is not one of this device; and
+    /// as [`group_of`](super::group_of).
     pub fn open(&mut self, me: &SigningKey, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, MlsError> {
         let (message, group) = read_sealed(sealed)?;
         if group != self.0.group {
             return Err(MlsError::OtherGroup);
         }
-        self.0.change(me, &Random::none(), |group| group.open(message))
+        let before = self.to_bytes();
+        let opened = self.0.change(me, &Random::none(), |group| group.open(message))?;
+        // The library bounds each leap, not their sum: whoever leaps on and on gets no further.
+        if self.to_bytes().len() > GROUP_STATE_BYTES_MAX {
+            *self = Self::from_bytes(&before)?;
+            return Err(MlsError::Beyond(u32::MAX));
+        }
+        Ok(opened)
     }
 
     /// Its name.

@@ -86,11 +86,19 @@ pub struct Proposal {
     pub possible: bool,
 }
 
+/// What kind of code is wanted.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct LinkWish {
+    /// For a device that is never there together with this one: through the mailbox, for a day.
+    #[serde(default)]
+    pub by_mail: bool,
+}
+
 /// What to show to the new device.
 #[derive(Serialize, ToSchema)]
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct LinkCode {
-    /// One line; as secret as the account for ten minutes.
+    /// One line; as secret as the account for as long as it serves.
     pub code: String,
     /// Names the code, and is no secret.
     pub id: String,
@@ -105,6 +113,8 @@ pub struct ShownCode {
     pub id: Option<String>,
     /// How long it serves, in seconds; 0 if there is none.
     pub seconds_left: u64,
+    /// Whether it can be answered through the mailbox by now; `null` if it is none by mail.
+    pub is_open: Option<bool>,
 }
 
 /// Which device is taken in.

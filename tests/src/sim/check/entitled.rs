@@ -67,6 +67,9 @@ impl World {
                 assert!(known(), "entries for a stranger");
                 assert!(stands(), "entries for a device that is out");
             }
+            Frame::Packages { .. } => {
+                assert!(known() && stands(), "packages for a stranger or a device that is out");
+            }
             Frame::Want { log, .. } => assert!(shared(log), "bodies of another log"),
             Frame::AccountHeads { .. } | Frame::Hints { .. } => {
                 assert!(same && stands(), "what we know of others goes to our own devices only");

@@ -17,11 +17,12 @@ use kith_common::{
 
 use super::{Context, Engine, Event, Output};
 use crate::{
+    contacts::Status,
     limits::{
-        KNOCK_BYTES_MAX, KNOCKS_MAX, MAIL_LISTEN_MS, MAIL_SPREAD_MS, PACKAGE_MS, QUEUE_BLOBS_MAX,
-        QUEUE_BYTES_MAX, QUEUE_KEPT_MS,
+        KNOCK_BYTES_MAX, KNOCKS_MAX, LINK_BLOBS_MAX, LINK_BYTES_MAX, LINK_MOVES_MS, MAIL_LISTEN_MS,
+        MAIL_SPREAD_MS, PACKAGE_MS, QUEUE_BLOBS_MAX, QUEUE_BYTES_MAX, QUEUE_KEPT_MS,
     },
-    mail::{ErrandError, OwnQueue, Purpose, QueueFor},
+    mail::{ErrandError, OwnQueue, Purpose, QueueFor, read_reply},
     mls,
     store::StoreError,
 };
@@ -44,11 +45,23 @@ impl Engine {
         }
         let mut logs = BTreeSet::new();
         let readers: BTreeSet<LogId> = self.logs_of_others();
+        let blocked: BTreeSet<LogId> = self.logs_of_blocked();
         for queue in self.mail.queues.values_mut() {
             let setting = mailboxes.iter().find(|mailbox| mailbox.url == queue.address.url);
-            let is_wanted = wanted.remove(&(queue.serves, queue.address.url.clone()));
+            let is_over = queue.serves.until().map(|until| until <= cx.now);
+            let is_wanted = match is_over {
+                Some(is_over) => !is_over,
+                None => wanted.remove(&(queue.serves, queue.address.url.clone())),
+            };
             let days = setting.map_or(queue.address.days, |it| it.days);
-            if is_wanted && (queue.closing || days != queue.address.days) {
+            queue.is_quiet = !is_wanted
+                && setting.is_some()
+                && matches!(queue.serves, QueueFor::Log(log) if blocked.contains(&log));
+            if queue.is_quiet {
+                continue;
+            }
+            let may_change = is_over.is_none();
+            if may_change && is_wanted && (queue.closing || days != queue.address.days) {
                 (queue.closing, queue.address.days) = (false, days);
                 queue.reopen();
                 queue.go_on(cx.uptime);
@@ -86,6 +99,12 @@ impl Engine {
         }
         let known = self.contacts.known().map(|contact| contact.account.id());
         known.flat_map(|account| self.logs_with(account)).chain(self.own_logs()).collect()
+    }
+
+    /// Logs with those of whom nothing is to be heard; they may be heard again.
+    fn logs_of_blocked(&self) -> BTreeSet<LogId> {
+        let blocked = self.contacts.iter().filter(|contact| contact.status == Status::Blocked);
+        blocked.map(|contact| self.log_with(contact.account.id())).collect()
     }
 
     /// Whether everybody who may write into a queue knows where to write instead.
@@ -167,11 +186,26 @@ impl Engine {
         key: [u8; 32],
     ) -> Result<(), StoreError> {
         let card = self.last_resort(cx)?;
+        if self.waits_for_move(cx, key) {
+            return Ok(());
+        }
+        if let Some(queue) = self.mail.queues.get_mut(&key)
+            && !queue.closing
+            && queue.serves.until().is_some_and(|until| until <= cx.now)
+        {
+            queue.closing = true;
+            queue.save(cx.store)?;
+        }
         let closes = self
             .mail
             .queues
             .get(&key)
             .is_some_and(|queue| queue.closing && self.is_given_up(queue, cx.now));
+        // What came meanwhile is taken out first.
+        let looks = |queue: &OwnQueue| {
+            closes && queue.is_open && !queue.is_empty && cx.now < queue.kept_until
+        };
+        let looks = self.mail.queues.get(&key).is_some_and(looks);
         let Some(queue) = self.mail.queues.get_mut(&key).filter(|queue| !queue.busy) else {
             return Ok(());
         };
@@ -184,15 +218,17 @@ impl Engine {
         queue.busy = true;
         let stamp = self.mail.stamp(&url, cx.now, cx.rng);
         let Some(queue) = self.mail.queues.get(&key) else { return Ok(()) };
-        let (purpose, request) = if closes {
+        let (purpose, request) = if closes && !looks {
             let body = signed(queue, Close { stamp });
             (Purpose::Close(key), (Operation::Close, body, 0))
         } else if !queue.is_open {
             let chosen = self.profile.mailboxes.iter().find(|mailbox| mailbox.url == url);
-            let access = chosen.map(|it| it.access.clone()).filter(|word| !word.is_empty());
+            let access = chosen.map_or(&queue.access, |it| &it.access).clone();
+            let access = Some(access).filter(|word| !word.is_empty());
             let (blobs_max, bytes_max) = match queue.serves {
-                QueueFor::Log(_) => (QUEUE_BLOBS_MAX, QUEUE_BYTES_MAX),
+                QueueFor::Log(_) | QueueFor::Reply { .. } => (QUEUE_BLOBS_MAX, QUEUE_BYTES_MAX),
                 QueueFor::Knock => (KNOCKS_MAX, KNOCK_BYTES_MAX),
+                QueueFor::Code { .. } => (LINK_BLOBS_MAX, LINK_BYTES_MAX),
             };
             let writer = *queue.address.seed.writer().public();
             let card = Card { package: card };
@@ -201,16 +237,28 @@ impl Engine {
             let open = Open { stamp, writer, days, blobs_max, bytes_max, card, access };
             (Purpose::Open(key), (Operation::Open, signed(queue, open), 0))
         } else {
-            let fetch = Fetch { stamp, delete: queue.taken.clone(), wait_ms: MAIL_LISTEN_MS };
-            (Purpose::Fetch(key), (Operation::Fetch, signed(queue, fetch), MAIL_LISTEN_MS))
+            let wait_ms = if looks { 0 } else { MAIL_LISTEN_MS };
+            let fetch = Fetch { stamp, delete: queue.taken.clone(), wait_ms };
+            (Purpose::Fetch(key), (Operation::Fetch, signed(queue, fetch), wait_ms))
         };
         self.send_errand(cx, (purpose, &url, key), request);
         Ok(())
     }
 
+    /// What is for an account into which ours has not gone over yet is not taken out before: it would
+    /// be lost.
+    fn waits_for_move(&mut self, cx: &Context<'_>, key: [u8; 32]) -> bool {
+        let Some(queue) = self.mail.queues.get(&key) else { return false };
+        let QueueFor::Reply { account, until } = queue.serves else { return false };
+        let waits = until > cx.now && !self.own_person().is(account);
+        if waits && let Some(queue) = self.mail.queues.get_mut(&key) {
+            queue.go_on(cx.uptime.plus_millis(LINK_MOVES_MS));
+        }
+        waits
+    }
+
     /// The package for whoever has no other; a new one goes to all queues.
     fn last_resort(&mut self, cx: &mut Context<'_>) -> Result<Box<[u8]>, StoreError> {
-        self.mail.packages.purge(cx.now, cx.store)?;
         if let Some(package) = self.mail.packages.last_resort(cx.now) {
             return Ok(package.into());
         }
@@ -263,9 +311,11 @@ impl Engine {
         };
         let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
         let had = !std::mem::take(&mut queue.taken).is_empty();
+        let (serves, is_empty) = (queue.serves, fetched.items.is_empty());
         let pause = if had || !fetched.items.is_empty() { 0 } else { FETCH_PAUSE_MS };
         queue.go_on(cx.uptime.plus_millis(pause));
         queue.incarnation = Some(fetched.incarnation);
+        queue.is_empty = is_empty;
         let url = queue.address.url.clone();
         if self.mail.troubles.remove(&url).is_some() {
             cx.out.push(Output::Event(Event::Account));
@@ -279,13 +329,30 @@ impl Engine {
                 queue.taken.push(number);
             }
         }
+        if let QueueFor::Reply { account, .. } = serves
+            && is_empty
+            && self.has_announced(LogId::own(account))
+        {
+            // Whoever still writes into it will hear of the others, and puts it there again.
+            self.give_up(cx, key)?;
+        }
         Ok(())
+    }
+
+    fn give_up(&mut self, cx: &mut Context<'_>, key: [u8; 32]) -> Result<(), StoreError> {
+        let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
+        queue.closing = true;
+        queue.go_on(cx.uptime);
+        queue.save(cx.store)
     }
 
     /// Somebody had more to say than there was room for: they go on once they know what has come.
     fn answer_marker(&mut self, cx: &mut Context<'_>, key: [u8; 32]) -> Result<(), StoreError> {
-        let Some(QueueFor::Log(log)) = self.mail.queues.get(&key).map(|queue| queue.serves) else {
-            return Ok(());
+        let log = match self.mail.queues.get(&key).map(|queue| queue.serves) {
+            Some(QueueFor::Log(log)) => log,
+            Some(QueueFor::Reply { account, .. }) => LogId::own(account),
+            Some(QueueFor::Code { .. }) => self.own_log(),
+            Some(QueueFor::Knock) | None => return Ok(()),
         };
         for device in self.written_about(log) {
             let Some(lane) = self.mail.lanes.get_mut(&device) else { continue };
@@ -347,15 +414,4 @@ const FETCH_PAUSE_MS: u64 = 1_000;
 
 fn signed<T: Payload>(queue: &OwnQueue, request: T) -> Vec<u8> {
     sign(&queue.owner, request).into_bytes().into()
-}
-
-/// What a server answered; what is no answer counts as none.
-pub(super) fn read_reply<T, E: core::fmt::Display>(
-    reply: Result<Vec<u8>, ErrandError>,
-    decode: impl FnOnce(&[u8]) -> Result<T, E>,
-) -> Result<T, ErrandError> {
-    let bytes = reply?;
-    decode(&bytes).map_err(|error| {
-        ErrandError::Unreachable(format!("it answered something else ({error}): is it a mailbox?"))
-    })
 }

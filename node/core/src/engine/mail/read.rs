@@ -1,8 +1,9 @@
 //! What does a letter say? It is opened, and heard like what comes on a link.
 
 use kith_common::{
+    account::Account,
     frame::Frame,
-    ids::{AccountId, DeviceId},
+    ids::{AccountId, DeviceId, LogId},
     mail::{Letter, Sealed},
 };
 use zeroize::Zeroizing;
@@ -42,8 +43,14 @@ impl Engine {
         blob: &[u8],
     ) -> Result<(), StoreError> {
         let Some(queue) = self.mail.queues.get(&queue) else { return Ok(()) };
-        let sealed = queue.address.seed.open_blob(blob).ok();
-        let sealed = sealed.and_then(|content| Sealed::decode(&content).ok());
+        let content = queue.address.seed.open_blob(blob).ok();
+        if let (Some(content), true) = (&content, queue.serves.until().is_some())
+            && let Ok(Some(frame)) = Frame::decode(content)
+        {
+            let address = queue.address.clone();
+            return self.hear_guest(cx, &address, &frame);
+        }
+        let sealed = content.and_then(|content| Sealed::decode(&content).ok());
         let Some(sealed) = sealed else {
             self.refusals.count(Refusal::Letter);
             return Ok(());
@@ -73,7 +80,7 @@ impl Engine {
         self.read_letter(cx, device, letter)?;
         // Of those whom nobody knows nothing is kept.
         let known = self.mail.lanes.len() <= KNOWN_DEVICES_MAX
-            && (self.me.account.has(device) || self.contacts.account_of(device).is_some());
+            && (self.me.account.has(device) || self.letter_owner(device).is_some());
         match self.mail.lanes.get_mut(&device) {
             Some(lane) if known => lane.save(device, cx.store),
             Some(_) if is_new => {
@@ -102,7 +109,8 @@ impl Engine {
             let Ok(content) = receiving.open(&self.me.device, &sealed.message) else {
                 return Ok(None);
             };
-            let group = StoredGroup { state: receiving.to_bytes(), ..group.clone() };
+            let (id, state) = (group.id.clone(), receiving.to_bytes());
+            let group = StoredGroup { id, state, since: cx.now };
             return Ok(Some(Opened { device, content, group, used: None }));
         }
         let Some(welcome) = &sealed.welcome else { return Ok(None) };
@@ -135,6 +143,7 @@ impl Engine {
             || self.contacts.find(self.contacts.current(letter.from.0)).is_some();
         let (proofs, frames): (Vec<Frame>, Vec<Frame>) =
             frames.into_iter().partition(|frame| matches!(frame, Frame::Accounts { .. }));
+        let head = self.account(self.contacts.current(letter.from.0)).map(Account::head);
         for frame in proofs.into_iter().filter(|_| is_known) {
             if let Frame::Accounts { proofs } = frame {
                 self.learn_accounts(cx, &proofs)?;
@@ -153,11 +162,18 @@ impl Engine {
                 link.outgoing.insert(log, Outgoing::new(cx.uptime));
             }
         }
+        let owed: Vec<LogId> = frames.iter().filter_map(log_of_entries).collect();
         let asks = frames.iter().any(|frame| matches!(frame, Frame::Request { .. }));
         self.hear_frames(cx, device, link, frames)?;
-        if asks && let Some(lane) = self.mail.lanes.get_mut(&device) {
-            // Whoever is a contact already is answered by a letter.
-            lane.told_head = None;
+        let learned = head != self.account(owner.unwrap_or(letter.from.0)).map(Account::head);
+        if let Some(lane) = self.mail.lanes.get_mut(&device) {
+            if asks || learned {
+                // Whoever is a contact already is answered by a letter; so is news of an account.
+                lane.told_head = None;
+            }
+            for log in owed {
+                lane.owe_word(log, device, cx.store)?;
+            }
         }
         if let Some(account) = owner {
             // Nobody is there, for all that was heard.
@@ -195,7 +211,10 @@ impl Engine {
             }
         }
         self.take_gathered(cx)?;
-        self.links.remove(&LETTER_LINK);
+        if self.links.remove(&LETTER_LINK).is_none() {
+            // It was closed: nothing was said to anybody.
+            self.mail.left.remove(&device);
+        }
         let mut said = Vec::new();
         cx.out.retain(|output| match output {
             Output::Send { link, bytes } if *link == LETTER_LINK => {
@@ -246,6 +265,14 @@ impl Engine {
         lane.hear();
         self.mail.stirred.insert(device);
         Ok(())
+    }
+}
+
+/// The log of which a frame carries entries.
+const fn log_of_entries(frame: &Frame) -> Option<LogId> {
+    match frame {
+        Frame::Entries { log, .. } => Some(*log),
+        _ => None,
     }
 }
 

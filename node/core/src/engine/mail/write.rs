@@ -1,50 +1,27 @@
-//! What is written to a device that is not there, when, and where is it put?
-
-use std::{cell::Cell, collections::BTreeMap};
+//! When is something written to a device that is not there, and where is it put?
 
 use kith_common::{
-    crypto,
-    entry::Mark,
-    envelope::{Signed, sign},
-    frame::Frame,
-    frontier::Frontier,
-    ids::{AccountId, DeviceId, EntryId, LogId},
-    limits::{FRAME_FRONTIERS_MAX, LETTER_FRAMES_MAX},
-    mail::{Letter, QueueAddress, Sealed, blob_room},
+    envelope::sign,
+    ids::{DeviceId, LogId},
+    mail::{Letter, QueueAddress, Sealed},
     service::{
         Code,
-        mailbox::{Operation, PutBody, SizeClass, Standing, Status as StatusRequest, Stored},
+        mailbox::{Operation, PutBody, Standing, Status as StatusRequest, Stored},
     },
-    time::{Timestamp, Uptime},
+    time::Timestamp,
 };
 
-use super::{Context, Engine, own::read_reply};
+use super::{
+    Context, Engine,
+    draft::{Draft, covered_by},
+};
 use crate::{
     contacts::Status,
-    conversation::Conversation,
-    limits::{
-        GROUP_MESSAGES_MAX, GROUP_MS, HAND_ON_MS, LETTER_ENTRIES_BYTES, LETTER_PROOFS_BYTES,
-        PACKAGE_MS, PACKAGES_OUT,
-    },
-    log::Covered,
-    mail::{ErrandError, Lane, Outbox, Posted, Posting, Purpose, StoredGroup},
+    limits::{GROUP_MESSAGES_MAX, GROUP_MS, PACKAGE_MS, PACKAGES_OUT},
+    mail::{ErrandError, Lane, Outbox, Posting, Purpose, StoredGroup, blob_of, read_reply},
     mls,
-    session::{Introduction, Link},
-    store::{EntryRow, StoreError},
-    sync,
+    store::StoreError,
 };
-
-/// What one device lacks, as far as one letter carries it.
-#[derive(Debug, Default)]
-struct Draft {
-    frames: Vec<Box<[u8]>>,
-    logs: BTreeMap<LogId, Posted>,
-    asks: bool,
-    /// Whether there is any reason to write.
-    is_due: bool,
-    /// When something is to be handed on that its writer may still put.
-    later: Option<Timestamp>,
-}
 
 impl Engine {
     /// Looks at one device that is not there.
@@ -64,12 +41,16 @@ impl Engine {
         if self.is_overdue(cx, device, &to)?
             && let Some(lane) = self.mail.lanes.get_mut(&device)
         {
+            // The other may have lost what opens the group.
+            lane.outbox = None;
             lane.begin_anew(device, cx.store)?;
         }
         let draft = self.draft_for(cx, device, account)?;
         let may_put = self.mail.lanes.get(&device).is_some_and(|lane| !lane.full);
         if !draft.is_due || !may_put {
-            return self.wait_for_answer(cx, device, &to, draft.later);
+            let lane = self.mail.lanes.get(&device);
+            let at = lane.and_then(|lane| lane.lies_in(&queues)).unwrap_or(&to);
+            return self.wait_for_answer(cx, device, at, draft.later);
         }
         if self.begin_group_if_needed(cx, device)? {
             return self.ask_for_card(cx, device, to);
@@ -145,166 +126,6 @@ impl Engine {
         Ok(())
     }
 
-    /// What a device lacks.
-    fn draft_for(
-        &self,
-        cx: &mut Context<'_>,
-        device: DeviceId,
-        account: AccountId,
-    ) -> Result<Draft, StoreError> {
-        let mut draft = Draft::default();
-        let Some(lane) = self.mail.lanes.get(&device) else { return Ok(draft) };
-        let asking = self.contacts.find(account).filter(|c| c.status == Status::Requested);
-        if let Some(contact) = asking {
-            // The answer needs a way back, if there is to be one.
-            let is_ready = self.profile.mailboxes.is_empty()
-                || !self.open_queues(self.log_with(account)).is_empty();
-            if !lane.asked && is_ready {
-                draft.frames.extend(self.request_for(cx, device, account, &contact.greeting));
-                draft.asks = true;
-                draft.is_due = true;
-            }
-            return Ok(draft);
-        }
-        let told = self.fingerprint(account);
-        if lane.told_head != Some(told) || lane.their_head != Some(self.me.account.head()) {
-            self.draft_proofs(device, &mut draft);
-        }
-        draft.is_due |= lane.told_head != Some(told);
-        draft.is_due |= !lane.extra.is_empty();
-        draft.frames.extend(lane.extra.iter().cloned());
-        let mut room = LETTER_ENTRIES_BYTES;
-        let mut frontiers: Vec<Box<[u8]>> = Vec::new();
-        for log in self.shared_logs(account) {
-            let frames = draft.frames.len() + frontiers.len().div_ceil(FRAME_FRONTIERS_MAX);
-            if room == 0 || frames + 2 >= LETTER_FRAMES_MAX {
-                // The rest goes with the next letter.
-                break;
-            }
-            let Some(conversation) = self.conversations.get(&log) else { continue };
-            let put = lane.posted.get(&log);
-            let ((entries, marks), later) =
-                self.entries_for(cx, conversation, (device, account), put, room)?;
-            draft.later = [draft.later, later].into_iter().flatten().min();
-            room = room.saturating_sub(entries.iter().map(|e| e.frame_bytes()).sum());
-            let word = self.own_word(log, account);
-            let is_news = word.is_some() && put.and_then(|put| put.frontier) != word;
-            if entries.is_empty() && !is_news {
-                continue;
-            }
-            draft.is_due = true;
-            if !entries.is_empty() {
-                draft.frames.push(Frame::Entries { log, entries }.encode().into());
-            }
-            let frontier = conversation.log.frontier(self.profile.read_receipts, cx.store)?;
-            frontiers.push(sign(&self.me.device, frontier).into_bytes());
-            draft.logs.insert(log, Posted { marks, frontier: word });
-        }
-        for part in frontiers.chunks(FRAME_FRONTIERS_MAX) {
-            let frame = Frame::Frontiers { ask: false, frontiers: part.to_vec() };
-            draft.frames.push(frame.encode().into());
-        }
-        Ok(draft)
-    }
-
-    /// What proves our own accounts, as far as a letter carries it.
-    fn draft_proofs(&self, device: DeviceId, draft: &mut Draft) {
-        let mut room = LETTER_PROOFS_BYTES;
-        for proofs in self.proofs_for(Some(device), self.me.account.id()) {
-            let frame = Frame::Accounts { proofs }.encode();
-            if frame.len() > room && !draft.frames.is_empty() {
-                break;
-            }
-            room = room.saturating_sub(frame.len());
-            draft.frames.push(frame.into());
-        }
-    }
-
-    fn request_for(
-        &self,
-        cx: &mut Context<'_>,
-        device: DeviceId,
-        account: AccountId,
-        greeting: &str,
-    ) -> Option<Box<[u8]>> {
-        let introduction = Introduction {
-            name: self.profile.name.clone(),
-            greeting: greeting.to_owned(),
-            addresses: self.addresses.clone(),
-            absorbed: self.short_proofs_of_absorbed(),
-        };
-        let link = self.letter_link(device, cx.uptime);
-        let request = link.request(&self.me, (account, device), introduction, cx.rng)?;
-        Some(request.encode().into())
-    }
-
-    /// What stands for a link when a letter is written or read: its ends are the two devices.
-    pub(super) fn letter_link(&self, device: DeviceId, uptime: Uptime) -> Link {
-        let own = self.me.device.device();
-        Link::new(own.as_bytes().as_slice().into(), device.as_bytes().as_slice().into(), uptime)
-    }
-
-    /// What says how much we know of our own accounts, to a device of this one.
-    pub(super) fn fingerprint(&self, account: AccountId) -> EntryId {
-        let mut heads: Vec<&[u8]> = Vec::new();
-        let own = self.own_person();
-        let proofs = own.proofs();
-        let relatives = self.relatives.values().filter(|_| account == self.me.account.id());
-        let relatives: Vec<Vec<Box<[u8]>>> = relatives.map(|it| it.proof().to_vec()).collect();
-        for envelope in proofs.iter().chain(&relatives).flatten() {
-            heads.push(envelope);
-        }
-        EntryId::from_bytes(crypto::hash_parts(b"kith/told/1", &heads))
-    }
-
-    /// How far we are with what devices of somebody have written: they may put it again as long as
-    /// they do not know.
-    pub(super) fn own_word(&self, log: LogId, account: AccountId) -> Option<[u8; 32]> {
-        let conversation = self.conversations.get(&log)?;
-        let person = self.person(account)?;
-        let me = self.me.device.device();
-        let theirs = |mark: &Mark| mark.device != me && person.standing(mark.device).is_some();
-        let heads: Vec<Mark> = conversation.log.heads().into_iter().filter(theirs).collect();
-        if heads.is_empty() {
-            return None;
-        }
-        let ids: Vec<&[u8]> = heads.iter().map(|mark| mark.id.as_bytes().as_slice()).collect();
-        Some(crypto::hash_parts(b"kith/word/1", &ids))
-    }
-
-    /// Entries of a log that a device lacks, each after what it depends on.
-    fn entries_for(
-        &self,
-        cx: &Context<'_>,
-        conversation: &Conversation,
-        (device, account): (DeviceId, AccountId),
-        put: Option<&Posted>,
-        room: usize,
-    ) -> Result<(sync::Batch, Option<Timestamp>), StoreError> {
-        let mut has = covered_by(conversation, device, cx)?;
-        // A new device of ours gets everything at once: who wrote it may never come.
-        let is_new = has.is_empty() && account == self.me.account.id();
-        let marks = put.map_or(&[][..], |put| &put.marks);
-        for (author, seq) in conversation.log.covered(marks, cx.store)? {
-            let known = has.entry(author).or_default();
-            *known = (*known).max(seq);
-        }
-        let me = self.me.device.device();
-        let now = cx.now;
-        let later = Cell::new(None);
-        let may_go = |author: DeviceId, row: &EntryRow| {
-            let at = row.received_at.plus_millis(HAND_ON_MS);
-            let goes = author == me || is_new || at <= now;
-            if !goes {
-                later.set(Some(later.get().map_or(at, |before: Timestamp| before.min(at))));
-            }
-            goes
-        };
-        let log = &conversation.log;
-        let batch = sync::entries_above(log, cx.store, &has, (&may_go, device), room)?;
-        Ok((batch, later.get()))
-    }
-
     /// Sees to it that there is a group to write in. Returns whether a card is needed for that.
     fn begin_group_if_needed(
         &mut self,
@@ -337,9 +158,12 @@ impl Engine {
             // The group that is there goes on serving, if there is one.
             return Ok(lane.outbox.is_none());
         };
-        let begun = mls::Sending::begin(&self.me.device, package, cx.now, cx.rng)
-            .map_err(|error| StoreError::new("Beginning a group", error))?;
-        let (group, welcome) = begun;
+        let begun = mls::Sending::begin(&self.me.device, package, cx.now, cx.rng);
+        let Ok((group, welcome)) = begun else {
+            // What was handed to us is of no use: another package is asked for, later.
+            lane.set_card(None, cx.uptime);
+            return Ok(lane.outbox.is_none());
+        };
         let id = group.id().as_bytes().as_slice().into();
         let group = StoredGroup { id, state: group.to_bytes(), since: cx.now };
         lane.outbox = Some(Outbox { group, welcome: welcome.into(), joined: false });
@@ -409,7 +233,10 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let told = self.mail.lanes.get(&device).map(|lane| self.fingerprint(lane.account));
         let Some(head) = told else { return Ok(()) };
-        let packages = self.packages_for(cx, device)?;
+        let made = self.packages_for(cx, device)?;
+        if let Some(lane) = self.mail.lanes.get_mut(&device) {
+            lane.packages.extend(made);
+        }
         let Some(lane) = self.mail.lanes.get(&device) else { return Ok(()) };
         let Some(outbox) = &lane.outbox else { return Ok(()) };
         let theirs = self.account(lane.account).map(kith_common::account::Account::head);
@@ -418,7 +245,7 @@ impl Engine {
             from: (self.me.account.id(), self.me.device.device()),
             to: (lane.account, device),
             frames: draft.frames,
-            packages,
+            packages: lane.packages.clone(),
             joined: lane.groups.iter().map(|group| group.id.clone()).collect(),
             head: theirs,
             reply,
@@ -426,20 +253,18 @@ impl Engine {
         let welcome = (!outbox.joined).then(|| outbox.welcome.clone());
         let mut group = mls::Sending::from_bytes(&outbox.group.state)
             .map_err(|error| StoreError::new("Opening a group", error))?;
-        let message = group
-            .seal(&self.me.device, &letter.encode(), cx.rng)
-            .map_err(|error| StoreError::new("Sealing a letter", error))?;
+        let message = group.seal(&self.me.device, &letter.encode(), cx.rng).ok();
         let state = group.to_bytes();
-        let content = Sealed { welcome, message: message.into() }.encode();
-        let Some(class) =
-            SizeClass::ALL.into_iter().find(|c| blob_room(c.bytes()) >= content.len())
-        else {
-            return Err(StoreError::new("Sealing a letter", "it is too large"));
+        let content = message.map(|message| Sealed { welcome, message: message.into() }.encode());
+        let Some(blob) = content.and_then(|content| blob_of(&to.seed, &content, cx.rng)) else {
+            debug_assert!(false, "a letter fits the largest blob");
+            tracing::error!("a letter was too large");
+            if let Some(lane) = self.mail.lanes.get_mut(&device) {
+                lane.extra.clear();
+                lane.back_off(cx.uptime, cx.rng);
+            }
+            return Ok(());
         };
-        let blob = to
-            .seed
-            .seal_blob(&content, class.bytes(), cx.rng)
-            .map_err(|error| StoreError::new("Sealing a letter", error))?;
         if let Some(lane) = self.mail.lanes.get_mut(&device) {
             if let Some(outbox) = &mut lane.outbox {
                 outbox.group.state = state;
@@ -452,7 +277,8 @@ impl Engine {
         let writer = to.seed.writer();
         let body = PutBody::signed(&writer, stamp, &blob);
         let url = to.url.clone();
-        let posting = Posting { to, logs: draft.logs, head, asks: draft.asks };
+        let round = self.mail.lanes.get(&device).map_or(0, |lane| lane.round);
+        let posting = Posting { to, round, logs: draft.logs, head, asks: draft.asks };
         let purpose = Purpose::Put(device, Box::new(posting));
         self.send_errand(cx, (purpose, &url, *writer.public()), (Operation::Put, body, 0));
         Ok(())
@@ -468,7 +294,7 @@ impl Engine {
     }
 
     /// Packages with which a device can begin groups later, if it may have used up those it had.
-    fn packages_for(
+    pub(super) fn packages_for(
         &mut self,
         cx: &mut Context<'_>,
         device: DeviceId,
@@ -496,11 +322,25 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let stored = match read_reply(reply, Stored::decode) {
             Ok(stored) => stored,
-            Err(error) => return self.lane_failed(cx, device, &posting.to, &error),
+            Err(error) => {
+                let round = self.mail.lanes.get(&device).map(|lane| lane.round);
+                let counts = round == Some(posting.round);
+                return if counts {
+                    self.lane_failed(cx, device, &posting.to, &error)
+                } else {
+                    Ok(())
+                };
+            }
         };
         let writer = *posting.to.seed.writer().public();
         let Some(lane) = self.mail.lanes.get_mut(&device) else { return Ok(()) };
+        if lane.round != posting.round {
+            // Meanwhile everything was begun anew, perhaps for another queue.
+            return Ok(());
+        }
         lane.go_on(cx.uptime);
+        lane.packages.clear();
+        lane.put_at(writer);
         if lane.meets(writer, stored.incarnation) {
             // What was put before is gone.
             return lane.begin_anew(device, cx.store);
@@ -531,14 +371,17 @@ impl Engine {
         };
         let Some(lane) = self.mail.lanes.get_mut(&device) else { return Ok(()) };
         lane.back_off(cx.uptime, cx.rng);
+        let writer = *to.seed.writer().public();
         match code {
             // What was put there is gone; its owner opens it again.
-            Some(Code::UnknownQueue) => lane.begin_anew(device, cx.store),
+            Some(Code::UnknownQueue) if lane.lies_there(writer) => {
+                lane.begin_anew(device, cx.store)
+            }
             Some(Code::Full) => {
                 lane.full = true;
-                lane.probe_later(cx.uptime);
                 Ok(())
             }
+            None if lane.misses(writer) => lane.begin_anew(device, cx.store),
             _ => Ok(()),
         }
     }
@@ -547,21 +390,4 @@ impl Engine {
 /// After half of the time for which a server keeps something it is put again.
 const fn half_life_ms(to: &QueueAddress) -> u64 {
     to.days.count() * 24 * 60 * 60 * 1000 / 2
-}
-
-/// What a device has, by its own word.
-fn covered_by(
-    conversation: &Conversation,
-    device: DeviceId,
-    cx: &Context<'_>,
-) -> Result<Covered, StoreError> {
-    let mut covered = Covered::new();
-    for envelope in conversation.stored_frontiers(cx.store, device)? {
-        let Ok(frontier) = Signed::<Frontier>::decode(&envelope) else { continue };
-        for (author, seq) in conversation.log.covered(&frontier.claim().received, cx.store)? {
-            let known = covered.entry(author).or_default();
-            *known = (*known).max(seq);
-        }
-    }
-    Ok(covered)
 }
