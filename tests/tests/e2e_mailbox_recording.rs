@@ -100,7 +100,7 @@ impl Home {
 }
 
 fn own_seed(reader: &mut Reader<'_>) -> Result<QueueSeed, DecodeError> {
-    reader.tuple("queue", 10)?;
+    reader.tuple("queue", 9)?;
     reader.uint()?;
     reader.fixed::<32>("owner")?;
     reader.text("url", ANY)?;
@@ -114,7 +114,6 @@ fn own_seed(reader: &mut Reader<'_>) -> Result<QueueSeed, DecodeError> {
     }
     reader.bool()?;
     reader.uint()?;
-    reader.text("access word", ANY)?;
     Ok(seed)
 }
 

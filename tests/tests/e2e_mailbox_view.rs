@@ -197,7 +197,7 @@ fn signed<T: Payload + Clone>(bytes: &[u8]) -> ([u8; 32], T, Vec<u8>) {
 
 impl Request {
     fn read(asked: &Asked) -> Self {
-        let operation = asked.operation().expect("something about a queue is asked");
+        let operation = asked.operation().unwrap();
         let body = asked.body.as_slice();
         let of = |(signer, stamp, signature): ([u8; 32], Stamp, Vec<u8>)| Self {
             signer,
@@ -407,6 +407,24 @@ fn integer(value: &Value) -> i64 {
     }
 }
 
+/// What is set for queues is the same for everybody, and sizes are those of the classes.
+fn settings_are_alike(requests: &[Request], owners: &BTreeMap<[u8; 32], usize>) {
+    let mut settings: [BTreeSet<(u64, u16, u64)>; 2] = Default::default();
+    let mut around: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    for request in requests {
+        if let Some(set) = request.settings {
+            settings[owners[&request.signer]].insert(set);
+        }
+        if let Some((blob, rest)) = request.sizes {
+            assert!(SizeClass::of_blob(blob).is_some(), "{blob} is no class");
+            around.entry(blob).or_default().insert(rest);
+        }
+    }
+    assert_eq!(settings[0], settings[1]);
+    assert_eq!(settings[0].len(), 2, "for strangers, and for all others");
+    assert!(around.values().all(|rest| rest.len() == 1), "{around:?}");
+}
+
 #[test]
 fn a_server_learns_neither_who_nor_what_nor_which_queues_are_of_one_person() {
     let mut story = Story::begin();
@@ -477,21 +495,7 @@ fn a_server_learns_neither_who_nor_what_nor_which_queues_are_of_one_person() {
     }
     assert_eq!(links(&told, &|queue| owners[queue]), 1);
 
-    // Settings are the same for everybody, and sizes those of the classes.
-    let mut settings: [BTreeSet<(u64, u16, u64)>; 2] = Default::default();
-    let mut around: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
-    for request in &requests {
-        if let Some(set) = request.settings {
-            settings[owners[&request.signer]].insert(set);
-        }
-        if let Some((blob, rest)) = request.sizes {
-            assert!(SizeClass::of_blob(blob).is_some(), "{blob} is no class");
-            around.entry(blob).or_default().insert(rest);
-        }
-    }
-    assert_eq!(settings[0], settings[1]);
-    assert_eq!(settings[0].len(), 2, "for strangers, and for all others");
-    assert!(around.values().all(|rest| rest.len() == 1), "{around:?}");
+    settings_are_alike(&requests, &owners);
 }
 
 #[test]

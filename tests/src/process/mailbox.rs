@@ -6,13 +6,18 @@ use std::{
     fs::OpenOptions,
     path::PathBuf,
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
+use kith_core::limits::MAIL_WAIT_MS;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Message, PATIENCE, Person, Setup, built, free_port, until};
+
+/// Nothing more comes of what was done: a node waits for less than this before it writes.
+const ALL_THERE: Duration = Duration::from_millis(MAIL_WAIT_MS + 1_000);
 
 /// A mailbox-server; killed when dropped.
 #[derive(Debug)]
@@ -146,22 +151,27 @@ impl Mailbox {
         until(&what, PATIENCE, || (self.blobs() == blobs).then_some(()));
     }
 
-    /// Does something and waits until a letter has come of it.
+    /// Does something and waits until all letters that come of it are there.
     pub fn gets<T>(&self, action: impl FnOnce() -> T) -> T {
-        let before = self.puts();
-        let done = action();
-        until("a letter comes", PATIENCE, || (self.puts() > before).then_some(()));
-        done
+        self.gets_in(1, action)
     }
 
-    /// Does something and waits until a letter has come of it into each of this many queues.
+    /// The same, with letters in this many queues at least.
+    ///
+    /// A letter that was sealed just before may come first: those with what was done come within the
+    /// time that a node waits before it writes.
     pub fn gets_in<T>(&self, queues: usize, action: impl FnOnce() -> T) -> T {
         let before = self.puts_by_queue();
         let done = action();
-        until("letters come into several queues", PATIENCE, || {
+        let mut last = (before.clone(), Instant::now());
+        until("letters come", PATIENCE, || {
             let now = self.puts_by_queue();
             let more = now.iter().filter(|(queue, next)| before.get(queue).unwrap_or(&1) < next);
-            (more.count() >= queues).then_some(())
+            let enough = more.count() >= queues;
+            if now != last.0 {
+                last = (now, Instant::now());
+            }
+            (enough && last.1.elapsed() > ALL_THERE).then_some(())
         });
         done
     }

@@ -113,9 +113,8 @@ fn carry_both(caller: &TcpStream, server: &TcpStream, carried: &Arc<Mutex<Carrie
     for ((from, to), way) in ends.into_iter().zip(way) {
         let carried = Arc::clone(carried);
         std::thread::spawn(move || {
-            carry(from, to, &|piece| {
-                way(&mut lock(&carried)).extend_from_slice(piece);
-            });
+            let keep = |piece: &[u8]| way(&mut lock(&carried)).extend_from_slice(piece);
+            carry(from, to, &keep);
         });
     }
 }
