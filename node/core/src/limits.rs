@@ -179,6 +179,8 @@ pub const MAIL_RETRY_MS_MIN: u64 = 5_000;
 pub const MAIL_RETRY_MS_MAX: u64 = 30 * 60 * 1000;
 /// How long a server is asked to wait for something to come before it answers.
 pub const MAIL_LISTEN_MS: u64 = 50_000;
+/// Shortest time between two looks into an empty queue, if the server does not wait.
+pub const FETCH_PAUSE_MS: u64 = 1_000;
 /// Time over which the first requests of a start are spread, so that they do not come together.
 pub const MAIL_SPREAD_MS: u64 = 2_000;
 /// First pause before it is looked whether what was put is still there; doubles up to the longest.

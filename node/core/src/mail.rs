@@ -68,7 +68,7 @@ pub(crate) struct Mail {
     /// Devices that may have to be written to.
     pub(crate) stirred: BTreeSet<DeviceId>,
     /// Devices of ours that are out and whose queues we have given up in this run.
-    pub(crate) given_up: BTreeSet<DeviceId>,
+    pub(crate) shut_out: BTreeSet<DeviceId>,
     /// Devices whose last link has ended.
     pub(crate) left: BTreeSet<DeviceId>,
     /// Logs of which something has come in or was written.

@@ -15,7 +15,7 @@ use kith_common::{
     limits::MAILBOXES_MAX,
     mail::{Announcement, MailboxUrl, QueueAddress},
     own::MailboxSetting,
-    service::{Code, Failure, mailbox::Operation},
+    service::{Code, mailbox::Operation},
 };
 
 use super::{Context, Engine, Event, LinkId, Output};
@@ -63,6 +63,25 @@ impl Engine {
         cx.out.push(Output::Errand(Errand { id, url, operation, body, queue, wait_ms, own }));
     }
 
+    /// The log that we write to somebody in, ourselves included.
+    fn log_shared_with(&self, account: AccountId) -> LogId {
+        if account == self.me.account.id() { self.own_log() } else { self.log_with(account) }
+    }
+
+    /// Why a server refused, if it did; what it says of its clock is heeded.
+    fn refusal_code(
+        &mut self,
+        cx: &Context<'_>,
+        url: &MailboxUrl,
+        error: &ErrandError,
+    ) -> Option<Code> {
+        let ErrandError::Refused(failure) = error else { return None };
+        if let (Code::Stale, Some(theirs)) = (failure.code, failure.value) {
+            self.mail.set_clock(url, theirs, cx.now);
+        }
+        Some(failure.code)
+    }
+
     /// What a failed request says of a server. Returns the refusal, if there is one.
     pub(super) fn note_failure(
         &mut self,
@@ -70,14 +89,10 @@ impl Engine {
         url: &MailboxUrl,
         error: &ErrandError,
     ) -> Option<Code> {
-        let (code, trouble) = match error {
-            ErrandError::Unreachable(why) => (None, why.clone()),
-            ErrandError::Refused(Failure { code, sentence, value }) => {
-                if let (Code::Stale, Some(theirs)) = (code, value) {
-                    self.mail.set_clock(url, *theirs, cx.now);
-                }
-                (Some(*code), sentence.clone().into_owned())
-            }
+        let code = self.refusal_code(cx, url, error);
+        let trouble = match error {
+            ErrandError::Unreachable(why) => why.clone(),
+            ErrandError::Refused(failure) => failure.sentence.clone().into_owned(),
         };
         if !matches!(code, Some(Code::UnknownQueue | Code::Stale | Code::Replayed)) {
             let is_news = self.mail.troubles.get(url) != Some(&trouble);
@@ -155,21 +170,12 @@ impl Engine {
     /// Whose device it is and where it can be written to, if it is to be written to at all: it
     /// speaks for somebody we know, and is not there.
     fn written_to(&self, device: DeviceId) -> Option<(AccountId, Vec<QueueAddress>)> {
-        let me = self.me.device.device();
-        if device == me || !self.belongs() || self.is_linked(device) {
+        if device == self.me.device.device() || self.is_linked(device) {
             return None;
         }
-        let own = self.me.account.id();
-        let (account, logs) = if self.me.account.has(device) {
-            (own, self.own_logs())
-        } else {
-            let account = self.contacts.account_of(device)?;
-            let contact = self.contacts.find(account)?;
-            if !contact.status.is_known() {
-                return None;
-            }
-            (account, self.logs_with(account))
-        };
+        let account = self.letter_owner(device)?;
+        let is_own = account == self.me.account.id();
+        let logs = if is_own { self.own_logs() } else { self.logs_with(account) };
         let queues = self.mail.places.of(device, &logs);
         (!queues.is_empty()).then_some((account, queues))
     }
@@ -331,8 +337,8 @@ impl Engine {
             lane.posted.get(log).is_none_or(|known| known.frontier != posted.frontier)
         });
         lane.post(device, logs, cx.store)?;
-        if lane.told_head != Some(told) || lane.their_head != Some(head) {
-            (lane.told_head, lane.their_head) = (Some(told), Some(head));
+        if lane.told_proofs != Some(told) || lane.their_head != Some(head) {
+            (lane.told_proofs, lane.their_head) = (Some(told), Some(head));
             lane.save(device, cx.store)?;
         }
         self.mail.stirred.insert(device);

@@ -105,8 +105,8 @@ pub(crate) struct Lane {
     pub(crate) stock: Vec<Box<[u8]>>,
     /// Groups in which the other writes, the newest last.
     pub(crate) groups: Vec<StoredGroup>,
-    /// What we said last of our own account.
-    pub(crate) told_head: Option<EntryId>,
+    /// Hash of what we said last to prove our own accounts.
+    pub(crate) told_proofs: Option<EntryId>,
     /// What the other knows of it, by its own word.
     pub(crate) their_head: Option<EntryId>,
     /// Whether we have asked it to become a contact.
@@ -150,7 +150,7 @@ impl Lane {
             outbox: None,
             stock: Vec::new(),
             groups: Vec::new(),
-            told_head: None,
+            told_proofs: None,
             their_head: None,
             asked: false,
             waits_since: None,
@@ -263,7 +263,7 @@ impl Lane {
     ) -> Result<(), StoreError> {
         self.round += 1;
         // Where nothing was put since, the group has served nobody yet: packages are not used up.
-        if !self.posted.is_empty() || self.told_head.is_some() {
+        if !self.posted.is_empty() || self.told_proofs.is_some() {
             self.outbox = None;
         } else if let Some(outbox) = &mut self.outbox {
             outbox.joined = false;
@@ -275,7 +275,7 @@ impl Lane {
         self.misses = 0;
         // Whatever is answered now was asked before.
         self.busy = false;
-        self.told_head = None;
+        self.told_proofs = None;
         self.asked = false;
         self.waits_since = None;
         self.full = false;
@@ -381,7 +381,7 @@ impl Lane {
         for group in &self.groups {
             write_group(&mut writer, group);
         }
-        optional(&mut writer, self.told_head.as_ref().map(EntryId::as_bytes));
+        optional(&mut writer, self.told_proofs.as_ref().map(EntryId::as_bytes));
         optional(&mut writer, self.their_head.as_ref().map(EntryId::as_bytes));
         writer.bool(self.asked);
         match self.waits_since {
@@ -414,7 +414,7 @@ impl Lane {
                 r.bytes("package", PACKAGE_BYTES_MAX).map(Into::into)
             })?;
             lane.groups = reader.list("groups", GROUPS_READ_MAX, read_group)?;
-            lane.told_head = read_optional(reader)?.map(EntryId::from_bytes);
+            lane.told_proofs = read_optional(reader)?.map(EntryId::from_bytes);
             lane.their_head = read_optional(reader)?.map(EntryId::from_bytes);
             lane.asked = reader.bool()?;
             if reader.array("since", 1)? > 0 {
@@ -425,8 +425,6 @@ impl Lane {
                 Ok((r.fixed("writer")?, Incarnation::from_bytes(r.fixed("incarnation")?)))
             })?;
             lane.seen = seen.into_iter().collect();
-            // Who never runs for long must learn too that something is gone.
-            lane.probe_at = Some(Uptime::from_millis(0));
             Ok(lane)
         })
     }

@@ -59,10 +59,10 @@ impl Engine {
             return Ok(draft);
         }
         let told = self.fingerprint(account);
-        if lane.told_head != Some(told) || lane.their_head != Some(self.me.account.head()) {
+        if lane.told_proofs != Some(told) || lane.their_head != Some(self.me.account.head()) {
             self.draft_proofs(device, &mut draft);
         }
-        draft.is_due |= lane.told_head != Some(told);
+        draft.is_due |= lane.told_proofs != Some(told);
         draft.is_due |= !lane.extra.is_empty();
         draft.frames.extend(lane.extra.iter().cloned());
         let mut room = LETTER_ENTRIES_BYTES;

@@ -19,8 +19,9 @@ use super::{Context, Engine, Event, Output};
 use crate::{
     contacts::Status,
     limits::{
-        KNOCK_BYTES_MAX, KNOCKS_MAX, LINK_BLOBS_MAX, LINK_BYTES_MAX, LINK_MOVES_MS, MAIL_LISTEN_MS,
-        MAIL_SPREAD_MS, PACKAGE_MS, QUEUE_BLOBS_MAX, QUEUE_BYTES_MAX, QUEUE_KEPT_MS,
+        FETCH_PAUSE_MS, KNOCK_BYTES_MAX, KNOCKS_MAX, LINK_BLOBS_MAX, LINK_BYTES_MAX, LINK_MOVES_MS,
+        MAIL_LISTEN_MS, MAIL_SPREAD_MS, PACKAGE_MS, QUEUE_BLOBS_MAX, QUEUE_BYTES_MAX,
+        QUEUE_KEPT_MS,
     },
     mail::{ErrandError, OwnQueue, Purpose, QueueFor, read_reply},
     mls,
@@ -142,7 +143,7 @@ impl Engine {
         let out = self.own_person().former().filter(|(_, former, _)| former.is_final);
         let out: Vec<DeviceId> = out.map(|(device, ..)| device).collect();
         for device in out {
-            if device == self.me.device.device() || !self.mail.given_up.insert(device) {
+            if device == self.me.device.device() || !self.mail.shut_out.insert(device) {
                 continue;
             }
             for queue in self.mail.places.all_of(device) {
@@ -410,9 +411,6 @@ impl Engine {
         Ok(())
     }
 }
-
-/// Shortest time between two looks into an empty queue, if the server does not wait.
-const FETCH_PAUSE_MS: u64 = 1_000;
 
 fn signed<T: Payload>(queue: &OwnQueue, request: T) -> Vec<u8> {
     sign(&queue.owner, request).into_bytes().into()

@@ -169,7 +169,7 @@ impl Engine {
         if let Some(lane) = self.mail.lanes.get_mut(&device) {
             if asks || learned {
                 // Whoever is a contact already is answered by a letter; so is news of an account.
-                lane.told_head = None;
+                lane.told_proofs = None;
             }
             for log in owed {
                 lane.owe_word(log, device, cx.store)?;
@@ -183,7 +183,7 @@ impl Engine {
     }
 
     /// Whose device it is, if it speaks for somebody with whom we talk and we for ourselves.
-    fn letter_owner(&self, device: DeviceId) -> Option<AccountId> {
+    pub(super) fn letter_owner(&self, device: DeviceId) -> Option<AccountId> {
         if !self.belongs() {
             return None;
         }
@@ -245,7 +245,7 @@ impl Engine {
         }
         let own = self.me.account.id();
         let account = self.contacts.account_of(device).unwrap_or(own);
-        let log = if account == own { self.own_log() } else { self.log_with(account) };
+        let log = self.log_shared_with(account);
         if !letter.reply.is_empty() {
             self.mail.places.take_reply((log, device), letter.reply.clone(), cx.store)?;
         }

@@ -2,7 +2,7 @@
 
 use kith_common::{
     envelope::sign,
-    ids::{DeviceId, LogId},
+    ids::DeviceId,
     mail::{Letter, QueueAddress, Sealed},
     service::{
         Code,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     contacts::Status,
     limits::{GROUP_MESSAGES_MAX, GROUP_MS, PACKAGE_MS, PACKAGES_OUT},
-    mail::{ErrandError, Lane, Outbox, Posting, Purpose, StoredGroup, blob_of, read_reply},
+    mail::{ErrandError, Outbox, Posting, Purpose, StoredGroup, blob_of, read_reply},
     mls,
     store::StoreError,
 };
@@ -80,7 +80,7 @@ impl Engine {
             return Ok(true);
         }
         let head = self.me.account.head();
-        if lane.told_head.is_some() && lane.their_head != Some(head) {
+        if lane.told_proofs.is_some() && lane.their_head != Some(head) {
             return Ok(true);
         }
         for (log, posted) in &lane.posted {
@@ -240,7 +240,11 @@ impl Engine {
         let Some(lane) = self.mail.lanes.get(&device) else { return Ok(()) };
         let Some(outbox) = &lane.outbox else { return Ok(()) };
         let theirs = self.account(lane.account).map(kith_common::account::Account::head);
-        let reply = if outbox.joined { Vec::new() } else { self.open_queues(self.reply_log(lane)) };
+        let reply = if outbox.joined {
+            Vec::new()
+        } else {
+            self.open_queues(self.log_shared_with(lane.account))
+        };
         let letter = Letter {
             from: (self.me.account.id(), self.me.device.device()),
             to: (lane.account, device),
@@ -282,15 +286,6 @@ impl Engine {
         let purpose = Purpose::Put(device, Box::new(posting));
         self.send_errand(cx, (purpose, &url, *writer.public()), (Operation::Put, body, 0));
         Ok(())
-    }
-
-    /// The log whose queues are for those who answer on a lane.
-    fn reply_log(&self, lane: &Lane) -> LogId {
-        if lane.account == self.me.account.id() {
-            self.own_log()
-        } else {
-            self.log_with(lane.account)
-        }
     }
 
     /// Packages with which a device can begin groups later, if it may have used up those it had.
@@ -345,7 +340,7 @@ impl Engine {
             // What was put before is gone.
             return lane.begin_anew(device, cx.store);
         }
-        lane.told_head = Some(posting.head);
+        lane.told_proofs = Some(posting.head);
         lane.asked |= posting.asks;
         lane.waits_since.get_or_insert(cx.now);
         lane.probe_later(cx.uptime);
@@ -360,15 +355,7 @@ impl Engine {
         to: &QueueAddress,
         error: &ErrandError,
     ) -> Result<(), StoreError> {
-        let code = match error {
-            ErrandError::Refused(failure) => {
-                if let (Code::Stale, Some(theirs)) = (failure.code, failure.value) {
-                    self.mail.set_clock(&to.url, theirs, cx.now);
-                }
-                Some(failure.code)
-            }
-            ErrandError::Unreachable(_) => None,
-        };
+        let code = self.refusal_code(cx, &to.url, error);
         let Some(lane) = self.mail.lanes.get_mut(&device) else { return Ok(()) };
         lane.back_off(cx.uptime, cx.rng);
         let writer = *to.seed.writer().public();
