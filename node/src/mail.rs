@@ -182,8 +182,9 @@ impl Carrier {
 
 const FULL: &str = "more waits to be sent than there is room for: it is tried again by itself";
 
-/// What must not share a connection: the queue, and whether its address is our own choice.
-type Line = (MailboxUrl, [u8; 32], bool);
+/// What must not share a connection: the queue, whether its address is our own choice, and what does
+/// not wait for a look to end.
+type Line = (MailboxUrl, [u8; 32], bool, bool);
 
 /// Gives each queue its courier.
 async fn dispatch(
@@ -204,9 +205,9 @@ async fn dispatch(
         tokio::select! {
             job = inbox.recv() => {
                 let Some(job) = job else { return };
-                let Errand { url, queue, own, operation, .. } = &job.errand;
-                let line = (url.clone(), *queue, *own);
-                let listens = matches!(operation, Operation::Open | Operation::Fetch);
+                let Errand { url, queue, own, overtakes, operation, .. } = &job.errand;
+                let line = (url.clone(), *queue, *own, *overtakes);
+                let listens = !overtakes && matches!(operation, Operation::Open | Operation::Fetch);
                 let unsent = match lines.get(&line) {
                     Some(jobs) => jobs.try_send(job).err().map(TrySendError::into_inner),
                     None => Some(job),

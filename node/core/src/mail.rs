@@ -127,7 +127,7 @@ impl Mail {
     pub(crate) fn moved_on(&mut self, device: DeviceId, uptime: Uptime) {
         // It may be the last that had to know that a queue is given up.
         for queue in self.queues.values_mut().filter(|queue| queue.closing) {
-            queue.go_on(uptime);
+            queue.stir(uptime);
         }
         if let Some(lane) = self.lanes.get_mut(&device) {
             lane.hear();

@@ -70,6 +70,7 @@ fn errand(server: &Server, id: u64, queue: u8) -> Errand {
         queue: [queue; 32],
         wait_ms: 0,
         own: true,
+        overtakes: false,
     }
 }
 
@@ -284,6 +285,22 @@ async fn letters_do_not_wait_for_queues_that_are_looked_into() {
     post.carrier.send(fetch(&server, 2, 2));
     post.carrier.send(errand(&server, 3, 3));
     assert_eq!(post.answered().await.0, 3);
+}
+
+#[tokio::test]
+async fn what_overtakes_a_look_does_not_wait_for_its_end() {
+    let mut server = Server::start(|number| match number {
+        0 => Act::Wait,
+        _ => Act::Say(answer(200, b"closed")),
+    })
+    .await;
+    let mut post = post();
+    let look = Errand { operation: Operation::Fetch, wait_ms: 60_000, ..errand(&server, 1, 1) };
+    post.carrier.send(look);
+    server.asked().await;
+    let close = Errand { operation: Operation::Close, overtakes: true, ..errand(&server, 2, 1) };
+    post.carrier.send(close);
+    assert_eq!(post.answered().await.0, 2);
 }
 
 #[tokio::test]

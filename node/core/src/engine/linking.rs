@@ -83,7 +83,7 @@ impl Engine {
             for queue in self.mail.queues.values_mut() {
                 if host.queue() == Some(&queue.address) {
                     queue.closing = true;
-                    queue.go_on(cx.uptime);
+                    queue.stir(cx.uptime);
                     queue.save(cx.store)?;
                 }
             }

@@ -60,7 +60,10 @@ impl Engine {
         let mut queues = self.mail.queues.values();
         let own = chosen || queues.any(|queue| queue.address.url == *url);
         let url = url.clone();
-        cx.out.push(Output::Errand(Errand { id, url, operation, body, queue, wait_ms, own }));
+        let looking = self.mail.queues.get(&queue).is_some_and(|queue| queue.looking);
+        let overtakes = looking && operation != Operation::Fetch;
+        let errand = Errand { id, url, operation, body, queue, wait_ms, own, overtakes };
+        cx.out.push(Output::Errand(errand));
     }
 
     /// The log that we write to somebody in, ourselves included.

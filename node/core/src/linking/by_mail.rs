@@ -288,7 +288,8 @@ impl MailJoiner {
         (operation, body, wait_ms): (Operation, Vec<u8>, u64),
         queue: [u8; 32],
     ) -> Errand {
-        Errand { id, url: self.reply.url.clone(), operation, body, queue, wait_ms, own: true }
+        let url = self.reply.url.clone();
+        Errand { id, url, operation, body, queue, wait_ms, own: true, overtakes: false }
     }
 
     fn stamp(&self, now: Timestamp, rng: &mut dyn CryptoRng) -> Stamp {

@@ -32,6 +32,8 @@ pub struct Errand {
     pub wait_ms: u64,
     /// Whether the address is the person's own choice, not somebody else's word.
     pub own: bool,
+    /// Whether it does not wait until a look into the same queue, which is under way, has ended.
+    pub overtakes: bool,
 }
 
 impl fmt::Debug for Errand {

@@ -70,9 +70,12 @@ pub(crate) struct OwnQueue {
     pub(crate) is_quiet: bool,
     /// Whether nothing lay there when it was looked into last.
     pub(crate) is_empty: bool,
-    /// Whether a request is under way.
-    pub(crate) busy: bool,
-    next_at: Uptime,
+    /// Whether a look is under way.
+    pub(crate) looking: bool,
+    /// Whether another request is under way.
+    pub(crate) asking: bool,
+    /// `None`: when what is under way has ended.
+    next_at: Option<Uptime>,
     wait_ms: u64,
     /// Numbers of what is stored here and can be deleted there, ascending.
     pub(crate) taken: Vec<u64>,
@@ -87,7 +90,7 @@ impl OwnQueue {
     ) -> Self {
         let address = QueueAddress { url, seed: QueueSeed::random(rng), days };
         let owner = SigningKey::random(rng);
-        Self { next_at: at, ..Self::kept(owner, address, serves) }
+        Self { next_at: Some(at), ..Self::kept(owner, address, serves) }
     }
 
     pub(crate) fn kept(owner: SigningKey, address: QueueAddress, serves: QueueFor) -> Self {
@@ -102,28 +105,37 @@ impl OwnQueue {
             is_open: false,
             is_quiet: false,
             is_empty: false,
-            busy: false,
-            next_at: Uptime::from_millis(0),
+            looking: false,
+            asking: false,
+            next_at: Some(Uptime::from_millis(0)),
             wait_ms: MAIL_RETRY_MS_MIN,
             taken: Vec::new(),
         }
     }
 
     pub(crate) fn deadline(&self) -> Option<Uptime> {
-        (!self.busy && !self.is_quiet).then_some(self.next_at)
+        self.next_at.filter(|_| !self.is_quiet)
+    }
+
+    /// What is next waits for an answer.
+    pub(crate) const fn wait(&mut self) {
+        self.next_at = None;
+    }
+
+    /// It is to be seen at a moment what is next.
+    pub(crate) const fn stir(&mut self, uptime: Uptime) {
+        self.next_at = Some(uptime);
     }
 
     /// It went well: the next request may follow.
     pub(crate) const fn go_on(&mut self, uptime: Uptime) {
-        self.busy = false;
-        self.next_at = uptime;
+        self.stir(uptime);
         self.wait_ms = MAIL_RETRY_MS_MIN;
     }
 
     /// It did not go well: the next request waits, ever longer, with a quarter of jitter.
     pub(crate) fn back_off(&mut self, uptime: Uptime, rng: &mut dyn CryptoRng) {
-        self.busy = false;
-        self.next_at = uptime.plus_millis(jittered(self.wait_ms, rng));
+        self.stir(uptime.plus_millis(jittered(self.wait_ms, rng)));
         self.wait_ms = self.wait_ms.saturating_mul(2).min(MAIL_RETRY_MS_MAX);
     }
 

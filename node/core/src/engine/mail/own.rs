@@ -65,14 +65,14 @@ impl Engine {
             if may_change && is_wanted && (queue.closing || days != queue.address.days) {
                 (queue.closing, queue.address.days) = (false, days);
                 queue.reopen();
-                queue.go_on(cx.uptime);
+                queue.stir(cx.uptime);
                 queue.save(cx.store)?;
             } else if !is_wanted && !queue.closing {
                 queue.closing = true;
                 let is_read = matches!(queue.serves, QueueFor::Log(log) if readers.contains(&log));
                 let kept_ms = if is_read { QUEUE_KEPT_MS } else { 0 };
                 queue.kept_until = cx.now.plus_millis(kept_ms);
-                queue.go_on(cx.uptime);
+                queue.stir(cx.uptime);
                 queue.save(cx.store)?;
             }
             if let QueueFor::Log(log) = queue.serves {
@@ -207,24 +207,31 @@ impl Engine {
             closes && queue.is_open && !queue.is_empty && cx.now < queue.kept_until
         };
         let looks = self.mail.queues.get(&key).is_some_and(looks);
-        let Some(queue) = self.mail.queues.get_mut(&key).filter(|queue| !queue.busy) else {
+        let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
+        queue.wait();
+        let fetches = queue.is_open && (!closes || looks);
+        if queue.asking || queue.looking && fetches {
             return Ok(());
-        };
+        }
         let url = queue.address.url.clone();
         if closes && queue.incarnation.is_none() {
             queue.forget(cx.store)?;
             self.mail.queues.remove(&key);
             return Ok(());
         }
-        queue.busy = true;
+        *(if fetches { &mut queue.looking } else { &mut queue.asking }) = true;
         // A look that waits is answered at once if there is anything.
         queue.is_empty |= queue.is_open && !closes;
         let stamp = self.mail.stamp(&url, cx.now, cx.rng);
         let Some(queue) = self.mail.queues.get(&key) else { return Ok(()) };
-        let (purpose, request) = if closes && !looks {
+        let (purpose, request) = if fetches {
+            let wait_ms = if looks { 0 } else { MAIL_LISTEN_MS };
+            let fetch = Fetch { stamp, delete: queue.taken.clone(), wait_ms };
+            (Purpose::Fetch(key), (Operation::Fetch, signed(queue, fetch), wait_ms))
+        } else if closes {
             let body = signed(queue, Close { stamp });
             (Purpose::Close(key), (Operation::Close, body, 0))
-        } else if !queue.is_open {
+        } else {
             let chosen = self.profile.mailboxes.iter().find(|mailbox| mailbox.url == url);
             let access = chosen.map_or(&queue.access, |it| &it.access).clone();
             let access = Some(access).filter(|word| !word.is_empty());
@@ -239,10 +246,6 @@ impl Engine {
             let days = queue.address.days;
             let open = Open { stamp, writer, days, blobs_max, bytes_max, card, access };
             (Purpose::Open(key), (Operation::Open, signed(queue, open), 0))
-        } else {
-            let wait_ms = if looks { 0 } else { MAIL_LISTEN_MS };
-            let fetch = Fetch { stamp, delete: queue.taken.clone(), wait_ms };
-            (Purpose::Fetch(key), (Operation::Fetch, signed(queue, fetch), wait_ms))
         };
         self.send_errand(cx, (purpose, &url, key), request);
         Ok(())
@@ -278,6 +281,9 @@ impl Engine {
         key: [u8; 32],
         reply: Result<Vec<u8>, ErrandError>,
     ) -> Result<(), StoreError> {
+        if let Some(queue) = self.mail.queues.get_mut(&key) {
+            queue.asking = false;
+        }
         let opened = match read_reply(reply, Opened::decode) {
             Ok(opened) => opened,
             Err(error) => return self.queue_failed(cx, key, &error),
@@ -308,6 +314,9 @@ impl Engine {
         key: [u8; 32],
         reply: Result<Vec<u8>, ErrandError>,
     ) -> Result<(), StoreError> {
+        if let Some(queue) = self.mail.queues.get_mut(&key) {
+            queue.looking = false;
+        }
         let fetched = match read_reply(reply, Fetched::decode) {
             Ok(fetched) => fetched,
             Err(error) => return self.queue_failed(cx, key, &error),
@@ -316,7 +325,9 @@ impl Engine {
         let had = !std::mem::take(&mut queue.taken).is_empty();
         let (serves, is_empty) = (queue.serves, fetched.items.is_empty());
         let pause = if had || !fetched.items.is_empty() { 0 } else { FETCH_PAUSE_MS };
-        queue.go_on(cx.uptime.plus_millis(pause));
+        if !queue.asking {
+            queue.go_on(cx.uptime.plus_millis(pause));
+        }
         queue.incarnation = Some(fetched.incarnation);
         queue.is_empty = is_empty;
         let url = queue.address.url.clone();
@@ -345,7 +356,7 @@ impl Engine {
     fn give_up(&mut self, cx: &mut Context<'_>, key: [u8; 32]) -> Result<(), StoreError> {
         let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
         queue.closing = true;
-        queue.go_on(cx.uptime);
+        queue.stir(cx.uptime);
         queue.save(cx.store)
     }
 
@@ -379,7 +390,12 @@ impl Engine {
             Err(ErrandError::Unreachable(_)) => false,
         };
         let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
-        if gone {
+        queue.asking = false;
+        if gone && !queue.closing {
+            // Meanwhile it is wanted again.
+            queue.reopen();
+            queue.go_on(cx.uptime);
+        } else if gone {
             queue.forget(cx.store)?;
             self.mail.queues.remove(&key);
         } else {
@@ -399,6 +415,10 @@ impl Engine {
         };
         let code = self.note_failure(cx, &url, error);
         let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
+        if queue.asking {
+            // A look has ended; the answer to what has overtaken it says more.
+            return Ok(());
+        }
         let was_open = queue.is_open;
         queue.back_off(cx.uptime, cx.rng);
         if code == Some(Code::UnknownQueue) {

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{Context, Engine, Output};
 use crate::{
+    contacts::Status,
     engine::LinkId,
     limits::KNOWN_DEVICES_MAX,
     mail::{Lane, StoredGroup},
@@ -78,17 +79,29 @@ impl Engine {
         let lane = self.mail.lanes.entry(device).or_insert_with(|| Lane::new(account));
         lane.keep_group(opened.group);
         self.read_letter(cx, device, letter)?;
-        // Of those whom nobody knows nothing is kept.
-        let known = self.mail.lanes.len() <= KNOWN_DEVICES_MAX
-            && (self.me.account.has(device) || self.letter_owner(device).is_some());
+        let has_room = self.mail.lanes.len() <= KNOWN_DEVICES_MAX;
+        let known = self.me.account.has(device) || self.letter_owner(device).is_some();
+        let asks = self.asks_to_be_known(device);
         match self.mail.lanes.get_mut(&device) {
-            Some(lane) if known => lane.save(device, cx.store),
+            Some(lane) if known && has_room => lane.save(device, cx.store),
+            Some(lane) if asks && has_room => {
+                // For the answer packages are enough.
+                lane.groups.clear();
+                lane.save(device, cx.store)
+            }
+            // Of those whom nobody knows nothing is kept.
             Some(_) if is_new => {
                 self.mail.lanes.remove(&device);
                 Ok(())
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether it is the device of somebody who waits to become a contact.
+    fn asks_to_be_known(&self, device: DeviceId) -> bool {
+        let contact = self.contacts.account_of(device).and_then(|it| self.contacts.find(it));
+        contact.is_some_and(|contact| contact.status == Status::Pending)
     }
 
     fn open_sealed(
