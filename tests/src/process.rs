@@ -16,7 +16,7 @@ use std::{
     net::{Ipv4Addr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::atomic::{AtomicU16, Ordering},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -71,24 +71,47 @@ fn built(program: &str) -> PathBuf {
     path
 }
 
+/// Ports that no other test process hands out while this one runs: it holds the one before them.
+struct PortBlock {
+    _claim: TcpListener,
+    ports: std::ops::Range<u16>,
+}
+
+impl PortBlock {
+    const SIZE: u16 = 100;
+
+    fn claim() -> Self {
+        let count = (PORTS.end - PORTS.start) / Self::SIZE;
+        // Tests run in many processes at once: each begins somewhere else.
+        let begin = u16::try_from(std::process::id() % u32::from(count)).expect("below the count");
+        let firsts = (0..count).map(|at| PORTS.start + (begin + at) % count * Self::SIZE);
+        let claimed = firsts.filter_map(|first| {
+            let claim = TcpListener::bind((Ipv4Addr::LOCALHOST, first)).ok()?;
+            Some(Self { _claim: claim, ports: first + 1..first + Self::SIZE })
+        });
+        claimed.into_iter().next().expect("a block of ports is free")
+    }
+}
+
 /// A port on loopback that is free for TCP and UDP.
 ///
 /// # Panics
 /// If none is.
 pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let span = PORTS.end - PORTS.start;
-    for _ in 0..span {
-        // Tests run in many processes at once: each begins somewhere else.
-        let begin = std::process::id().wrapping_mul(97) % u32::from(span);
-        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        let offset = u16::try_from((begin + step) % u32::from(span)).expect("below the span");
-        let at = (Ipv4Addr::LOCALHOST, PORTS.start + offset);
-        if TcpListener::bind(at).is_ok() && UdpSocket::bind(at).is_ok() {
-            return at.1;
+    static BLOCKS: Mutex<Vec<PortBlock>> = Mutex::new(Vec::new());
+    let mut blocks = BLOCKS.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let port = blocks.last_mut().and_then(|block| {
+            block.ports.find(|port| {
+                let at = (Ipv4Addr::LOCALHOST, *port);
+                TcpListener::bind(at).is_ok() && UdpSocket::bind(at).is_ok()
+            })
+        });
+        match port {
+            Some(port) => return port,
+            None => blocks.push(PortBlock::claim()),
         }
     }
-    panic!("no port of {PORTS:?} is free")
 }
 
 /// How a person's node reaches others.
