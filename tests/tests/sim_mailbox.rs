@@ -417,6 +417,30 @@ fn letters_move_when_their_mailbox_dies() {
     assert_eq!(texts(&world, bob, alice), ["to the first"]);
 }
 
+/// Where letters lie in two mailboxes, both are looked after.
+#[test]
+fn letters_in_two_mailboxes_are_looked_after_in_both() {
+    let (mut world, alice, bob, first) = alice_and_bob("letters_in_two_mailboxes", 15);
+    let second = world.mailbox();
+    world.choose_mailboxes(bob, &[first, second]);
+    world.run_ms(MINUTE_MS);
+    apart(&mut world, &[alice, bob]);
+    world.set_running(bob, false);
+    world.say(alice, bob, "to the first");
+    world.run_ms(MINUTE_MS);
+    world.set_mailbox(first, false);
+    world.say(alice, bob, "to the second");
+    world.run_ms(MINUTE_MS);
+    assert_eq!((world.blobs_at(first), world.blobs_at(second)), (1, 1));
+    world.wipe_mailbox(first);
+    world.set_mailbox(first, true);
+    world.run_ms(DAY_MS);
+    world.set_running(alice, false);
+    world.set_running(bob, true);
+    world.run_ms(MINUTE_MS);
+    assert_eq!(texts(&world, bob, alice), ["to the first", "to the second"]);
+}
+
 /// Keys of letters that never came, and packages that nobody used, go in time.
 #[test]
 fn keys_that_have_served_go() {

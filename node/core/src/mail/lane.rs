@@ -122,10 +122,11 @@ pub(crate) struct Lane {
     pub(crate) round: u64,
     /// Its last-resort package, as its queue has it.
     pub(crate) card: Option<Box<[u8]>>,
-    /// The writer's key of the queue in which lies what was put last.
-    lies_at: Option<[u8; 32]>,
-    /// How often that did not answer.
-    misses: u32,
+    /// Queues in which something lies that was not answered, by the writer's key, and how often each
+    /// did not answer.
+    lies: BTreeMap<[u8; 32], u32>,
+    /// How many of them were looked after since they were all.
+    probed: usize,
     /// Packages that were made for it and have not left.
     pub(crate) packages: Vec<Box<[u8]>>,
     /// Which of its queues is tried first.
@@ -157,8 +158,8 @@ impl Lane {
             seen: BTreeMap::new(),
             posted: BTreeMap::new(),
             round: 0,
-            lies_at: None,
-            misses: 0,
+            lies: BTreeMap::new(),
+            probed: 0,
             packages: Vec::new(),
             card: None,
             at: 0,
@@ -232,18 +233,33 @@ impl Lane {
         self.probe_at = Some(uptime.plus_millis(self.probe_ms));
     }
 
-    /// Whether it is to be looked now; each time later than before. What was put before this run is
-    /// looked after at once: who is there for minutes only would never look otherwise.
-    pub(crate) fn probe_is_due(&mut self, uptime: Uptime, rng: &mut dyn CryptoRng) -> bool {
+    /// The queue that is to be looked after now, of those that the other has: all in which something
+    /// lies in turn, each time later than before. What was put before this run is looked after at
+    /// once: who is there for minutes only would never look otherwise.
+    pub(crate) fn probe_due(
+        &mut self,
+        queues: &[QueueAddress],
+        uptime: Uptime,
+        rng: &mut dyn CryptoRng,
+    ) -> Option<QueueAddress> {
         let spread_ms = u64::from(rng.next_u32()) % MAIL_SPREAD_MS;
         let at = *self.probe_at.get_or_insert(uptime.plus_millis(spread_ms));
         if at > uptime {
-            return false;
+            return None;
         }
-        let next_ms = self.probe_ms.saturating_mul(2);
-        self.probe_ms = next_ms.clamp(MAIL_PROBE_MS_MIN, MAIL_PROBE_MS_MAX);
-        self.probe_at = Some(uptime.plus_millis(self.probe_ms));
-        true
+        let lies = |queue: &&QueueAddress| self.lies.contains_key(queue.seed.writer().public());
+        let lying: Vec<&QueueAddress> = queues.iter().filter(lies).collect();
+        let next = lying.get(self.probed).or(lying.first()).copied().or(queues.first());
+        self.probed = if self.probed + 1 < lying.len() { self.probed + 1 } else { 0 };
+        let pause_ms = if self.probed > 0 {
+            spread_ms
+        } else {
+            let next_ms = self.probe_ms.saturating_mul(2);
+            self.probe_ms = next_ms.clamp(MAIL_PROBE_MS_MIN, MAIL_PROBE_MS_MAX);
+            self.probe_ms
+        };
+        self.probe_at = Some(uptime.plus_millis(pause_ms));
+        next.cloned()
     }
 
     /// A queue answered under this name. Returns whether it is another life of it than the one in
@@ -271,8 +287,7 @@ impl Lane {
         for log in std::mem::take(&mut self.posted).into_keys() {
             store.remove_record(RecordKind::Posted, &joined(log, device))?;
         }
-        self.lies_at = None;
-        self.misses = 0;
+        self.lies.clear();
         // Whatever is answered now was asked before.
         self.busy = false;
         self.told_proofs = None;
@@ -298,29 +313,26 @@ impl Lane {
     }
 
     /// Something was put into the queue with this writer's key.
-    pub(crate) const fn put_at(&mut self, writer: [u8; 32]) {
-        self.lies_at = Some(writer);
-        self.misses = 0;
+    pub(crate) fn put_at(&mut self, writer: [u8; 32]) {
+        self.lies.insert(writer, 0);
     }
 
-    /// Whether what was put last lies in the queue with this writer's key, or nobody knows where.
-    pub(crate) fn lies_there(&self, writer: [u8; 32]) -> bool {
-        self.lies_at.is_none_or(|at| at == writer)
+    /// Everything that was put was answered.
+    pub(crate) fn is_answered(&mut self) {
+        self.lies.clear();
     }
 
-    /// Where something lies that was not answered, if it is one of these queues.
-    pub(crate) fn lies_in<'q>(&self, queues: &'q [QueueAddress]) -> Option<&'q QueueAddress> {
-        let writer = self.lies_at?;
-        queues.iter().find(|queue| *queue.seed.writer().public() == writer)
+    /// Whether something lies in the queue with this writer's key.
+    pub(crate) fn lies_in(&self, writer: [u8; 32]) -> bool {
+        self.lies.contains_key(&writer)
     }
 
-    /// The queue in which something lies does not answer. Returns whether that has happened so often
+    /// A queue does not answer. Returns whether something lies there and that has happened so often
     /// that it counts as gone.
     pub(crate) fn misses(&mut self, writer: [u8; 32]) -> bool {
-        if self.lies_at == Some(writer) {
-            self.misses += 1;
-        }
-        self.misses >= MAIL_MISSES_MAX
+        let Some(misses) = self.lies.get_mut(&writer) else { return false };
+        *misses += 1;
+        *misses >= MAIL_MISSES_MAX
     }
 
     /// Forgets groups in which nothing was opened for long: what was left out in them stays closed.
@@ -425,6 +437,8 @@ impl Lane {
                 Ok((r.fixed("writer")?, Incarnation::from_bytes(r.fixed("incarnation")?)))
             })?;
             lane.seen = seen.into_iter().collect();
+            // Some of what was put there may not have been answered.
+            lane.lies = lane.seen.keys().map(|writer| (*writer, 0)).collect();
             Ok(lane)
         })
     }

@@ -38,7 +38,7 @@ impl Engine {
         };
         lane.account = account;
         let Some(to) = queues.get(lane.at % queues.len()).cloned() else { return Ok(()) };
-        if self.is_overdue(cx, device, &to)?
+        if self.is_overdue(cx, device, &queues)?
             && let Some(lane) = self.mail.lanes.get_mut(&device)
         {
             // The other may have lost what opens the group.
@@ -48,9 +48,7 @@ impl Engine {
         let draft = self.draft_for(cx, device, account)?;
         let may_put = self.mail.lanes.get(&device).is_some_and(|lane| !lane.full);
         if !draft.is_due || !may_put {
-            let lane = self.mail.lanes.get(&device);
-            let at = lane.and_then(|lane| lane.lies_in(&queues)).unwrap_or(&to);
-            return self.wait_for_answer(cx, device, at, draft.later);
+            return self.wait_for_answer(cx, device, &queues, draft.later);
         }
         if self.begin_group_if_needed(cx, device)? {
             return self.ask_for_card(cx, device, to);
@@ -63,12 +61,12 @@ impl Engine {
         &self,
         cx: &Context<'_>,
         device: DeviceId,
-        to: &QueueAddress,
+        queues: &[QueueAddress],
     ) -> Result<bool, StoreError> {
         let Some(since) = self.mail.lanes.get(&device).and_then(|lane| lane.waits_since) else {
             return Ok(false);
         };
-        Ok(since.plus_millis(half_life_ms(to)) <= cx.now && self.is_awaited(cx, device)?)
+        Ok(since.plus_millis(half_life_ms(queues)) <= cx.now && self.is_awaited(cx, device)?)
     }
 
     /// Whether the other has not answered yet to what was put.
@@ -99,7 +97,7 @@ impl Engine {
         &mut self,
         cx: &mut Context<'_>,
         device: DeviceId,
-        to: &QueueAddress,
+        queues: &[QueueAddress],
         later: Option<Timestamp>,
     ) -> Result<(), StoreError> {
         let awaited = self.is_awaited(cx, device)?;
@@ -110,16 +108,17 @@ impl Engine {
         });
         if !awaited && !lane.full {
             lane.rest(later);
+            lane.is_answered();
             if lane.waits_since.take().is_some() {
                 lane.save(device, cx.store)?;
             }
             return Ok(());
         }
         let since = *lane.waits_since.get_or_insert(cx.now);
-        let end = since.plus_millis(half_life_ms(to)).millis();
+        let end = since.plus_millis(half_life_ms(queues)).millis();
         let left_ms = end.saturating_sub(cx.now.millis()).max(1_000);
-        if lane.probe_is_due(cx.uptime, cx.rng) {
-            return self.ask_for_card(cx, device, to.clone());
+        if let Some(queue) = lane.probe_due(queues, cx.uptime, cx.rng) {
+            return self.ask_for_card(cx, device, queue);
         }
         let end = cx.uptime.plus_millis(left_ms);
         lane.rest([Some(end), lane.probe_at(), later].into_iter().flatten().min());
@@ -361,7 +360,7 @@ impl Engine {
         let writer = *to.seed.writer().public();
         match code {
             // What was put there is gone; its owner opens it again.
-            Some(Code::UnknownQueue) if lane.lies_there(writer) => {
+            Some(Code::UnknownQueue) if lane.lies_in(writer) => {
                 lane.begin_anew(device, cx.store)
             }
             Some(Code::Full) => {
@@ -374,7 +373,9 @@ impl Engine {
     }
 }
 
-/// After half of the time for which a server keeps something it is put again.
-const fn half_life_ms(to: &QueueAddress) -> u64 {
-    to.days.count() * 24 * 60 * 60 * 1000 / 2
+/// After half of the time for which a server keeps something it is put again: it may be the server that
+/// keeps it shortest.
+fn half_life_ms(queues: &[QueueAddress]) -> u64 {
+    let days = queues.iter().map(|queue| queue.days.count()).min().unwrap_or(1);
+    days * 24 * 60 * 60 * 1000 / 2
 }
