@@ -328,6 +328,10 @@ impl Engine {
         if !queue.asking {
             queue.go_on(cx.uptime.plus_millis(pause));
         }
+        if queue.is_quiet {
+            // What came stays there: they may be heard again.
+            return Ok(());
+        }
         queue.incarnation = Some(fetched.incarnation);
         queue.is_empty = is_empty;
         let url = queue.address.url.clone();
