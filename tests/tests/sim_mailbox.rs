@@ -190,6 +190,32 @@ fn a_stranger_knocks_and_is_answered_without_ever_meeting() {
     assert_eq!(texts(&world, bob, alice), ["sent before the answer", "welcome"]);
 }
 
+/// Whoever removes somebody closes the queue; whoever asks again says where the answer goes.
+#[test]
+fn who_was_removed_answers_to_the_queue_of_the_new_request() {
+    let (mut world, alice, bob, _) = alice_and_bob("who_was_removed_answers", 16);
+    apart(&mut world, &[alice, bob]);
+    // Both groups are joined.
+    for (one, other) in [(alice, bob), (bob, alice), (alice, bob)] {
+        world.say(one, other, "hello");
+        world.run_ms(MINUTE_MS);
+    }
+    let card = Box::new(world.nodes[alice].engine().card());
+    world.set_running(alice, false);
+    world.command(bob, Command::Remove(world.account(alice)));
+    world.run_ms(MINUTE_MS);
+    world.command(bob, Command::AddContact { card, name: None, greeting: String::new() });
+    world.run_ms(MINUTE_MS);
+    world.set_running(bob, false);
+    world.set_running(alice, true);
+    world.run_ms(HOUR_MS);
+    world.set_running(alice, false);
+    world.set_running(bob, true);
+    world.run_ms(HOUR_MS);
+    let status = world.nodes[bob].engine().contact(world.account(alice)).unwrap().status;
+    assert_eq!(status, Status::Contact);
+}
+
 #[test]
 fn where_one_mailbox_fails_another_serves() {
     let (mut world, alice, bob, first) = alice_and_bob("where_one_mailbox_fails", 4);

@@ -239,7 +239,8 @@ impl Engine {
         let Some(lane) = self.mail.lanes.get(&device) else { return Ok(()) };
         let Some(outbox) = &lane.outbox else { return Ok(()) };
         let theirs = self.account(lane.account).map(kith_common::account::Account::head);
-        let reply = if outbox.joined {
+        // Who is asked anew may know queues only that were given up.
+        let reply = if outbox.joined && !draft.asks {
             Vec::new()
         } else {
             self.open_queues(self.log_shared_with(lane.account))
