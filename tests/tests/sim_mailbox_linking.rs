@@ -246,6 +246,21 @@ fn two_accounts_become_one_and_nobody_was_there_twice() {
             assert_eq!(story.texts(node, bob).len(), 10, "seed {seed} {node}");
             assert_eq!(story.texts(node, carol), ["of the second account"], "seed {seed} {node}");
         }
+        // Who knew the account that ended hears of the other one by a letter too.
+        story.boot(old, second, MINUTE_MS);
+        story.world.say(old, carol, "of the one account");
+        story.world.run_ms(MINUTE_MS);
+        for node in [old, second] {
+            story.world.set_running(node, false);
+        }
+        story.world.set_running(carols, true);
+        story.world.run_ms(2 * MINUTE_MS);
+        let engine = story.world.nodes[carols].engine();
+        assert_eq!(engine.contacts().len(), 1, "seed {seed}");
+        let contact = engine.contact(stays).map(|contact| contact.status);
+        assert_eq!(contact, Some(Status::Contact), "seed {seed}");
+        let said = ["of the one account", "of the second account"];
+        assert_eq!(story.texts(carols, story.alice), said, "seed {seed}");
     });
 }
 

@@ -80,6 +80,40 @@ impl Person {
         Joining { check, person, child, lines }
     }
 
+    /// A code that another device reads while this one is not there.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn code_by_mail(&self) -> String {
+        let answer = self.kith(&["device", "link", "--by-mail"]).json();
+        answer.get("code").and_then(Value::as_str).expect("there is a code").to_owned()
+    }
+
+    /// Goes on with joining or merging by mail, as far as that gets. Gives the last that was said.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn goes_on_by_mail(&self, arguments: &[&str]) -> Value {
+        let ran = self.kith(arguments);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let last = ran.out.lines().last().expect("it says how far it got");
+        serde_json::from_str(last).expect("it says so in JSON")
+    }
+
+    /// Waits until the number that another device has shown is here, and confirms it.
+    ///
+    /// # Panics
+    /// If it does not come.
+    pub fn confirms(&self, check: &str) {
+        until("the number of the other device is here", PATIENCE, || {
+            let pending = self.kith(&["device", "pending"]).json();
+            let guests = pending.as_array()?.iter();
+            let checks: Vec<_> = guests.filter_map(|it| it.get("check")?.as_str()).collect();
+            checks.contains(&check).then_some(())
+        });
+        self.kith(&["device", "confirm", check]).json();
+    }
+
     /// A folder for another home of this person.
     ///
     /// # Panics

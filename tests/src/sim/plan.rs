@@ -51,6 +51,8 @@ pub fn run_by_mail(seed: u64, test: &'static str) -> World {
     world.settle_by_mail();
     if plan.below(4) == 0 {
         world.settle();
+        // A mailbox that was away is tried again within half an hour; what lies there is answered.
+        world.run_ms(60 * 60 * 1000);
         world.check_silence();
     }
     world

@@ -13,7 +13,7 @@ use crate::{
     contacts::Status,
     engine::LinkId,
     limits::KNOWN_DEVICES_MAX,
-    mail::{Lane, StoredGroup},
+    mail::{Lane, QueueFor, StoredGroup},
     mls,
     refusal::Refusal,
     session::Session,
@@ -45,6 +45,7 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let Some(queue) = self.mail.queues.get(&queue) else { return Ok(()) };
         let content = queue.address.seed.open_blob(blob).ok();
+        let is_shared = matches!(queue.serves, QueueFor::Log(_));
         if let (Some(content), true) = (&content, queue.serves.until().is_some())
             && let Ok(Some(frame)) = Frame::decode(content)
         {
@@ -78,7 +79,7 @@ impl Engine {
         let is_new = !self.mail.lanes.contains_key(&device);
         let lane = self.mail.lanes.entry(device).or_insert_with(|| Lane::new(account));
         lane.keep_group(opened.group);
-        self.read_letter(cx, device, letter)?;
+        self.read_letter(cx, device, letter, is_shared)?;
         let has_room = self.mail.lanes.len() <= KNOWN_DEVICES_MAX;
         let known = self.me.account.has(device) || self.letter_owner(device).is_some();
         let asks = self.asks_to_be_known(device);
@@ -145,6 +146,7 @@ impl Engine {
         cx: &mut Context<'_>,
         device: DeviceId,
         letter: Letter,
+        is_shared: bool,
     ) -> Result<(), StoreError> {
         let frames: Vec<Frame> = letter
             .frames
@@ -152,7 +154,9 @@ impl Engine {
             .filter_map(|bytes| Frame::decode(bytes).ok().flatten())
             .filter(may_stand_in_letters)
             .collect();
-        let is_known = self.own_person().is(letter.from.0)
+        // Who may write to a contact's queue may speak for an account that the contact's is part of now.
+        let is_known = is_shared
+            || self.own_person().is(letter.from.0)
             || self.contacts.find(self.contacts.current(letter.from.0)).is_some();
         let (proofs, frames): (Vec<Frame>, Vec<Frame>) =
             frames.into_iter().partition(|frame| matches!(frame, Frame::Accounts { .. }));
