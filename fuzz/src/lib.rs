@@ -8,6 +8,7 @@
 //! | `account` | does an account follow from the set of its envelopes alone? |
 //! | `frame` | does every frame have one form, and every body? |
 //! | `share` | does every shared string, link and code have one form? |
+//! | `mail` | does everything about mail have one form? |
 //! | `record` | does a node open on any record? |
 //! | `engine` | does the engine hold its rules, whatever comes? |
 //! | `cbor` | what may a byte string mean, read slowly? |
@@ -34,6 +35,7 @@ mod codec;
 pub mod engine;
 mod envelope;
 mod frame;
+pub mod mail;
 pub mod record;
 pub mod seeds;
 mod share;
@@ -70,6 +72,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("link_code", share::link_code),
     ("shared_string", share::shared_string),
     ("link", share::link),
+    ("mail", mail::mail),
+    ("service", mail::service),
+    ("mls", mail::for_mls),
+    ("joining", mail::joining),
     ("record", record::record),
     ("engine", engine::engine),
 ];

@@ -32,17 +32,23 @@ pub(crate) fn record(data: &[u8]) {
     assert_eq!(again.profile().name, engine.profile().name);
 }
 
+/// How many there are.
+pub const KINDS: u8 = 9;
+
 /// The records that an engine reads when it opens.
 pub fn place(number: u8) -> (RecordKind, Vec<u8>) {
     let log = LogId::direct(CAST.alice.id(), CAST.bob.id());
-    match number % 4 {
+    let device = CAST.bob.devices[0].device();
+    match number % KINDS {
         0 => (RecordKind::Profile, Vec::new()),
         1 => (RecordKind::Contact, CAST.bob.id().as_bytes().to_vec()),
         2 => (RecordKind::Log, log.as_bytes().to_vec()),
-        _ => {
-            let device = CAST.bob.devices[0].device();
-            (RecordKind::Frontier, [*log.as_bytes(), *device.as_bytes()].concat())
-        }
+        3 => (RecordKind::Frontier, [*log.as_bytes(), *device.as_bytes()].concat()),
+        4 => (RecordKind::Place, [*log.as_bytes(), *device.as_bytes()].concat()),
+        5 => (RecordKind::Queue, vec![5; 32]),
+        6 => (RecordKind::Lane, device.as_bytes().to_vec()),
+        7 => (RecordKind::Posted, [*log.as_bytes(), *device.as_bytes()].concat()),
+        _ => (RecordKind::Package, vec![6; 32]),
     }
 }
 

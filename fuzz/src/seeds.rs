@@ -28,7 +28,7 @@ use crate::{
         operation::{Edit, EntryPlan, MarkPlan, Operation},
         setting::SETTING,
     },
-    record,
+    mail, record,
     source::Blob,
 };
 
@@ -72,6 +72,10 @@ pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("link_code", link_codes()),
         ("shared_string", strings()),
         ("link", links()),
+        ("mail", mail::seeds::mail(&queue())),
+        ("service", mail::seeds::service(&queue())),
+        ("mls", mail::seeds::for_mls()),
+        ("joining", mail::seeds::joining(&queue())),
         ("record", records()),
         ("engine", runs()),
     ]
@@ -407,7 +411,7 @@ fn links() -> Vec<Vec<u8>> {
 }
 
 fn records() -> Vec<Vec<u8>> {
-    let kept = (0..4).filter_map(|number| {
+    let kept = (0..record::KINDS).filter_map(|number| {
         let (kind, key) = record::place(number);
         let value = SETTING.alice.record(kind, &key).expect("memory can be read")?;
         assert!(Reader::new(&value).tag(1).is_err(), "no record is a tag");

@@ -8,8 +8,9 @@ use kith_common::{
     frame::Frame,
     ids::{DeviceId, EntryId, LogId},
     limits::{
-        ADDRESSES_MAX, BODY_BYTES_MAX, ENTRY_ENVELOPE_BYTES_MAX, FRAME_BYTES_MAX,
-        FRAME_ENTRIES_MAX, FRONTIER_ENVELOPE_BYTES_MAX, HELLO_TAGS_MAX, REQUEST_ENVELOPE_BYTES_MAX,
+        ADDRESSES_MAX, BODY_BYTES_MAX, ENTRY_ENVELOPE_BYTES_MAX, FETCH_WAIT_MS_MAX,
+        FRAME_BYTES_MAX, FRAME_ENTRIES_MAX, FRONTIER_ENVELOPE_BYTES_MAX, HELLO_TAGS_MAX,
+        PUT_BODY_BYTES_MAX, REQUEST_ENVELOPE_BYTES_MAX,
     },
 };
 use kith_core::{
@@ -65,6 +66,11 @@ pub(super) fn outputs(node: &Node, out: &[Output], links: usize) {
             Output::Event(Event::Delivery { log, author, seqs, .. }) => {
                 let states = node.engine.states(&node.store, (*log, *author), *seqs, 100);
                 assert!(states.expect("the store can be read").len() <= 100);
+            }
+            Output::Errand(errand) => {
+                assert!(
+                    errand.body.len() <= PUT_BODY_BYTES_MAX && errand.wait_ms <= FETCH_WAIT_MS_MAX
+                );
             }
             Output::Event(_) | Output::Close { .. } | Output::Answered { .. } => {}
         }

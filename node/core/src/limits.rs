@@ -223,7 +223,8 @@ pub const GROUP_MS: u64 = 24 * 60 * 60 * 1000;
 pub const GROUPS_READ_MAX: usize = 4;
 /// Packages of one other device that are kept: a week of daily groups.
 pub const STOCK_MAX: usize = 8;
-/// Packages that another device has of ours and did not use; a letter brings it up to these.
+/// Packages that another device has of ours and did not use; a letter brings it up to these. As some may
+/// not have come there is one more each day, up to [`STOCK_MAX`].
 pub const PACKAGES_OUT: usize = 3;
 /// Largest private half of a package in bytes.
 pub const PACKAGE_SECRET_BYTES_MAX: usize = 8192;

@@ -11,7 +11,10 @@ use kith_common::{
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    limits::{LAST_RESORT_KEPT_MS, LAST_RESORT_MS, ONE_TIME_KEPT_MS, PACKAGE_SECRET_BYTES_MAX},
+    limits::{
+        GROUP_MS, LAST_RESORT_KEPT_MS, LAST_RESORT_MS, ONE_TIME_KEPT_MS, PACKAGE_SECRET_BYTES_MAX,
+        PACKAGES_OUT, STOCK_MAX,
+    },
     mls::{Package, PackageRef, PackageSecret},
     store::{RecordKind, Store, StoreError},
 };
@@ -71,7 +74,9 @@ impl Packages {
         let put = store.put_record(RecordKind::Package, name.as_bytes(), &value);
         value.zeroize();
         put?;
-        self.0.insert(name, Issued { to, made, public: package.public.clone() });
+        // Only the last resort is said again.
+        let public = if to.is_none() { package.public.clone() } else { Box::default() };
+        self.0.insert(name, Issued { to, made, public });
         Ok(())
     }
 
@@ -105,9 +110,15 @@ impl Packages {
         Ok(())
     }
 
-    /// How many packages a device has that it has not used.
-    pub(crate) fn with(&self, device: DeviceId) -> usize {
-        self.0.values().filter(|issued| issued.to == Some(device)).count()
+    /// How many packages a device is to be given. Of those that it has not used some may not have
+    /// come: there is one more a day.
+    pub(crate) fn wanted_by(&self, device: DeviceId, now: Timestamp) -> usize {
+        let unused = self.0.values().filter(|issued| issued.to == Some(device));
+        let (count, newest) =
+            unused.fold((0, None), |(count, newest), it| (count + 1, newest.max(Some(it.made))));
+        let is_old = newest.is_none_or(|made| made.plus_millis(GROUP_MS) <= now);
+        let one_more = usize::from(is_old && count < STOCK_MAX);
+        PACKAGES_OUT.saturating_sub(count).max(one_more)
     }
 
     /// The last resort that is not to be replaced yet.
@@ -152,8 +163,39 @@ fn decode(bytes: &[u8]) -> Result<(Issued, Zeroizing<Vec<u8>>), DecodeError> {
             _ => Some(DeviceId::from_bytes(reader.fixed("device")?)),
         };
         let made = Timestamp::from_millis(reader.uint()?);
-        let public = reader.bytes("package", PACKAGE_BYTES_MAX)?.into();
+        let public = reader.bytes("package", PACKAGE_BYTES_MAX)?;
+        let public = if to.is_none() { public.into() } else { Box::default() };
         let secret = reader.bytes("secret", PACKAGE_SECRET_BYTES_MAX)?;
         Ok((Issued { to, made, public }, Zeroizing::new(secret.to_vec())))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use kith_common::keys::SigningKey;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::{limits::PACKAGE_MS, mls, store::memory::MemoryStore};
+
+    /// What was handed to a device on a session that ended at once may not have come.
+    #[test]
+    fn packages_that_did_not_come_are_made_up_for() {
+        let (me, reader) = (SigningKey::from_seed(&[1; 32]), DeviceId::from_bytes([2; 32]));
+        let (mut packages, mut store) = (Packages::default(), MemoryStore::new());
+        let mut rng = ChaCha20Rng::from_seed([3; 32]);
+        let begin = Timestamp::from_millis(1_700_000_000_000);
+        let wanted = [(0, 3), (0, 0), (1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 0), (7, 0)];
+        for (day, wanted) in wanted {
+            let now = begin.plus_millis(day * GROUP_MS);
+            assert_eq!(packages.wanted_by(reader, now), wanted, "after {day} days");
+            for _ in 0..wanted {
+                let package = mls::make_package(&me, now, PACKAGE_MS, false, &mut rng).unwrap();
+                packages.add(&package, Some(reader), now, &mut store).unwrap();
+            }
+        }
+        let loaded = Packages::load(&store).unwrap();
+        assert_eq!(loaded.wanted_by(reader, begin.plus_millis(9 * GROUP_MS)), 0);
+    }
 }

@@ -156,6 +156,7 @@ impl Engine {
             .collect();
         // Who may write to a contact's queue may speak for an account that the contact's is part of now.
         let is_known = is_shared
+            || self.contacts.account_of(device).is_some()
             || self.own_person().is(letter.from.0)
             || self.contacts.find(self.contacts.current(letter.from.0)).is_some();
         let (proofs, frames): (Vec<Frame>, Vec<Frame>) =

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     contacts::Status,
-    limits::{GROUP_MESSAGES_MAX, GROUP_MS, PACKAGE_MS, PACKAGES_OUT},
+    limits::{GROUP_MESSAGES_MAX, GROUP_MS, PACKAGE_MS},
     mail::{ErrandError, Outbox, Posting, Purpose, StoredGroup, blob_of, read_reply},
     mls,
     store::StoreError,
@@ -299,7 +299,7 @@ impl Engine {
         if self.profile.mailboxes.is_empty() {
             return Ok(packages);
         }
-        for _ in self.mail.packages.with(device)..PACKAGES_OUT {
+        for _ in 0..self.mail.packages.wanted_by(device, cx.now) {
             let package = mls::make_package(&self.me.device, cx.now, PACKAGE_MS, false, cx.rng)
                 .map_err(|error| StoreError::new("Making a KeyPackage", error))?;
             self.mail.packages.add(&package, Some(device), cx.now, cx.store)?;
@@ -361,9 +361,7 @@ impl Engine {
         let writer = *to.seed.writer().public();
         match code {
             // What was put there is gone; its owner opens it again.
-            Some(Code::UnknownQueue) if lane.lies_in(writer) => {
-                lane.begin_anew(device, cx.store)
-            }
+            Some(Code::UnknownQueue) if lane.lies_in(writer) => lane.begin_anew(device, cx.store),
             Some(Code::Full) => {
                 lane.full = true;
                 Ok(())

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use kith_common::limits::{PACKAGE_BYTES_MAX, WELCOME_BYTES_MAX};
 
-use crate::limits::SEALED_BYTES_MAX;
+use super::{desk::Desk, provider::Random};
+use crate::limits::{GROUP_STATE_BYTES_MAX, SEALED_BYTES_MAX};
 
 #[test]
 fn a_package_is_bound_to_its_device() {
@@ -40,6 +41,34 @@ fn a_package_ends_also_for_who_made_it() {
     let at = |now| join(&pair.bob, &pair.secret, &pair.welcome, None, now).map(drop);
     assert_eq!(at(end.plus_millis(9 * DAY_MS)), Ok(()));
     assert_eq!(at(end.plus_millis(9 * DAY_MS + 1)), Err(MlsError::Lifetime));
+}
+
+/// Each message that is left out costs its reader a key.
+#[test]
+fn whoever_leaps_on_and_on_gets_no_further() {
+    let (alice, bob) = (alice(), bob());
+    let package = package_of(&bob, 7);
+    let (random, desk) = (Random::draw(&mut rng(8)), Desk::default());
+    let checked = check_package(&alice, &package.public, bob.device(), NOW).unwrap();
+    let (message, moment) = checked.into_message(NOW).unwrap();
+    let (mut group, welcome) = sending::pair(&alice, message, moment, &random, &desk).unwrap();
+    let (mut receiving, _) = join(&bob, &package.secret, &welcome, None, NOW).unwrap();
+    let (mut opened, mut refused) = (0, 0);
+    for number in 1..=4_000 {
+        let sealed = group.encrypt_application_message(b"x", Vec::new()).unwrap();
+        if number % 1_000 > 0 {
+            continue;
+        }
+        match receiving.open(&bob, &sealed.to_bytes().unwrap()) {
+            Ok(_) => opened += 1,
+            Err(MlsError::Beyond(_)) => refused += 1,
+            Err(other) => panic!("{other}"),
+        }
+        let state = receiving.to_bytes();
+        assert!(state.len() <= GROUP_STATE_BYTES_MAX, "{} bytes", state.len());
+        receiving = Receiving::from_bytes(&state).expect("what is stored can be read");
+    }
+    assert_eq!((opened, refused), (1, 3));
 }
 
 #[test]
