@@ -114,9 +114,9 @@ macro_rules! codes {
 
 codes! {
     /// No request of the spec.
-    Malformed = "malformed", 400, "this is no request that this server knows: update the program that made it";
+    Malformed = "malformed", 400, "no request that this server knows, or it came cut short: check the address, try again, or update the program";
     /// The request names another server.
-    WrongAudience = "wrong-audience", 400, "the request is for another server: sign it for the name by which this one was asked";
+    WrongAudience = "wrong-audience", 400, "this server does not go by that name: ask who runs it for the right address";
     /// A blob that has none of the five sizes.
     BadClass = "bad-class", 400, "a blob has 4, 16, 64, 256 or 1024 KiB exactly: pad it";
     /// The signature does not hold.
@@ -124,7 +124,7 @@ codes! {
     /// Signed too long ago or too far ahead; the value is the server's time in milliseconds.
     Stale = "stale", 401, "the request is too old or from the future: sign it anew with the time that stands here";
     /// The server wants an access word.
-    Access = "access", 403, "this server is not open to everybody: ask who runs it for the access word";
+    Access = "access", 403, "the access word is missing or wrong: ask who runs the server, then kith mailbox set URL --access WORD";
     /// No queue has this key as what is needed.
     UnknownQueue = "unknown-queue", 404, "no queue has this key: it was closed or never opened here";
     /// The same request came before.

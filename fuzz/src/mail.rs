@@ -165,10 +165,11 @@ pub mod seeds {
             frames: vec![vec![0x82, 3, 0xa0].into()],
             packages: vec![vec![7; 40].into()],
             joined: vec![vec![8; 16].into()],
-            head: Some(EntryId::from_bytes([4; 32])),
+            heard: Some(EntryId::from_bytes([4; 32])),
             reply: vec![queue.clone()],
+            told: Some(EntryId::from_bytes([5; 32])),
         };
-        let short = Letter { head: None, reply: vec![], ..letter.clone() };
+        let short = Letter { heard: None, reply: vec![], told: None, ..letter.clone() };
         let sealed = |welcome| Sealed { welcome, message: vec![5; 30].into() }.encode();
         let said = |queues| Announcement { queues }.encode([3; 16]);
         vec![

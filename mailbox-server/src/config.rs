@@ -16,8 +16,9 @@ pub const SERVICE: Service = Service {
 };
 
 /// What is printed at the start.
-pub const USAGE: &str = "Name it in a node as a mailbox; --help lists the settings, \
-                         --print-config shows those in use.";
+pub const USAGE: &str = "Choose it in a node with `kith mailbox set URL`, by the address at which others \
+                         reach this computer; --help lists the settings, --print-config shows those \
+                         in use.";
 
 /// Settings of the mailbox-server.
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]

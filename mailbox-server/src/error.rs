@@ -1,5 +1,7 @@
 //! What goes wrong in a store: the client's fault, or our surroundings.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use kith_common::service::{Code, Failure};
 use thiserror::Error;
 
@@ -22,6 +24,9 @@ pub enum StoreError {
     /// More waits for the store than it can take, or it has stopped.
     #[error("the store has too much to do")]
     Busy,
+    /// A later version of this program has changed the tables.
+    #[error("it was written by a newer mailbox-server: run that one")]
+    Newer,
     /// A stored value is outside its range.
     #[error("the database holds a value that was never written: {0}")]
     Stored(&'static str),
@@ -50,11 +55,25 @@ impl StoreError {
                 );
                 Code::Unavailable.into()
             }
-            Self::Pool(_) | Self::Busy => Code::Unavailable.into(),
+            Self::Pool(_) => {
+                if is_first_of_its_minute() {
+                    tracing::error!("no connection to PostgreSQL could be had");
+                }
+                Code::Unavailable.into()
+            }
+            Self::Busy => Code::Unavailable.into(),
+            Self::Newer => Code::Unavailable.into(),
             Self::Stored(what) => {
                 tracing::error!(what, "the database holds a value that was never written");
                 Code::Unavailable.into()
             }
         }
     }
+}
+
+/// Whether nothing of the sort was logged in this minute.
+fn is_first_of_its_minute() -> bool {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let minute = kith_server::now().millis() / 60_000;
+    LAST.swap(minute, Ordering::Relaxed) != minute
 }

@@ -12,6 +12,12 @@ pub const COMMIT_JOBS_MAX: usize = 256;
 pub const COMMIT_BYTES_MAX: usize = 4 << 20;
 /// Blobs that one sweep deletes: about 27 ms of work.
 pub const SWEEP_BLOBS_MAX: usize = 1000;
+/// Queues that one sweep gives up.
+pub const SWEEP_IDLE_MAX: usize = 100;
+/// Remembered requests that one sweep of PostgreSQL forgets.
+pub const SWEEP_NONCES_MAX: u64 = 10_000;
+/// Blobs that are looked at in a sweep at the price of deleting one.
+pub const SWEEP_LOOKED_AT: i64 = 16;
 /// Time between two sweeps that find little.
 pub const SWEEP_PAUSE: Duration = Duration::from_secs(30);
 /// Days after which a queue goes whose owner does not come.
@@ -27,6 +33,13 @@ pub const LIVE_BUFFER_BYTES: usize = 2 * 1024;
 pub const PING_PAUSE: Duration = Duration::from_secs(45);
 /// Pings without any sign of life after which a WebSocket is closed.
 pub const PINGS_UNANSWERED_MAX: u8 = 2;
+/// Pages of 4 KiB in the log of SQLite before they are carried over into the file: 64 MiB. Pages of
+/// indexes are written by many puts, and carried over once.
+pub const LOG_PAGES: i64 = 16_384;
+/// KiB of pages that the writer of the embedded store keeps in memory.
+pub const CACHE_KIB: i64 = 4096;
+/// Tasks that commit puts to PostgreSQL: while one waits for the disk, the other collects.
+pub const COMMITTERS: usize = 2;
 /// Threads that read the embedded store beside the one that writes.
 pub const READERS: usize = 2;
 /// Connections to PostgreSQL of one replica.

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use anyhow::Context;
-use kith_server::{Parts, Server, Stop, config::Config, http::Budget};
+use anyhow::{Context, ensure};
+use kith_common::limits::ACCESS_BYTES_MAX;
+use kith_server::{DataFolder, Parts, Server, Stop, config::Config, http::Budget};
 
 use crate::{
     config::Settings,
@@ -18,11 +19,17 @@ use crate::{
 /// # Errors
 /// If the store cannot be opened or an address is taken.
 pub async fn bind(config: Config, settings: Settings) -> anyhow::Result<Server> {
+    let word = settings.access.as_ref().map(|word| word.expose().len());
+    ensure!(
+        word.is_none_or(|bytes| (1..=ACCESS_BYTES_MAX).contains(&bytes)),
+        "the access word has 1 to {ACCESS_BYTES_MAX} bytes: choose another one, or leave it out"
+    );
     let stop = Stop::default();
-    let store = open_store(&config, &settings).await?;
+    let (store, _folder) = open_store(&config, &settings).await?;
     let totals = store.totals().await.context("Counting what the store holds")?;
     let state = Arc::new(State {
         store,
+        _folder,
         names: config.name.iter().map(|name| name.to_ascii_lowercase()).collect(),
         access: settings.access.clone(),
         bounds: settings.bounds(),
@@ -37,17 +44,21 @@ pub async fn bind(config: Config, settings: Settings) -> anyhow::Result<Server> 
     Server::bind(&config, Parts { router, health: state, stop }).await
 }
 
-async fn open_store(config: &Config, settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
+async fn open_store(
+    config: &Config,
+    settings: &Settings,
+) -> anyhow::Result<(Arc<dyn Store>, Option<DataFolder>)> {
     if let Some(postgres) = &settings.postgres {
         let connecting = Postgres::connect(postgres.expose(), settings.bounds());
-        return Ok(Arc::new(connecting.await.context("Connecting to PostgreSQL")?));
+        return Ok((Arc::new(connecting.await.context("Connecting to PostgreSQL")?), None));
     }
-    kith_server::make_data_folder(&config.data)?;
-    let path = config.data.join("mailbox.sqlite");
-    let bounds = settings.bounds();
-    let opening = tokio::task::spawn_blocking(move || Sqlite::open(&path, bounds));
-    let store = opening.await?.with_context(|| {
-        format!("Opening the database in {}: is it another program's?", config.data.display())
-    })?;
-    Ok(Arc::new(store))
+    let (data, bounds) = (config.data.clone(), settings.bounds());
+    let opening = tokio::task::spawn_blocking(move || {
+        let folder = DataFolder::hold(&data)?;
+        let path = data.join("mailbox.sqlite");
+        let store = Sqlite::open(&path, bounds);
+        anyhow::Ok((store.with_context(|| format!("Opening {}", path.display()))?, folder))
+    });
+    let (store, folder) = opening.await??;
+    Ok((Arc::new(store), Some(folder)))
 }

@@ -11,7 +11,7 @@ use kith_common::service::{
     Code, Failure,
     mailbox::{Fetched, Operation},
 };
-use kith_server::{Health, Stop, config::Hidden, http::Budget, metrics::Page};
+use kith_server::{DataFolder, Health, Stop, config::Hidden, http::Budget, metrics::Page};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -24,6 +24,8 @@ use crate::{
 /// Shared by all requests.
 pub(crate) struct State {
     pub(crate) store: Arc<dyn Store>,
+    /// Keeps other servers away from the data.
+    pub(crate) _folder: Option<DataFolder>,
     pub(crate) names: Vec<String>,
     pub(crate) access: Option<Hidden>,
     pub(crate) bounds: Bounds,
@@ -155,6 +157,7 @@ impl State {
 impl Health for State {
     fn ready(&self) -> BoxFuture<'_, anyhow::Result<()>> {
         Box::pin(async {
+            self.store.prove().await?;
             let totals = self.store.totals().await?;
             *self.totals.lock().unwrap_or_else(PoisonError::into_inner) = totals;
             Ok(())

@@ -47,6 +47,9 @@ pub trait Store: Send + Sync + 'static {
     /// Counts what there is.
     fn totals(&self) -> BoxFuture<'_, Result<Totals, StoreError>>;
 
+    /// Whether something can be stored, tried out.
+    fn prove(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+
     /// Who waits for news.
     fn waiters(&self) -> &Waiters;
 

@@ -39,6 +39,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 pub use self::info::{Info, InfoError};
+pub(crate) use self::place::leads_here;
 use self::{
     connection::Connector,
     courier::Job,

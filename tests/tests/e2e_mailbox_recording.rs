@@ -101,7 +101,7 @@ impl Home {
 
 /// What stands behind the seed is no key.
 fn own_seed(reader: &mut Reader<'_>) -> Result<QueueSeed, DecodeError> {
-    reader.tuple("queue", 10)?;
+    reader.tuple("queue", 11)?;
     reader.uint()?;
     reader.fixed::<32>("owner")?;
     reader.text("url", ANY)?;
@@ -129,7 +129,7 @@ fn group(reader: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
 }
 
 fn groups(reader: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, DecodeError> {
-    reader.tuple("lane", 10)?;
+    reader.tuple("lane", 12)?;
     reader.uint()?;
     reader.fixed::<32>("account")?;
     let mut groups = Vec::new();

@@ -432,8 +432,10 @@ def letter(f):
     """What a device says to another one."""
     fields = {0: f["from"][0], 1: f["from"][1], 2: f["to"][0], 3: f["to"][1]}
     fields |= {4: f["frames"], 5: f["packages"], 6: f["joined"]}
-    if f["head"] is not None:
-        fields[7] = f["head"]
+    if f["heard"] is not None:
+        fields[7] = f["heard"]
     if f["reply"]:
         fields[8] = [queue_fields(one) for one in f["reply"]]
+    if f["told"] is not None:
+        fields[9] = f["told"]
     return cbor2.dumps(fields)

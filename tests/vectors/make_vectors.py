@@ -1610,10 +1610,11 @@ LETTER = {
     "frames": [frame("packages", {"packages": [b"a package"]}), b"anything"],
     "packages": [bytes(2676)],
     "joined": [nonce("group")],
-    "head": nonce("head"),
+    "heard": nonce("heard"),
     "reply": [queue("reply")],
+    "told": nonce("told"),
 }
-BARE = LETTER | {"frames": [], "packages": [], "joined": [], "head": None, "reply": []}
+BARE = LETTER | {"frames": [], "packages": [], "joined": [], "heard": None, "reply": [], "told": None}
 
 
 def mail_seeds():
@@ -1662,7 +1663,7 @@ def wrong_letters():
         ("a queue for two days", "value", {8: [["https://a", bytes(32), 2]]}),
         ("a queue by ftp", "value", {8: [["ftp://a", bytes(32), 7]]}),
         ("a queue with a path", "value", {8: [["https://a/b", bytes(32), 7]]}),
-        ("something that is critical", "unknown-critical", {9: 0}),
+        ("something that is critical", "unknown-critical", {10: 0}),
     ]:
         fields = {k: v for k, v in (whole | change).items() if v is not ...}
         yield {"name": name, "refusal": why, "letter": cbor2.dumps(fields)}

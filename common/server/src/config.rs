@@ -9,7 +9,7 @@ use std::{ffi::OsString, net::IpAddr, path::PathBuf, str::FromStr};
 use anyhow::{Context, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum, parser::ValueSource};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use toml::{Table, Value};
+use toml::Table;
 
 use crate::Service;
 
@@ -144,12 +144,10 @@ pub fn load<C: Args + Serialize + DeserializeOwned>(
     if !meta.print_config {
         return Ok(Start::Run(Box::new(config), own));
     }
-    for secret in service.secrets {
-        if let Some(value) = settings.get_mut(*secret) {
-            *value = Value::String("(hidden)".to_owned());
-        }
-    }
-    Ok(Start::Print(toml::to_string(&settings)?))
+    // As a remark, so that what is printed serves as a file.
+    let hidden = service.secrets.iter().filter(|secret| settings.remove(**secret).is_some());
+    let hidden: String = hidden.map(|secret| format!("# {secret} = (hidden)\n")).collect();
+    Ok(Start::Print(toml::to_string(&settings)? + &hidden))
 }
 
 /// Puts what the file says over defaults, but under flags and environment.
@@ -234,7 +232,7 @@ mod tests {
         else {
             panic!("it prints")
         };
-        assert!(text.contains("listen = \"127.0.0.1:1\"") && text.contains("word = \"(hidden)\""));
+        assert!(text.contains("listen = \"127.0.0.1:1\"") && text.contains("# word = (hidden)"));
         assert!(!text.contains("sesame"), "{text}");
         let again = file(&text);
         assert!(start(&["--config", again.path().to_str().unwrap()]).is_ok(), "{text}");

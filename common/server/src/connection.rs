@@ -15,7 +15,10 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::limits::{BYTES_PER_SECOND_MIN, TRANSFER_GRACE};
+use crate::{
+    limits::{BYTES_PER_SECOND_MIN, TRANSFER_GRACE},
+    throttle::network,
+};
 
 /// Counts connections, in all and by address.
 #[derive(Debug)]
@@ -37,6 +40,7 @@ impl Doors {
         if *all >= self.all_max {
             return None;
         }
+        let address = network(address);
         let each = by_address.entry(address).or_default();
         if *each >= self.each_max && !is_proxy {
             return None;

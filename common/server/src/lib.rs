@@ -4,9 +4,15 @@
 //! Each service is one program with the same flags, see [`config::Config`]. Health is told on a
 //! listener of its own, so that it is never exposed with the service by mistake.
 
-use std::{io::Write, path::Path, time::SystemTime};
+use std::{
+    fs::{File, TryLockError},
+    io::Write,
+    path::Path,
+    thread::sleep,
+    time::{Instant, SystemTime},
+};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use kith_common::time::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
@@ -25,6 +31,7 @@ mod tls;
 pub use server::{Health, Idle, Parts, Server, Stop};
 
 use config::{Config, LogFormat, NoSettings, Start};
+use limits::{ENDING_TIME_MAX, LOCK_PAUSE};
 
 /// What is fixed about a service.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +97,7 @@ where
 /// As [`run`].
 pub async fn run_idle(service: Service) -> anyhow::Result<()> {
     let bind = |config: Config, _: NoSettings| async move {
-        make_data_folder(&config.data)?;
+        drop(DataFolder::hold(&config.data)?);
         let parts = Parts {
             router: axum::Router::new(),
             health: std::sync::Arc::new(Idle),
@@ -101,18 +108,41 @@ pub async fn run_idle(service: Service) -> anyhow::Result<()> {
     run(service, bind, "It answers nothing yet.").await
 }
 
-/// Makes the folder of a service's data, for itself alone.
-///
-/// # Errors
-/// If that is not possible.
-pub fn make_data_folder(folder: &Path) -> anyhow::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .recursive(true)
-        .create(folder)
-        .with_context(|| format!("Making the data folder {}", folder.display()))
+/// The folder of a service's data, which is its alone until this is dropped or the process ends.
+#[derive(Debug)]
+pub struct DataFolder(#[expect(dead_code, reason = "locked for as long as it is open")] File);
+
+impl DataFolder {
+    /// Makes the folder if there is none, and takes it; waits for a service that is about to end.
+    ///
+    /// # Errors
+    /// If that is not possible, or another service goes on.
+    pub fn hold(folder: &Path) -> anyhow::Result<Self> {
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder
+            .recursive(true)
+            .create(folder)
+            .with_context(|| format!("Making the data folder {}", folder.display()))?;
+        let path = folder.join("running");
+        let file = File::options().write(true).create(true).truncate(false).open(&path);
+        let file = file.with_context(|| format!("Opening {}", path.display()))?;
+        let end = Instant::now() + 2 * ENDING_TIME_MAX;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::WouldBlock) if Instant::now() < end => sleep(LOCK_PAUSE),
+                Err(TryLockError::WouldBlock) => bail!(
+                    "another service uses {}: stop it, or name another folder with --data",
+                    folder.display()
+                ),
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("Locking {}", path.display()));
+                }
+            }
+        }
+    }
 }
 
 /// What time it is.

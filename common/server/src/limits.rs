@@ -25,6 +25,8 @@ pub const PIECE_BYTES: usize = 64 * 1024;
 pub const BUDGET_KIB: usize = 128 * 1024;
 /// Time for running requests to end when a service stops.
 pub const ENDING_TIME_MAX: Duration = Duration::from_secs(5);
+/// Pause before it is looked again whether a data folder is free.
+pub const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Pause after the system has refused a connection: it is short of something.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Addresses whose requests are counted at one time, 100 bytes each; those that are silent are

@@ -83,17 +83,20 @@ pub struct Letter {
     pub packages: Vec<Box<[u8]>>,
     /// Groups of the reader's that the writer has joined.
     pub joined: Vec<Box<[u8]>>,
-    /// What the writer knows of the reader's account.
-    pub head: Option<EntryId>,
+    /// What the reader last told of its accounts, as far as the writer has heard it.
+    pub heard: Option<EntryId>,
     /// Where the writer can be written to, for who may not have the log that says so.
     pub reply: Vec<QueueAddress>,
+    /// Names what this letter tells of the writer's accounts; nothing: it tells nothing of them.
+    pub told: Option<EntryId>,
 }
 
 impl Letter {
     /// Writes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
-        writer.map(7 + usize::from(self.head.is_some()) + usize::from(!self.reply.is_empty()));
+        let there = [self.heard.is_some(), !self.reply.is_empty(), self.told.is_some()];
+        writer.map(7 + there.into_iter().filter(|is_there| *is_there).count());
         writer.uint(0).bytes(self.from.0.as_bytes()).uint(1).bytes(self.from.1.as_bytes());
         writer.uint(2).bytes(self.to.0.as_bytes()).uint(3).bytes(self.to.1.as_bytes());
         for (key, list) in [(4, &self.frames), (5, &self.packages), (6, &self.joined)] {
@@ -102,11 +105,14 @@ impl Letter {
                 writer.bytes(bytes);
             }
         }
-        if let Some(head) = self.head {
-            writer.uint(7).bytes(head.as_bytes());
+        if let Some(heard) = self.heard {
+            writer.uint(7).bytes(heard.as_bytes());
         }
         if !self.reply.is_empty() {
             QueueAddress::write_list(&self.reply, writer.uint(8));
+        }
+        if let Some(told) = self.told {
+            writer.uint(9).bytes(told.as_bytes());
         }
         writer.finish()
     }
@@ -133,8 +139,8 @@ impl Letter {
                     PACKAGE_BYTES_MAX,
                 )?;
                 let joined = read_parts(m.required(6)?, "joined", JOINED_MAX, GROUP_ID_BYTES_MAX)?;
-                let head = m.optional(7)?.map(|r| r.fixed("head").map(EntryId::from_bytes));
-                let head = head.transpose()?;
+                let heard = m.optional(7)?.map(|r| r.fixed("heard").map(EntryId::from_bytes));
+                let heard = heard.transpose()?;
                 let reply = match m.optional(8)? {
                     None => Vec::new(),
                     Some(reader) => match QueueAddress::read_list(reader)? {
@@ -142,7 +148,9 @@ impl Letter {
                         reply => reply,
                     },
                 };
-                Ok(Self { from, to, frames, packages, joined, head, reply })
+                let told = m.optional(9)?.map(|r| r.fixed("told").map(EntryId::from_bytes));
+                let told = told.transpose()?;
+                Ok(Self { from, to, frames, packages, joined, heard, reply, told })
             })
         })
     }

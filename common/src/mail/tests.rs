@@ -26,8 +26,9 @@ fn letter() -> Letter {
         frames: vec![vec![5].into(), vec![6; 100].into()],
         packages: vec![vec![7; 2700].into()],
         joined: vec![vec![8; 32].into()],
-        head: Some(EntryId::from_bytes([9; 32])),
+        heard: Some(EntryId::from_bytes([9; 32])),
         reply: vec![queue(10)],
+        told: Some(EntryId::from_bytes([11; 32])),
     }
 }
 
@@ -63,7 +64,7 @@ fn what_is_sealed_as_a_card_is_no_blob() {
 fn letters_and_announcements_come_back() {
     let whole = letter();
     assert_eq!(Letter::decode(&whole.encode()), Ok(whole.clone()));
-    let bare = Letter { head: None, reply: Vec::new(), ..whole };
+    let bare = Letter { heard: None, reply: Vec::new(), told: None, ..whole };
     assert_eq!(Letter::decode(&bare.encode()), Ok(bare));
     for queues in [vec![], vec![queue(1), queue(2)]] {
         let said = Announcement { queues };

@@ -59,8 +59,9 @@ struct LetterFields {
     frames: Vec<Hex>,
     packages: Vec<Hex>,
     joined: Vec<Hex>,
-    head: Option<Hex>,
+    heard: Option<Hex>,
     reply: Vec<QueueCase>,
+    told: Option<Hex>,
 }
 
 #[derive(Deserialize)]
@@ -149,8 +150,9 @@ fn letters_are_equal() {
             frames: boxes(&f.frames),
             packages: boxes(&f.packages),
             joined: boxes(&f.joined),
-            head: f.head.as_ref().map(|head| EntryId::from_bytes(head.fixed())),
+            heard: f.heard.as_ref().map(|heard| EntryId::from_bytes(heard.fixed())),
             reply: f.reply.iter().map(queue).collect(),
+            told: f.told.as_ref().map(|told| EntryId::from_bytes(told.fixed())),
         };
         assert_eq!(*letter.encode(), *case.letter.boxed(), "{}", case.name);
         assert_eq!(Letter::decode(&case.letter.boxed()), Ok(letter), "{}", case.name);

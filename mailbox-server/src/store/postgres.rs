@@ -19,7 +19,9 @@ use tokio_util::sync::CancellationToken;
 use self::{puts::PutJob, queues::Queues};
 use crate::{
     error::StoreError,
-    limits::{JOBS_WAITING_MAX, POSTGRES_CONNECTIONS, POSTGRES_TIME_MAX, TOTALS_TIME_MAX},
+    limits::{
+        COMMITTERS, JOBS_WAITING_MAX, POSTGRES_CONNECTIONS, POSTGRES_TIME_MAX, TOTALS_TIME_MAX,
+    },
     mailbox::{Asked, Bounds, Totals, What},
     metrics::Commits,
     store::{Applied, Store, Waiters},
@@ -34,8 +36,6 @@ mod embedded {
     refinery::embed_migrations!("migrations");
 }
 
-/// Tasks that commit puts: while one waits for the disk, the other collects.
-const COMMITTERS: usize = 2;
 /// Key of the advisory lock under which tables are made or changed.
 const MIGRATION_LOCK: i64 = 0x6b69_7468_0001;
 
@@ -175,6 +175,12 @@ impl Store for Postgres {
 
     fn totals(&self) -> BoxFuture<'_, Result<Totals, StoreError>> {
         Box::pin(self.shared.count())
+    }
+
+    fn prove(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async {
+            Ok(self.shared.client().await?.query_one("SELECT 1", &[]).await.map(drop)?)
+        })
     }
 
     fn waiters(&self) -> &Waiters {

@@ -186,7 +186,15 @@ impl Engine {
             self.take(cx, input)?;
         }
         self.take_gathered(cx)?;
-        self.settle(cx)
+        self.settle(cx)?;
+        for output in cx.out.iter() {
+            if let Output::Send { link, .. } = output
+                && let Some(link) = self.links.get_mut(link)
+            {
+                link.say(cx.uptime);
+            }
+        }
+        Ok(())
     }
 
     fn take(&mut self, cx: &mut Context<'_>, input: Input) -> Result<(), StoreError> {
@@ -196,7 +204,12 @@ impl Engine {
                 self.link_up(cx, link, own_transport, peer_transport);
             }
             Input::LinkDown { link } => self.link_down(cx, link),
-            Input::Frame { link, bytes } => self.frame(cx, link, &bytes)?,
+            Input::Frame { link, bytes } => {
+                if let Some(link) = self.links.get_mut(&link) {
+                    link.hear(cx.uptime);
+                }
+                self.frame(cx, link, &bytes)?;
+            }
             Input::Listening { addresses } => {
                 if self.addresses != addresses {
                     self.addresses = addresses;
@@ -517,7 +530,11 @@ impl Engine {
                     self.dialers.remove(&session.account);
                 }
                 self.reach(cx.uptime, session.account);
-                self.mail.left.insert(session.device);
+                if gone.has_arrived(cx.uptime) {
+                    self.mail.left.insert(session.device);
+                } else {
+                    self.mail.stirred.insert(session.device);
+                }
             }
             let own = session.account == self.me.account.id();
             let event = if own { Event::Account } else { Event::Contact(session.account) };

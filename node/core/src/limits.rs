@@ -209,12 +209,17 @@ pub const QUEUE_KEPT_MS: u64 = 14 * 24 * 60 * 60 * 1000;
 /// another one.
 pub const MAIL_MISSES_MAX: u32 = 3;
 /// Time between two looks for keys that have served long enough.
-pub const PURGE_MS: u64 = 24 * 60 * 60 * 1000;
-/// How long a node that has started looks into its queues before keys go that what lies there may want.
+pub const PURGE_MS: u64 = 60 * 60 * 1000;
+/// How long a node that has started looks into its queues, if not all answer, before keys go that what
+/// lies there may want.
 pub const PURGE_WAIT_MS: u64 = 10 * 60 * 1000;
 /// How long a group is read in after a letter of it was opened: a day in which it is written in, a week
 /// in which a letter lies, and as much again.
 pub const GROUP_KEPT_MS: u64 = 16 * 24 * 60 * 60 * 1000;
+/// How long after its last word a link that is dead may seem alive: transports notice sooner.
+pub const LINK_SURE_MS: u64 = 60 * 1000;
+/// Pause between two answers to the marker of a queue.
+pub const MARKER_PAUSE_MS: u64 = 10 * 60 * 1000;
 /// Bytes of frontiers in one letter: with proofs and entries at their most it fits the largest blob.
 pub const LETTER_FRONTIERS_BYTES: usize = 256 * 1024;
 /// How long a group is written in before another one takes its place (spec 09 R7).

@@ -46,6 +46,17 @@ pub(crate) fn blob_of(
     seed.seal_blob(content, class?.bytes(), rng).ok().map(Into::into)
 }
 
+/// What a request begins with. Of the time only the minute is said: what a clock shows beyond it would
+/// tell which queues are one device's.
+pub(crate) fn stamp(url: &MailboxUrl, now_ms: u64, rng: &mut dyn CryptoRng) -> Stamp {
+    let mut nonce = [0; 16];
+    rng.fill_bytes(&mut nonce);
+    let time = Timestamp::from_millis(now_ms - now_ms % MINUTE_MS);
+    Stamp { audience: url.audience().to_owned(), time, nonce }
+}
+
+const MINUTE_MS: u64 = 60_000;
+
 /// Everything the node keeps for the mailbox lane.
 #[derive(Debug, Default)]
 pub(crate) struct Mail {
@@ -63,6 +74,10 @@ pub(crate) struct Mail {
     pub(crate) troubles: BTreeMap<MailboxUrl, String>,
     /// When keys are looked for next that have served long enough.
     pub(crate) purge_at: Option<Uptime>,
+    /// Whether keys have been looked for in this run.
+    pub(crate) is_purged: bool,
+    /// Whether queues have been seen to in this run.
+    pub(crate) is_arranged: bool,
     /// Whom we know, or which mailboxes we use, has changed.
     pub(crate) rearrange: bool,
     /// Devices that may have to be written to.
@@ -111,10 +126,7 @@ impl Mail {
     /// What a request to a server begins with.
     pub(crate) fn stamp(&self, url: &MailboxUrl, now: Timestamp, rng: &mut dyn CryptoRng) -> Stamp {
         let ahead = self.clocks.get(url).copied().unwrap_or(0);
-        let mut nonce = [0; 16];
-        rng.fill_bytes(&mut nonce);
-        let time = Timestamp::from_millis(now.millis().saturating_add_signed(ahead));
-        Stamp { audience: url.audience().to_owned(), time, nonce }
+        stamp(url, now.millis().saturating_add_signed(ahead), rng)
     }
 
     /// A server has said what time it is there.

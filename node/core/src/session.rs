@@ -20,8 +20,8 @@ use rand_core::CryptoRng;
 use crate::{
     limits::{
         CERTIFICATE_AHEAD_MS_MAX, CERTIFICATE_BEHIND_MS_MAX, CERTIFICATE_MS, HELLO_MS_MIN,
-        INTRODUCTIONS_PER_LINK_MAX, KNOWN_DEVICES_MAX, LINK_LASTS_MS, NEW_REQUESTS_PER_LINK_MAX,
-        UNKNOWN_LINK_MS_MAX,
+        INTRODUCTIONS_PER_LINK_MAX, KNOWN_DEVICES_MAX, LINK_LASTS_MS, LINK_SURE_MS,
+        NEW_REQUESTS_PER_LINK_MAX, UNKNOWN_LINK_MS_MAX,
     },
     refusal::Refusal,
     sync::Outgoing,
@@ -80,6 +80,8 @@ pub(crate) struct Link {
     pub(crate) outgoing: BTreeMap<LogId, Outgoing>,
     /// Logs that may have something to send, in the order of their turns.
     pub(crate) turns: VecDeque<LogId>,
+    heard_at: Uptime,
+    said_at: Uptime,
 }
 
 /// Whom we talk to: certain once established.
@@ -98,6 +100,22 @@ pub(crate) enum LinkWants {
 }
 
 impl Link {
+    /// Something came from the other end.
+    pub(crate) const fn hear(&mut self, uptime: Uptime) {
+        self.heard_at = uptime;
+    }
+
+    /// Something was handed to the network.
+    pub(crate) const fn say(&mut self, uptime: Uptime) {
+        self.said_at = uptime;
+    }
+
+    /// Whether what was said has arrived, if the link ends now: something came after it, or the link
+    /// would have ended before.
+    pub(crate) fn has_arrived(&self, uptime: Uptime) -> bool {
+        self.said_at < self.heard_at || uptime >= self.said_at.plus_millis(LINK_SURE_MS)
+    }
+
     pub(crate) fn new(own: Box<[u8]>, peer: Box<[u8]>, uptime: Uptime) -> Self {
         Self {
             own,
@@ -114,6 +132,8 @@ impl Link {
             new_requests: 0,
             outgoing: BTreeMap::new(),
             turns: VecDeque::new(),
+            heard_at: uptime,
+            said_at: uptime,
         }
     }
 

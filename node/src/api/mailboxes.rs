@@ -144,7 +144,7 @@ async fn check(node: &NodeHandle, setting: &MailboxSetting) -> Result<(), ApiErr
     match node.ask_mailbox(url).await {
         Err(error) => Err(unsure(&error.to_string())),
         Ok(info) if info.access && setting.access.is_empty() => Err(unsure(
-            "it is not open to everybody: ask who runs it for the access word, and give it too",
+            "it is not open to everybody: ask who runs it for the access word, and give it with --access WORD",
         )),
         Ok(_) => Ok(()),
     }

@@ -19,7 +19,7 @@ use tokio::{
 use super::{CliError, Global, mailbox, show};
 use crate::{
     client::{Client, ClientError},
-    home, run,
+    home, mail, run,
 };
 
 /// The program, without what the system adds to names of programs.
@@ -202,6 +202,11 @@ async fn tell(
     let document = json!({ "url": url.as_str(), "listening": listening, "chosen": chosen.is_ok() });
     show::answer(global.json, &document, |_| {
         show::line(&format!("Your mailbox runs on {listening}. Stop it with Ctrl-C."));
+        if mail::leads_here(&url) {
+            show::line(&format!("Only this computer reaches {url}. For others stop it and add:"));
+            show::advice("--listen 0.0.0.0:8448 --url http://ADDRESS-OF-THIS-COMPUTER:8448");
+            return;
+        }
         show::line(&format!("Contacts leave messages for you at {url}. That works for those who"));
         show::line(
             "can reach this address: name another one with --url if they cannot. Where it is",

@@ -34,7 +34,7 @@ pub(super) enum MailboxCommand {
     },
     /// Your mailboxes, and whether they work.
     Show,
-    /// Have no mailbox: messages wait until both of you are online, or a device of either is.
+    /// Have no mailbox: messages wait until a device of theirs and one of yours are online together.
     None,
     /// Run a mailbox on this computer until Ctrl-C, and choose it.
     ///

@@ -1,8 +1,11 @@
 //! How does a person make one account out of two?
 
+use std::path::Path;
+
 use clap::Args;
 use kith_common::{
     account::Account,
+    keys::SigningKey,
     linking::LinkCode,
     share::{ContactCard, SharedId},
 };
@@ -55,18 +58,8 @@ pub(super) fn carry_out(global: &Global, arguments: &MergeArguments) -> Result<(
         Some(code) if code.mail.is_none() => code,
         code => return by_mail(global, arguments, code),
     };
-    show::hint(global.json, COSTS);
-    let passphrase = global.passphrase()?;
-    let words = if arguments.words { account::words(&[])? } else { Zeroizing::default() };
-    let recovery = arguments.words.then(|| home::recovery_key(&words)).transpose()?;
-    show::working(global.json, "Opening your keys");
-    let keys = home::unlock(&folder, &passphrase)?;
-    let authority = home::authority(&folder, &passphrase)?;
-    let own = current_account(global, &passphrase)?;
-    // What cannot be done must not begin: once confirmed there, this device belongs to both.
-    if recovery.as_ref().is_some_and(|key| key.public() != own.recovery()) {
-        return Err(CliError::Refused(OTHER_WORDS.into()));
-    }
+    let Ready { passphrase, words, recovery, keys, authority, own } =
+        prepare(global, &folder, arguments.words)?;
     let device = hex(keys.device.device().as_bytes());
     let again = home::authority(&folder, &passphrase)?;
     let addresses = code.addresses.clone();
@@ -107,6 +100,33 @@ pub(super) fn carry_out(global: &Global, arguments: &MergeArguments) -> Result<(
     Ok(())
 }
 
+/// What the account that ends brings to a merge.
+struct Ready {
+    passphrase: home::Passphrase,
+    words: Zeroizing<String>,
+    recovery: Option<SigningKey>,
+    keys: home::UnlockedKeys,
+    authority: SigningKey,
+    own: Account,
+}
+
+/// Says what it costs, and opens the keys. What cannot be done must not begin: once confirmed there,
+/// this device belongs to both.
+fn prepare(global: &Global, folder: &Path, with_words: bool) -> Result<Ready, CliError> {
+    show::hint(global.json, COSTS);
+    let passphrase = global.passphrase()?;
+    let words = if with_words { account::words(&[])? } else { Zeroizing::default() };
+    let recovery = with_words.then(|| home::recovery_key(&words)).transpose()?;
+    show::working(global.json, "Opening your keys");
+    let keys = home::unlock(folder, &passphrase)?;
+    let authority = home::authority(folder, &passphrase)?;
+    let own = current_account(global, &passphrase)?;
+    if recovery.as_ref().is_some_and(|key| key.public() != own.recovery()) {
+        return Err(CliError::Refused(OTHER_WORDS.into()));
+    }
+    Ok(Ready { passphrase, words, recovery, keys, authority, own })
+}
+
 /// The same with a device that is never there at the same time. The node does not run meanwhile.
 fn by_mail(
     global: &Global,
@@ -116,20 +136,13 @@ fn by_mail(
     let folder = global.home()?;
     if Client::open(&folder).is_ok() {
         return Err(CliError::Refused(
-            "stop the node first: while accounts are merged by mail it does not run".into(),
+            "stop the node first with `kith stop`, then give this command again: while accounts are \
+             merged by mail it does not run"
+                .into(),
         ));
     }
-    show::hint(global.json, COSTS);
-    let passphrase = global.passphrase()?;
-    let words = if arguments.words { account::words(&[])? } else { Zeroizing::default() };
-    let recovery = arguments.words.then(|| home::recovery_key(&words)).transpose()?;
-    show::working(global.json, "Opening your keys");
-    let keys = home::unlock(&folder, &passphrase)?;
-    let authority = home::authority(&folder, &passphrase)?;
-    let own = current_account(global, &passphrase)?;
-    if recovery.as_ref().is_some_and(|key| key.public() != own.recovery()) {
-        return Err(CliError::Refused(OTHER_WORDS.into()));
-    }
+    let Ready { passphrase, recovery, keys, authority, own, .. } =
+        prepare(global, &folder, arguments.words)?;
     let id = hex(keys.device.device().as_bytes());
     let new = |code| {
         let old = Some(((keys.device, authority), own));

@@ -33,6 +33,12 @@ impl Target {
     }
 }
 
+/// Whether nobody but this computer can mean its server by an address.
+pub(crate) fn leads_here(url: &MailboxUrl) -> bool {
+    let target = Target::of(url);
+    target.host == "localhost" || target.address().is_some_and(|address| address.is_loopback())
+}
+
 /// Whether an address leads to the internet and not to this computer or a network around it.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {

@@ -13,11 +13,14 @@ pub(super) const CHANNEL: &str = "kith_mailbox";
 
 /// Listens until it is stopped, and connects again when the connection is lost.
 pub(super) async fn listen(config: Config, waiters: Waiters, stop: CancellationToken) {
+    let mut is_lost = false;
     loop {
         tokio::select! {
-            ended = listen_once(&config, &waiters) => if ended.is_err() {
-                tracing::warn!("the connection for notices is lost, it is made again");
-            },
+            ended = listen_once(&config, &waiters, &mut is_lost) => {
+                if ended.is_err() && !std::mem::replace(&mut is_lost, true) {
+                    tracing::warn!("the connection for notices is lost, it is made again");
+                }
+            }
             () = stop.cancelled() => return,
         }
         tokio::select! {
@@ -27,7 +30,11 @@ pub(super) async fn listen(config: Config, waiters: Waiters, stop: CancellationT
     }
 }
 
-async fn listen_once(config: &Config, waiters: &Waiters) -> Result<(), tokio_postgres::Error> {
+async fn listen_once(
+    config: &Config,
+    waiters: &Waiters,
+    is_lost: &mut bool,
+) -> Result<(), tokio_postgres::Error> {
     let (client, mut connection) = config.connect(NoTls).await?;
     let asked = format!("LISTEN {CHANNEL}");
     let mut asking = Box::pin(client.batch_execute(&asked));
@@ -38,6 +45,9 @@ async fn listen_once(config: &Config, waiters: &Waiters) -> Result<(), tokio_pos
             heard = &mut asking, if !listening => {
                 heard?;
                 listening = true;
+                if std::mem::take(is_lost) {
+                    tracing::info!("the connection for notices is there again");
+                }
                 // What came before was not heard here.
                 waiters.wake_all();
                 continue;

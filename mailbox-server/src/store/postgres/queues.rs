@@ -19,6 +19,8 @@ use crate::{
     store::Applied,
 };
 
+const MINUTE_MS: u64 = 60_000;
+
 pub(super) const QUEUE_COLUMNS: &str =
     "id, incarnation, days, blobs_max, bytes_max, blobs, bytes, next, marked, seen_day";
 
@@ -129,10 +131,11 @@ async fn once(change: &Transaction<'_>, asked: &Asked, now: Timestamp) -> Result
     if inserted == 1 { Ok(()) } else { Err(Code::Replayed.into()) }
 }
 
-/// Name of a request, and when it is stale on every clock that may be off.
+/// Name of a request, and the minute from which it is stale on every clock that may be off.
 pub(super) fn nonce(asked: &Asked, now: Timestamp) -> (i64, i64) {
     let last = asked.time.millis().max(now.millis());
-    (asked.seen.cast_signed(), signed(last + 2 * REQUEST_AGE_MS_MAX))
+    let ends = (last + 2 * REQUEST_AGE_MS_MAX).next_multiple_of(MINUTE_MS);
+    (asked.seen.cast_signed(), signed(ends))
 }
 
 async fn find(change: &Transaction<'_>, key: &str, asked: &Asked) -> Result<Queue, StoreError> {

@@ -4,12 +4,14 @@ use deadpool_postgres::Transaction;
 use kith_common::time::Timestamp;
 
 use super::{Shared, queues::forget, signed};
-use crate::{error::StoreError, limits::SWEEP_BLOBS_MAX, mailbox};
+use crate::{
+    error::StoreError,
+    limits::{SWEEP_BLOBS_MAX, SWEEP_IDLE_MAX, SWEEP_NONCES_MAX},
+    mailbox,
+};
 
 /// Key of the advisory lock of the replica that sweeps.
 const SWEEP_LOCK: i64 = 0x6b69_7468_0003;
-/// Queues that one sweep gives up.
-const IDLE_MAX: usize = 100;
 
 /// Deletes one batch; whether there may be more.
 pub(super) async fn sweep(shared: &Shared, now: Timestamp) -> Result<bool, StoreError> {
@@ -21,17 +23,20 @@ pub(super) async fn sweep(shared: &Shared, now: Timestamp) -> Result<bool, Store
     }
     let ends = signed(now.millis());
     let sql = "DELETE FROM nonces WHERE seen IN
-               (SELECT seen FROM nonces WHERE ends < $1 ORDER BY ends LIMIT 10000)";
-    let nonces = change.execute(sql, &[&ends]).await?;
+               (SELECT seen FROM nonces WHERE ends < $1 ORDER BY ends LIMIT $2)";
+    let nonces = change.execute(sql, &[&ends, &signed(SWEEP_NONCES_MAX)]).await?;
     let over = sweep_over(&change, now).await?;
     let sql = "SELECT id FROM queues WHERE seen_day <= $1 ORDER BY id LIMIT $2 FOR UPDATE";
-    let (day, limit) = (signed(mailbox::idle_day(now)), signed(IDLE_MAX as u64));
+    let (day, limit) = (signed(mailbox::idle_day(now)), signed(SWEEP_IDLE_MAX as u64));
     let idle = change.query(sql, &[&day, &limit]).await?;
     let idle: Vec<i64> = idle.iter().map(|row| row.get(0)).collect();
     forget(&change, &idle).await?;
     let left = sweep_gone(&change).await?;
     change.commit().await?;
-    Ok(nonces >= 10_000 || over >= SWEEP_BLOBS_MAX || idle.len() >= IDLE_MAX || left)
+    Ok(nonces >= SWEEP_NONCES_MAX
+        || over >= SWEEP_BLOBS_MAX
+        || idle.len() >= SWEEP_IDLE_MAX
+        || left)
 }
 
 async fn sweep_over(change: &Transaction<'_>, now: Timestamp) -> Result<usize, StoreError> {

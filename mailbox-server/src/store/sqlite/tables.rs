@@ -17,6 +17,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::{
     error::StoreError,
+    limits::{CACHE_KIB, LOG_PAGES, SWEEP_IDLE_MAX, SWEEP_LOOKED_AT},
     mailbox::{self, Asked, Bounds, Queue, Reply, Totals, Verdict, What},
     store::Applied,
 };
@@ -55,18 +56,10 @@ DROP INDEX blobs_end;
 PRAGMA user_version = 2;
 ";
 
+const SCHEMA_VERSION: i64 = 2;
+
 const QUEUE_COLUMNS: &str =
     "id, incarnation, days, blobs_max, bytes_max, blobs, bytes, next, marked, seen_day";
-
-/// Pages of 4 KiB in the log before they are carried over into the file: 64 MiB. Pages of indexes
-/// are written by many puts, and carried over once.
-const LOG_PAGES: i64 = 16_384;
-/// KiB of pages that the writer keeps in memory.
-const CACHE_KIB: i64 = 4096;
-/// Blobs that are looked at in a sweep at the price of deleting one.
-const LOOKED_AT: i64 = 16;
-/// Queues that one sweep gives up.
-const IDLE_MAX: usize = 100;
 
 /// The queues and what is in them.
 #[derive(Debug)]
@@ -106,8 +99,8 @@ impl Tables {
         match version {
             0 => db.execute_batch(&format!("BEGIN; {SCHEMA} COMMIT;"))?,
             1 => db.execute_batch(&format!("BEGIN; {FROM_VERSION_1} COMMIT;"))?,
-            2 => {}
-            _ => return Err(StoreError::Stored("a schema of a later version")),
+            SCHEMA_VERSION => {}
+            _ => return Err(StoreError::Newer),
         }
         let mut tables = Self { db, nonces: Nonces::default(), bounds, totals: Totals::default() };
         tables.count()?;
@@ -142,6 +135,14 @@ impl Tables {
     /// If that is not possible; then nothing was done.
     pub fn commit(&self) -> Result<(), StoreError> {
         Ok(self.db.prepare_cached("COMMIT")?.execute([]).map(drop)?)
+    }
+
+    /// Writes something that changes nothing; durable with [`commit`](Self::commit).
+    ///
+    /// # Errors
+    /// If the file cannot be used.
+    pub fn touch(&self) -> Result<(), StoreError> {
+        Ok(self.db.pragma_update(None, "user_version", SCHEMA_VERSION)?)
     }
 
     /// Undoes everything since [`begin`](Self::begin).
@@ -378,13 +379,13 @@ impl Tables {
     pub fn sweep(&mut self, now: Timestamp, blobs_max: usize) -> Result<bool, StoreError> {
         let limit = signed(blobs_max as u64);
         let over = self.sweep_over(signed(mailbox::hour(now)), limit)?;
-        let idle = format!("SELECT id FROM queues WHERE seen_day <= ?1 LIMIT {IDLE_MAX}");
+        let idle = format!("SELECT id FROM queues WHERE seen_day <= ?1 LIMIT {SWEEP_IDLE_MAX}");
         let idle = self.ids(&idle, signed(mailbox::idle_day(now)))?;
         for queue in &idle {
             self.forget(*queue)?;
         }
         let left = self.sweep_gone(limit)?;
-        Ok(over || idle.len() >= IDLE_MAX || left)
+        Ok(over || idle.len() >= SWEEP_IDLE_MAX || left)
     }
 
     /// Deletes blobs that are over, queue by queue. Days of a queue may have changed, so that what
@@ -406,7 +407,7 @@ impl Tables {
             if limit > 0 {
                 let sql = "DELETE FROM ends WHERE end_hour = ?1 AND queue = ?2";
                 self.db.prepare_cached(sql)?.execute([ends, queue])?;
-                limit -= 1 + left / LOOKED_AT;
+                limit -= 1 + left / SWEEP_LOOKED_AT;
             }
         }
         Ok(true)

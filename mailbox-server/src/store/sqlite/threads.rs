@@ -27,6 +27,7 @@ enum Write {
     Apply(Asked, Answer<Applied>),
     Sweep(Timestamp, Answer<bool>),
     Totals(Answer<Totals>),
+    Prove(Answer<()>),
 }
 
 struct Read {
@@ -116,6 +117,11 @@ impl Store for Sqlite {
     fn totals(&self) -> BoxFuture<'_, Result<Totals, StoreError>> {
         let (answer, here) = oneshot::channel();
         Box::pin(answered(self.send(Write::Totals(answer)), here))
+    }
+
+    fn prove(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        let (answer, here) = oneshot::channel();
+        Box::pin(answered(self.send(Write::Prove(answer)), here))
     }
 
     fn waiters(&self) -> &Waiters {
@@ -215,6 +221,9 @@ impl Writer {
             Write::Totals(answer) => {
                 let _ = answer.send(Ok(self.tables.totals()));
             }
+            Write::Prove(answer) => {
+                let _ = answer.send(self.together(|tables| tables.touch()));
+            }
             Write::Apply(_, answer) => {
                 let _ = answer.send(Err(StoreError::Busy));
             }
@@ -222,13 +231,21 @@ impl Writer {
     }
 
     fn sweep(&mut self, now: Timestamp) -> Result<bool, StoreError> {
+        self.together(|tables| tables.sweep(now, SWEEP_BLOBS_MAX))
+    }
+
+    /// Does something durably, or not at all.
+    fn together<T>(
+        &mut self,
+        act: impl FnOnce(&mut Tables) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.tables.begin()?;
-        let swept = self.tables.sweep(now, SWEEP_BLOBS_MAX);
-        let swept = swept.and_then(|more| self.tables.commit().map(|()| more));
-        if swept.is_err() {
+        let done = act(&mut self.tables);
+        let done = done.and_then(|done| self.tables.commit().map(|()| done));
+        if done.is_err() {
             self.tables.roll_back()?;
         }
-        swept
+        done
     }
 }
 

@@ -132,6 +132,8 @@ impl Engine {
     fn refresh(&mut self, cx: &mut Context<'_>, card: ContactCard) -> Result<(), StoreError> {
         let Some(contact) = self.contacts.find(card.account.id()) else { return Ok(()) };
         let mut contact = contact.clone();
+        // A contact says itself where it can be written to; nobody has signed what a link says.
+        let knocks = if contact.status == Status::Contact { Vec::new() } else { card.knocks };
         let old = std::mem::take(&mut contact.hints);
         contact.hints = card.addresses;
         for address in old {
@@ -145,7 +147,7 @@ impl Engine {
         }
         let account = contact.account.id();
         self.keep_contact(cx, contact)?;
-        self.hear_knocks(cx, account, card.knocks)?;
+        self.hear_knocks(cx, account, knocks)?;
         self.reach_anew(cx.uptime, account);
         Ok(())
     }

@@ -119,7 +119,9 @@ impl Engine {
         for device in lanes {
             self.run_lane(cx, device)?;
         }
-        if self.mail.purge_at.is_some_and(|at| at <= cx.uptime) {
+        let all_seen = || self.mail.queues.values().all(|it| it.is_seen || it.is_quiet);
+        let is_early = !self.mail.is_purged && !self.mail.queues.is_empty() && all_seen();
+        if self.mail.purge_at.is_some_and(|at| at <= cx.uptime || is_early) {
             self.purge_keys(cx)?;
         }
         Ok(())
@@ -127,6 +129,7 @@ impl Engine {
 
     /// Forgets what could open what was recorded long ago, whether there are mailboxes or not.
     fn purge_keys(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
+        self.mail.is_purged = true;
         self.mail.packages.purge(cx.now, cx.store)?;
         for (device, lane) in &mut self.mail.lanes {
             if lane.purge(cx.now) {
@@ -328,7 +331,6 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let Some((account, _)) = self.written_to(device) else { return Ok(()) };
         let told = self.fingerprint(account);
-        let head = self.me.account.head();
         let mut logs = std::collections::BTreeMap::new();
         for log in self.shared_logs(account) {
             let Some(frontier) = self.own_word(log, account) else { continue };
@@ -340,8 +342,8 @@ impl Engine {
             lane.posted.get(log).is_none_or(|known| known.frontier != posted.frontier)
         });
         lane.post(device, logs, cx.store)?;
-        if lane.told_proofs != Some(told) || lane.their_head != Some(head) {
-            (lane.told_proofs, lane.their_head) = (Some(told), Some(head));
+        if lane.told != Some(told) || lane.they_heard != Some(told) {
+            (lane.told, lane.they_heard) = (Some(told), Some(told));
             lane.save(device, cx.store)?;
         }
         self.mail.stirred.insert(device);

@@ -33,7 +33,7 @@ use crate::{
         LINK_AGAIN_MS_MIN, LINK_LOOK_MS, MAIL_LISTEN_MS, MAIL_RETRY_MS_MAX, MAIL_RETRY_MS_MIN,
         PACKAGE_MS, PACKAGE_SECRET_BYTES_MAX, QUEUE_BLOBS_MAX, QUEUE_BYTES_MAX,
     },
-    mail::{Errand, ErrandError, ErrandId, blob_of, jittered, read_reply},
+    mail::{self, Errand, ErrandError, ErrandId, blob_of, jittered, read_reply},
     mls::{self, Package, PackageSecret},
 };
 
@@ -293,10 +293,7 @@ impl MailJoiner {
     }
 
     fn stamp(&self, now: Timestamp, rng: &mut dyn CryptoRng) -> Stamp {
-        let mut nonce = [0; 16];
-        rng.fill_bytes(&mut nonce);
-        let time = Timestamp::from_millis(now.millis().saturating_add_signed(self.ahead_ms));
-        Stamp { audience: self.reply.url.audience().to_owned(), time, nonce }
+        mail::stamp(&self.reply.url, now.millis().saturating_add_signed(self.ahead_ms), rng)
     }
 
     /// A request was answered, or came to nothing.

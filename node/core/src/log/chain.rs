@@ -3,7 +3,7 @@
 use kith_common::{
     entry::Mark,
     ids::{DeviceId, EntryId},
-    limits::HISTORIES_MAX,
+    limits::{FRONTIER_MARKS_MAX, HISTORIES_MAX},
     time::Timestamp,
 };
 
@@ -292,6 +292,27 @@ impl Log {
             }
         }
         Ok(covered)
+    }
+
+    /// Marks that say as much as both lists together; of each history the last.
+    pub(crate) fn joined_marks(
+        &self,
+        before: &[Mark],
+        mut marks: Vec<Mark>,
+        store: &dyn Store,
+    ) -> Result<Vec<Mark>, StoreError> {
+        let covered = self.covered(&marks, store)?;
+        for mark in before {
+            let said = match self.named(mark, store)? {
+                Some((number, _)) => covered.get(&number).is_some_and(|seq| *seq >= mark.seq),
+                None => true,
+            };
+            if !said {
+                marks.push(*mark);
+            }
+        }
+        marks.truncate(FRONTIER_MARKS_MAX);
+        Ok(marks)
     }
 
     /// Whoever has an entry has all before it, on the chains that this one branched off too.

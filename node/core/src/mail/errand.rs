@@ -77,8 +77,8 @@ pub(crate) struct Posting {
     /// The round of the lane in which it was put.
     pub(crate) round: u64,
     pub(crate) logs: BTreeMap<LogId, Posted>,
-    /// What it says of our own account.
-    pub(crate) head: EntryId,
+    /// What it tells of our own accounts.
+    pub(crate) told: EntryId,
     /// Whether it asks somebody to become a contact.
     pub(crate) asks: bool,
 }

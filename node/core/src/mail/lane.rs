@@ -1,6 +1,6 @@
 //! How far has this node got with one other device that is not there? (spec 09)
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
     codec::{DecodeError, Reader, Writer},
@@ -50,26 +50,13 @@ pub(crate) struct Outbox {
 /// What was put for a device of one log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Posted {
-    /// The last entry of each chain, ascending.
+    /// The last entry of each history.
     pub(crate) marks: Vec<Mark>,
     /// Hash of how far we said to be.
     pub(crate) frontier: Option<[u8; 32]>,
 }
 
 impl Posted {
-    /// Adds what was put later.
-    pub(crate) fn extend(&mut self, later: Self) {
-        for mark in later.marks {
-            match self.marks.iter_mut().find(|known| known.device == mark.device) {
-                Some(known) if known.seq < mark.seq => *known = mark,
-                Some(_) => {}
-                None => self.marks.push(mark),
-            }
-        }
-        self.marks.sort_unstable();
-        self.frontier = later.frontier.or(self.frontier);
-    }
-
     fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
         writer.array(3).uint(1).array(self.marks.len());
@@ -105,10 +92,14 @@ pub(crate) struct Lane {
     pub(crate) stock: Vec<Box<[u8]>>,
     /// Groups in which the other writes, the newest last.
     pub(crate) groups: Vec<StoredGroup>,
-    /// Hash of what we said last to prove our own accounts.
-    pub(crate) told_proofs: Option<EntryId>,
-    /// What the other knows of it, by its own word.
-    pub(crate) their_head: Option<EntryId>,
+    /// Names what we said last to prove our own accounts.
+    pub(crate) told: Option<EntryId>,
+    /// What the other has heard of it, by its own word.
+    pub(crate) they_heard: Option<EntryId>,
+    /// What the other told last of its accounts.
+    pub(crate) heard: Option<EntryId>,
+    /// Whether that is to be answered.
+    pub(crate) owes_answer: bool,
     /// Whether we have asked it to become a contact.
     pub(crate) asked: bool,
     /// Since when something lies in its mailbox that it has not answered.
@@ -132,8 +123,9 @@ pub(crate) struct Lane {
     /// Which of its queues is tried first.
     pub(crate) at: usize,
     pub(crate) busy: bool,
-    /// Its queue was full: nothing is put before something has arrived.
-    pub(crate) full: bool,
+    /// Its queues that were full, by the writer's key: nothing is put there before something has
+    /// arrived.
+    pub(crate) full: BTreeSet<[u8; 32]>,
     /// What it asked for, to go with the next letter.
     pub(crate) extra: Vec<Box<[u8]>>,
     /// When its queue had no card that serves.
@@ -151,8 +143,10 @@ impl Lane {
             outbox: None,
             stock: Vec::new(),
             groups: Vec::new(),
-            told_proofs: None,
-            their_head: None,
+            told: None,
+            they_heard: None,
+            heard: None,
+            owes_answer: false,
             asked: false,
             waits_since: None,
             seen: BTreeMap::new(),
@@ -164,7 +158,7 @@ impl Lane {
             card: None,
             at: 0,
             busy: false,
-            full: false,
+            full: BTreeSet::new(),
             extra: Vec::new(),
             no_card_since: None,
             probe_at: None,
@@ -186,8 +180,8 @@ impl Lane {
     }
 
     /// The other has said something: there is room again, and no reason to wait longer.
-    pub(crate) const fn hear(&mut self) {
-        self.full = false;
+    pub(crate) fn hear(&mut self) {
+        self.full.clear();
         self.wait_ms = MAIL_RETRY_MS_MIN;
     }
 
@@ -205,8 +199,13 @@ impl Lane {
 
     /// It did not: another queue is tried, ever later.
     pub(crate) fn back_off(&mut self, uptime: Uptime, rng: &mut dyn CryptoRng) {
-        self.busy = false;
         self.at = self.at.wrapping_add(1);
+        self.slow_down(uptime, rng);
+    }
+
+    /// What is next comes ever later, until something is heard.
+    pub(crate) fn slow_down(&mut self, uptime: Uptime, rng: &mut dyn CryptoRng) {
+        self.busy = false;
         self.next_at = Some(uptime.plus_millis(jittered(self.wait_ms, rng)));
         self.wait_ms = self.wait_ms.saturating_mul(2).min(MAIL_RETRY_MS_MAX);
     }
@@ -279,7 +278,7 @@ impl Lane {
     ) -> Result<(), StoreError> {
         self.round += 1;
         // Where nothing was put since, the group has served nobody yet: packages are not used up.
-        if !self.posted.is_empty() || self.told_proofs.is_some() {
+        if !self.posted.is_empty() || self.told.is_some() || self.asked {
             self.outbox = None;
         } else if let Some(outbox) = &mut self.outbox {
             outbox.joined = false;
@@ -290,10 +289,10 @@ impl Lane {
         self.lies.clear();
         // Whatever is answered now was asked before.
         self.busy = false;
-        self.told_proofs = None;
+        self.told = None;
         self.asked = false;
         self.waits_since = None;
-        self.full = false;
+        self.full.clear();
         self.save(device, store)
     }
 
@@ -343,7 +342,7 @@ impl Lane {
         self.groups.len() < before
     }
 
-    /// Something was put.
+    /// Something was put; marks say how far all is now that was.
     pub(crate) fn post(
         &mut self,
         device: DeviceId,
@@ -352,7 +351,10 @@ impl Lane {
     ) -> Result<(), StoreError> {
         for (log, later) in logs {
             let posted = self.posted.entry(log).or_default();
-            posted.extend(later);
+            if !later.marks.is_empty() {
+                posted.marks = later.marks;
+            }
+            posted.frontier = later.frontier.or(posted.frontier);
             store.put_record(RecordKind::Posted, &joined(log, device), &posted.encode())?;
         }
         Ok(())
@@ -377,7 +379,7 @@ impl Lane {
 
     pub(crate) fn save(&self, device: DeviceId, store: &mut dyn Store) -> Result<(), StoreError> {
         let mut writer = Writer::new();
-        writer.array(10).uint(1).bytes(self.account.as_bytes());
+        writer.array(12).uint(1).bytes(self.account.as_bytes());
         match &self.outbox {
             None => drop(writer.array(0)),
             Some(outbox) => {
@@ -393,9 +395,10 @@ impl Lane {
         for group in &self.groups {
             write_group(&mut writer, group);
         }
-        optional(&mut writer, self.told_proofs.as_ref().map(EntryId::as_bytes));
-        optional(&mut writer, self.their_head.as_ref().map(EntryId::as_bytes));
-        writer.bool(self.asked);
+        for told in [&self.told, &self.they_heard, &self.heard] {
+            optional(&mut writer, told.as_ref().map(EntryId::as_bytes));
+        }
+        writer.bool(self.owes_answer).bool(self.asked);
         match self.waits_since {
             Some(since) => drop(writer.array(1).uint(since.millis())),
             None => drop(writer.array(0)),
@@ -414,7 +417,7 @@ impl Lane {
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         Reader::all(bytes, |reader| {
-            reader.tuple("lane", 10)?;
+            reader.tuple("lane", 12)?;
             reader.uint_max("version", 1)?;
             let mut lane = Self::new(AccountId::from_bytes(reader.fixed("account")?));
             if reader.array("outbox", 3)? > 0 {
@@ -426,8 +429,10 @@ impl Lane {
                 r.bytes("package", PACKAGE_BYTES_MAX).map(Into::into)
             })?;
             lane.groups = reader.list("groups", GROUPS_READ_MAX, read_group)?;
-            lane.told_proofs = read_optional(reader)?.map(EntryId::from_bytes);
-            lane.their_head = read_optional(reader)?.map(EntryId::from_bytes);
+            for told in [&mut lane.told, &mut lane.they_heard, &mut lane.heard] {
+                *told = read_optional(reader)?.map(EntryId::from_bytes);
+            }
+            lane.owes_answer = reader.bool()?;
             lane.asked = reader.bool()?;
             if reader.array("since", 1)? > 0 {
                 lane.waits_since = Some(Timestamp::from_millis(reader.uint()?));

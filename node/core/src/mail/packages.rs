@@ -12,8 +12,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     limits::{
-        GROUP_MS, LAST_RESORT_KEPT_MS, LAST_RESORT_MS, ONE_TIME_KEPT_MS, PACKAGE_SECRET_BYTES_MAX,
-        PACKAGES_OUT, STOCK_MAX,
+        GROUP_MS, LAST_RESORT_KEPT_MS, LAST_RESORT_MS, ONE_TIME_KEPT_MS, PACKAGE_MS,
+        PACKAGE_SECRET_BYTES_MAX, PACKAGES_OUT, STOCK_MAX,
     },
     mls::{Package, PackageRef, PackageSecret},
     store::{RecordKind, Store, StoreError},
@@ -113,7 +113,8 @@ impl Packages {
     /// How many packages a device is to be given. Of those that it has not used some may not have
     /// come: there is one more a day.
     pub(crate) fn wanted_by(&self, device: DeviceId, now: Timestamp) -> usize {
-        let unused = self.0.values().filter(|issued| issued.to == Some(device));
+        let serves = |issued: &&Issued| now < issued.made.plus_millis(PACKAGE_MS);
+        let unused = self.0.values().filter(|it| it.to == Some(device)).filter(serves);
         let (count, newest) =
             unused.fold((0, None), |(count, newest), it| (count + 1, newest.max(Some(it.made))));
         let is_old = newest.is_none_or(|made| made.plus_millis(GROUP_MS) <= now);
@@ -123,7 +124,7 @@ impl Packages {
 
     /// The last resort that is not to be replaced yet.
     pub(crate) fn last_resort(&self, now: Timestamp) -> Option<&[u8]> {
-        let last = self.0.values().filter(|issued| issued.to.is_none());
+        let last = self.0.values().filter(|issued| issued.to.is_none() && issued.made <= now);
         let newest = last.max_by_key(|issued| issued.made);
         newest.filter(|it| now < it.made.plus_millis(LAST_RESORT_MS)).map(|it| &*it.public)
     }
@@ -177,7 +178,7 @@ mod tests {
     use rand_core::SeedableRng;
 
     use super::*;
-    use crate::{limits::PACKAGE_MS, mls, store::memory::MemoryStore};
+    use crate::{mls, store::memory::MemoryStore};
 
     /// What was handed to a device on a session that ended at once may not have come.
     #[test]

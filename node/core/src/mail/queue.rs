@@ -70,6 +70,12 @@ pub(crate) struct OwnQueue {
     pub(crate) is_quiet: bool,
     /// Whether nothing lay there when it was looked into last.
     pub(crate) is_empty: bool,
+    /// Whether it was found empty since it was opened.
+    pub(crate) is_seen: bool,
+    /// When a marker is answered again.
+    pub(crate) marker_at: Uptime,
+    /// How many devices that may write into it were out when it was made.
+    pub(crate) outs: u64,
     /// Whether a look is under way.
     pub(crate) looking: bool,
     /// Whether another request is under way.
@@ -105,6 +111,9 @@ impl OwnQueue {
             is_open: false,
             is_quiet: false,
             is_empty: false,
+            is_seen: false,
+            marker_at: Uptime::from_millis(0),
+            outs: 0,
             looking: false,
             asking: false,
             next_at: Some(Uptime::from_millis(0)),
@@ -144,9 +153,24 @@ impl OwnQueue {
         self.is_open = false;
     }
 
+    /// Somebody else has its keys: it gets others, and is another queue from now on.
+    pub(crate) fn rekey(
+        &mut self,
+        rng: &mut dyn CryptoRng,
+        store: &mut dyn Store,
+    ) -> Result<(), StoreError> {
+        self.forget(store)?;
+        self.owner = SigningKey::random(rng);
+        self.address.seed = QueueSeed::random(rng);
+        self.incarnation = None;
+        self.taken.clear();
+        self.reopen();
+        self.save(store)
+    }
+
     pub(crate) fn save(&self, store: &mut dyn Store) -> Result<(), StoreError> {
         let mut writer = Writer::new();
-        writer.array(10).uint(1);
+        writer.array(11).uint(1);
         self.owner.expose_seed(|seed| {
             writer.bytes(seed);
         });
@@ -167,7 +191,7 @@ impl OwnQueue {
             Some(incarnation) => writer.array(1).bytes(incarnation.as_bytes()),
             None => writer.array(0),
         };
-        writer.bool(self.closing).uint(self.kept_until.millis()).text(&self.access);
+        writer.bool(self.closing).uint(self.kept_until.millis()).text(&self.access).uint(self.outs);
         let mut value = writer.finish();
         let put = store.put_record(RecordKind::Queue, self.owner.public(), &value);
         value.zeroize();
@@ -183,7 +207,7 @@ impl OwnQueue {
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         Reader::all(bytes, |reader| {
-            reader.tuple("queue", 10)?;
+            reader.tuple("queue", 11)?;
             reader.uint_max("version", 1)?;
             let mut seed: [u8; 32] = reader.fixed("owner")?;
             let owner = SigningKey::from_seed(&seed);
@@ -213,9 +237,10 @@ impl OwnQueue {
             let closing = reader.bool()?;
             let kept_until = Timestamp::from_millis(reader.uint()?);
             let access = reader.text("access word", ACCESS_BYTES_MAX)?.to_owned();
+            let outs = reader.uint()?;
             let address = QueueAddress { url, seed, days };
             let kept = Self::kept(owner, address, serves);
-            Ok(Self { incarnation, closing, kept_until, access, ..kept })
+            Ok(Self { incarnation, closing, kept_until, access, outs, ..kept })
         })
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Draft {
     pub(super) frames: Vec<Box<[u8]>>,
     pub(super) logs: BTreeMap<LogId, Posted>,
     pub(super) asks: bool,
+    /// Whether it proves our own accounts.
+    pub(super) tells: bool,
     /// Whether there is any reason to write.
     pub(super) is_due: bool,
     /// When something is to be handed on that its writer may still put.
@@ -59,10 +61,11 @@ impl Engine {
             return Ok(draft);
         }
         let told = self.fingerprint(account);
-        if lane.told_proofs != Some(told) || lane.their_head != Some(self.me.account.head()) {
+        if lane.told != Some(told) || lane.they_heard != Some(told) {
             self.draft_proofs(device, &mut draft);
+            draft.tells = true;
         }
-        draft.is_due |= lane.told_proofs != Some(told);
+        draft.is_due |= lane.told != Some(told) || lane.owes_answer;
         draft.is_due |= !lane.extra.is_empty();
         draft.frames.extend(lane.extra.iter().cloned());
         let mut room = LETTER_ENTRIES_BYTES;
@@ -94,6 +97,8 @@ impl Engine {
             let frontier = sign(&self.me.device, frontier).into_bytes();
             frontier_bytes += frontier.len();
             frontiers.push(frontier);
+            let before = put.map_or(&[][..], |put| &put.marks);
+            let marks = conversation.log.joined_marks(before, marks, cx.store)?;
             draft.logs.insert(log, Posted { marks, frontier: word });
         }
         for part in frontiers.chunks(FRAME_FRONTIERS_MAX) {

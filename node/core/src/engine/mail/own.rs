@@ -1,6 +1,6 @@
 //! Where can this device be written to? Its queues are opened, looked into and given up (spec 20).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kith_common::{
     envelope::{Payload, sign},
@@ -20,8 +20,8 @@ use crate::{
     contacts::Status,
     limits::{
         FETCH_PAUSE_MS, KNOCK_BYTES_MAX, KNOCKS_MAX, LINK_BLOBS_MAX, LINK_BYTES_MAX, LINK_MOVES_MS,
-        MAIL_LISTEN_MS, MAIL_SPREAD_MS, PACKAGE_MS, QUEUE_BLOBS_MAX, QUEUE_BYTES_MAX,
-        QUEUE_KEPT_MS,
+        MAIL_LISTEN_MS, MAIL_SPREAD_MS, MARKER_PAUSE_MS, PACKAGE_MS, QUEUE_BLOBS_MAX,
+        QUEUE_BYTES_MAX, QUEUE_KEPT_MS,
     },
     mail::{ErrandError, OwnQueue, Purpose, QueueFor, read_reply},
     mls,
@@ -45,14 +45,23 @@ impl Engine {
             }
         }
         let mut logs = BTreeSet::new();
+        let is_first = !std::mem::replace(&mut self.mail.is_arranged, true);
+        let outs: BTreeMap<QueueFor, u64> =
+            self.mail.queues.values().map(|it| (it.serves, self.outs(it.serves))).collect();
         let readers: BTreeSet<LogId> = self.logs_of_others();
         let blocked: BTreeSet<LogId> = self.logs_of_blocked();
         for queue in self.mail.queues.values_mut() {
+            if is_first {
+                let spread_ms = u64::from(cx.rng.next_u32()) % MAIL_SPREAD_MS;
+                queue.stir(cx.uptime.plus_millis(spread_ms));
+            }
+            // Who is out knows its keys.
+            let is_known = outs.get(&queue.serves).is_some_and(|outs| *outs > queue.outs);
             let setting = mailboxes.iter().find(|mailbox| mailbox.url == queue.address.url);
             let is_over = queue.serves.until().map(|until| until <= cx.now);
             let is_wanted = match is_over {
                 Some(is_over) => !is_over,
-                None => wanted.remove(&(queue.serves, queue.address.url.clone())),
+                None => !is_known && wanted.remove(&(queue.serves, queue.address.url.clone())),
             };
             let days = setting.map_or(queue.address.days, |it| it.days);
             queue.is_quiet = !is_wanted
@@ -83,7 +92,8 @@ impl Engine {
             let days = mailboxes.iter().find(|it| it.url == url).map_or(Days::Seven, |it| it.days);
             let spread = u64::from(cx.rng.next_u32()) % MAIL_SPREAD_MS;
             let at = cx.uptime.plus_millis(spread);
-            let queue = OwnQueue::new(serves, (url, days), at, cx.rng);
+            let mut queue = OwnQueue::new(serves, (url, days), at, cx.rng);
+            queue.outs = self.outs(serves);
             queue.save(cx.store)?;
             self.mail.queues.insert(*queue.owner.public(), queue);
         }
@@ -91,6 +101,16 @@ impl Engine {
         let chosen = |url: &MailboxUrl| mailboxes.iter().any(|mailbox| mailbox.url == *url);
         self.mail.troubles.retain(|url, _| chosen(url));
         logs.into_iter().try_for_each(|log| self.announce(cx, log))
+    }
+
+    /// How many devices are out that could write into such a queue before. Of the one for strangers
+    /// anybody may know the keys.
+    fn outs(&self, serves: QueueFor) -> u64 {
+        let QueueFor::Log(log) = serves else { return 0 };
+        let with = self.conversations.get(&log).and_then(|it| self.person(it.with));
+        let people = [Some(self.own_person()), with.filter(|_| !self.is_own_log(log))];
+        let out = people.into_iter().flatten().flat_map(|person| person.former());
+        out.filter(|(_, former, _)| former.is_final).count() as u64
     }
 
     /// Logs in which somebody may read that a queue is given up.
@@ -219,6 +239,10 @@ impl Engine {
             self.mail.queues.remove(&key);
             return Ok(());
         }
+        if let Some(chosen) = self.profile.mailboxes.iter().find(|mailbox| mailbox.url == url) {
+            // Once it is given up it may have to be opened again.
+            queue.access.clone_from(&chosen.access);
+        }
         *(if fetches { &mut queue.looking } else { &mut queue.asking }) = true;
         // A look that waits is answered at once if there is anything.
         queue.is_empty |= queue.is_open && !closes;
@@ -232,9 +256,7 @@ impl Engine {
             let body = signed(queue, Close { stamp });
             (Purpose::Close(key), (Operation::Close, body, 0))
         } else {
-            let chosen = self.profile.mailboxes.iter().find(|mailbox| mailbox.url == url);
-            let access = chosen.map_or(&queue.access, |it| &it.access).clone();
-            let access = Some(access).filter(|word| !word.is_empty());
+            let access = Some(queue.access.clone()).filter(|word| !word.is_empty());
             let (blobs_max, bytes_max) = match queue.serves {
                 QueueFor::Log(_) | QueueFor::Reply { .. } => (QUEUE_BLOBS_MAX, QUEUE_BYTES_MAX),
                 QueueFor::Knock => (KNOCKS_MAX, KNOCK_BYTES_MAX),
@@ -289,8 +311,8 @@ impl Engine {
             Err(error) => return self.queue_failed(cx, key, &error),
         };
         let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
-        queue.go_on(cx.uptime);
-        queue.is_open = true;
+        queue.stir(cx.uptime);
+        (queue.is_open, queue.is_seen) = (true, false);
         if queue.incarnation != Some(opened.incarnation) {
             queue.incarnation = Some(opened.incarnation);
             queue.taken.clear();
@@ -322,19 +344,32 @@ impl Engine {
             Err(error) => return self.queue_failed(cx, key, &error),
         };
         let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
-        let had = !std::mem::take(&mut queue.taken).is_empty();
-        let (serves, is_empty) = (queue.serves, fetched.items.is_empty());
-        let pause = if had || !fetched.items.is_empty() { 0 } else { FETCH_PAUSE_MS };
-        if !queue.asking {
-            queue.go_on(cx.uptime.plus_millis(pause));
+        if queue.incarnation.is_some_and(|known| known != fetched.incarnation) {
+            // What a look says that was overtaken, or another server behind the same address.
+            queue.reopen();
+            if !queue.asking {
+                queue.back_off(cx.uptime, cx.rng);
+            }
+            return Ok(());
         }
+        let deleted = std::mem::take(&mut queue.taken);
+        let (serves, is_empty) = (queue.serves, fetched.items.is_empty());
+        let is_news = fetched.items.iter().all(|item| !deleted.contains(&item.number));
+        let pause_ms = if deleted.is_empty() && is_empty { FETCH_PAUSE_MS } else { 0 };
+        match (queue.asking, is_news) {
+            (true, _) => {}
+            (false, true) => queue.go_on(cx.uptime.plus_millis(pause_ms)),
+            // It does not delete what it is told to.
+            (false, false) => queue.back_off(cx.uptime, cx.rng),
+        }
+        queue.is_seen |= is_empty;
+        let url = queue.address.url.clone();
         if queue.is_quiet {
             // What came stays there: they may be heard again.
             return Ok(());
         }
         queue.incarnation = Some(fetched.incarnation);
         queue.is_empty = is_empty;
-        let url = queue.address.url.clone();
         if self.mail.troubles.remove(&url).is_some() {
             cx.out.push(Output::Event(Event::Account));
         }
@@ -372,6 +407,11 @@ impl Engine {
             Some(QueueFor::Code { .. }) => self.own_log(),
             Some(QueueFor::Knock) | None => return Ok(()),
         };
+        let Some(queue) = self.mail.queues.get_mut(&key) else { return Ok(()) };
+        if cx.uptime < queue.marker_at {
+            return Ok(());
+        }
+        queue.marker_at = cx.uptime.plus_millis(MARKER_PAUSE_MS);
         for device in self.written_about(log) {
             let Some(lane) = self.mail.lanes.get_mut(&device) else { continue };
             if let Some(posted) = lane.posted.get_mut(&log) {
@@ -423,14 +463,24 @@ impl Engine {
             // A look has ended; the answer to what has overtaken it says more.
             return Ok(());
         }
-        let was_open = queue.is_open;
+        let was_seen = queue.is_open && queue.is_seen;
         queue.back_off(cx.uptime, cx.rng);
-        if code == Some(Code::UnknownQueue) {
-            // The server has lost it, or begun anew: it is opened again at once.
-            queue.reopen();
-            if was_open {
-                queue.go_on(cx.uptime);
+        match code {
+            Some(Code::UnknownQueue) => {
+                queue.reopen();
+                if was_seen {
+                    // The server has lost it, or begun anew: it is opened again at once.
+                    queue.stir(cx.uptime);
+                }
             }
+            Some(Code::Taken) if queue.serves.until().is_none() => {
+                // Whoever could write into it has closed it, and opened one of their own.
+                if let Some(mut queue) = self.mail.queues.remove(&key) {
+                    queue.rekey(cx.rng, cx.store)?;
+                    self.mail.queues.insert(*queue.owner.public(), queue);
+                }
+            }
+            _ => {}
         }
         Ok(())
     }

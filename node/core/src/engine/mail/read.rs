@@ -1,7 +1,6 @@
 //! What does a letter say? It is opened, and heard like what comes on a link.
 
 use kith_common::{
-    account::Account,
     frame::Frame,
     ids::{AccountId, DeviceId, LogId},
     mail::{Letter, Sealed},
@@ -95,7 +94,9 @@ impl Engine {
                 self.mail.lanes.remove(&device);
                 Ok(())
             }
-            _ => Ok(()),
+            // What opened it must not open it again.
+            Some(lane) => lane.save(device, cx.store),
+            None => Ok(()),
         }
     }
 
@@ -161,7 +162,6 @@ impl Engine {
             || self.contacts.find(self.contacts.current(letter.from.0)).is_some();
         let (proofs, frames): (Vec<Frame>, Vec<Frame>) =
             frames.into_iter().partition(|frame| matches!(frame, Frame::Accounts { .. }));
-        let head = self.account(self.contacts.current(letter.from.0)).map(Account::head);
         for frame in proofs.into_iter().filter(|_| is_known) {
             if let Frame::Accounts { proofs } = frame {
                 self.learn_accounts(cx, &proofs)?;
@@ -183,11 +183,14 @@ impl Engine {
         let owed: Vec<LogId> = frames.iter().filter_map(log_of_entries).collect();
         let asks = frames.iter().any(|frame| matches!(frame, Frame::Request { .. }));
         self.hear_frames(cx, device, link, frames)?;
-        let learned = head != self.account(owner.unwrap_or(letter.from.0)).map(Account::head);
         if let Some(lane) = self.mail.lanes.get_mut(&device) {
-            if asks || learned {
-                // Whoever is a contact already is answered by a letter; so is news of an account.
-                lane.told_proofs = None;
+            if asks {
+                // Whoever is a contact already is answered by a letter.
+                lane.told = None;
+            }
+            if is_known && letter.told.is_some() {
+                lane.heard = letter.told;
+                lane.owes_answer = true;
             }
             for log in owed {
                 lane.owe_word(log, device, cx.store)?;
@@ -279,7 +282,7 @@ impl Engine {
         {
             outbox.joined = true;
         }
-        lane.their_head = letter.head.or(lane.their_head);
+        lane.they_heard = letter.heard.or(lane.they_heard);
         lane.hear();
         self.mail.stirred.insert(device);
         Ok(())

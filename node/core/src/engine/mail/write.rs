@@ -37,7 +37,9 @@ impl Engine {
             return Ok(());
         };
         lane.account = account;
-        let Some(to) = queues.get(lane.at % queues.len()).cloned() else { return Ok(()) };
+        let (before, from) = queues.split_at(lane.at % queues.len());
+        let mut in_turn = from.iter().chain(before);
+        let to = in_turn.find(|to| !lane.full.contains(to.seed.writer().public())).cloned();
         if self.is_overdue(cx, device, &queues)?
             && let Some(lane) = self.mail.lanes.get_mut(&device)
         {
@@ -46,12 +48,17 @@ impl Engine {
             lane.begin_anew(device, cx.store)?;
         }
         let draft = self.draft_for(cx, device, account)?;
-        let may_put = self.mail.lanes.get(&device).is_some_and(|lane| !lane.full);
-        if !draft.is_due || !may_put {
+        let Some(to) = to.filter(|_| draft.is_due) else {
             return self.wait_for_answer(cx, device, &queues, draft.later);
-        }
+        };
         if self.begin_group_if_needed(cx, device)? {
-            return self.ask_for_card(cx, device, to);
+            let lane = self.mail.lanes.get_mut(&device);
+            if let Some(lane) = lane.filter(|lane| lane.card_was_refused(cx.uptime)) {
+                lane.back_off(cx.uptime, cx.rng);
+                return Ok(());
+            }
+            self.ask_status(cx, device, to);
+            return Ok(());
         }
         self.put_letter(cx, device, to, draft)
     }
@@ -77,8 +84,7 @@ impl Engine {
         if lane.asked && asking {
             return Ok(true);
         }
-        let head = self.me.account.head();
-        if lane.told_proofs.is_some() && lane.their_head != Some(head) {
+        if lane.told.is_some() && lane.they_heard != lane.told {
             return Ok(true);
         }
         for (log, posted) in &lane.posted {
@@ -106,7 +112,7 @@ impl Engine {
             let left_ms = at.millis().saturating_sub(cx.now.millis());
             cx.uptime.plus_millis(left_ms.max(1_000))
         });
-        if !awaited && !lane.full {
+        if !awaited && lane.full.is_empty() {
             lane.rest(later);
             lane.is_answered();
             if lane.waits_since.take().is_some() {
@@ -118,7 +124,8 @@ impl Engine {
         let end = since.plus_millis(half_life_ms(queues)).millis();
         let left_ms = end.saturating_sub(cx.now.millis()).max(1_000);
         if let Some(queue) = lane.probe_due(queues, cx.uptime, cx.rng) {
-            return self.ask_for_card(cx, device, queue);
+            self.ask_status(cx, device, queue);
+            return Ok(());
         }
         let end = cx.uptime.plus_millis(left_ms);
         lane.rest([Some(end), lane.probe_at(), later].into_iter().flatten().min());
@@ -170,17 +177,9 @@ impl Engine {
         Ok(false)
     }
 
-    fn ask_for_card(
-        &mut self,
-        cx: &mut Context<'_>,
-        device: DeviceId,
-        to: QueueAddress,
-    ) -> Result<(), StoreError> {
-        let Some(lane) = self.mail.lanes.get_mut(&device) else { return Ok(()) };
-        if lane.card_was_refused(cx.uptime) {
-            lane.back_off(cx.uptime, cx.rng);
-            return Ok(());
-        }
+    /// Asks for the card of a queue, and whether it is still the same.
+    fn ask_status(&mut self, cx: &mut Context<'_>, device: DeviceId, to: QueueAddress) {
+        let Some(lane) = self.mail.lanes.get_mut(&device) else { return };
         lane.busy = true;
         let stamp = self.mail.stamp(&to.url, cx.now, cx.rng);
         let writer = to.seed.writer();
@@ -188,7 +187,6 @@ impl Engine {
         let url = to.url.clone();
         let purpose = Purpose::Status(device, to);
         self.send_errand(cx, (purpose, &url, *writer.public()), (Operation::Status, body, 0));
-        Ok(())
     }
 
     pub(super) fn lane_status(
@@ -204,7 +202,8 @@ impl Engine {
         };
         let writer = *to.seed.writer().public();
         let Some(lane) = self.mail.lanes.get_mut(&device) else { return Ok(()) };
-        if lane.meets(writer, standing.incarnation) {
+        let is_another = lane.meets(writer, standing.incarnation);
+        if is_another {
             lane.begin_anew(device, cx.store)?;
         }
         let card = standing.card.and_then(|card| to.seed.open_card(&card).ok());
@@ -212,9 +211,12 @@ impl Engine {
         let me = &self.me.device;
         let serves =
             card.as_ref().is_some_and(|card| mls::check_package(me, card, device, cx.now).is_ok());
-        lane.full = false;
+        lane.full.remove(&writer);
         lane.set_card(card.filter(|_| serves), cx.uptime);
-        if serves || lane.outbox.is_some() || !lane.stock.is_empty() {
+        if is_another {
+            // Whoever runs it could have everything put again and again.
+            lane.slow_down(cx.uptime, cx.rng);
+        } else if serves || lane.outbox.is_some() || !lane.stock.is_empty() {
             lane.go_on(cx.uptime);
         } else {
             // Nothing there to begin with: its owner was away for long.
@@ -231,14 +233,13 @@ impl Engine {
         draft: Draft,
     ) -> Result<(), StoreError> {
         let told = self.mail.lanes.get(&device).map(|lane| self.fingerprint(lane.account));
-        let Some(head) = told else { return Ok(()) };
+        let Some(told) = told else { return Ok(()) };
         let made = self.packages_for(cx, device)?;
         if let Some(lane) = self.mail.lanes.get_mut(&device) {
             lane.packages.extend(made);
         }
         let Some(lane) = self.mail.lanes.get(&device) else { return Ok(()) };
         let Some(outbox) = &lane.outbox else { return Ok(()) };
-        let theirs = self.account(lane.account).map(kith_common::account::Account::head);
         // Who is asked anew may know queues only that were given up.
         let reply = if outbox.joined && !draft.asks {
             Vec::new()
@@ -251,8 +252,9 @@ impl Engine {
             frames: draft.frames,
             packages: lane.packages.clone(),
             joined: lane.groups.iter().map(|group| group.id.clone()).collect(),
-            head: theirs,
+            heard: lane.heard,
             reply,
+            told: draft.tells.then_some(told),
         };
         let welcome = (!outbox.joined).then(|| outbox.welcome.clone());
         let mut group = mls::Sending::from_bytes(&outbox.group.state)
@@ -282,7 +284,7 @@ impl Engine {
         let body = PutBody::signed(&writer, stamp, &blob);
         let url = to.url.clone();
         let round = self.mail.lanes.get(&device).map_or(0, |lane| lane.round);
-        let posting = Posting { to, round, logs: draft.logs, head, asks: draft.asks };
+        let posting = Posting { to, round, logs: draft.logs, told, asks: draft.asks };
         let purpose = Purpose::Put(device, Box::new(posting));
         self.send_errand(cx, (purpose, &url, *writer.public()), (Operation::Put, body, 0));
         Ok(())
@@ -333,14 +335,17 @@ impl Engine {
             // Meanwhile everything was begun anew, perhaps for another queue.
             return Ok(());
         }
-        lane.go_on(cx.uptime);
         lane.packages.clear();
-        lane.put_at(writer);
         if lane.meets(writer, stored.incarnation) {
-            // What was put before is gone.
-            return lane.begin_anew(device, cx.store);
+            // What was put before is gone. Whoever runs it could have it put again and again.
+            lane.begin_anew(device, cx.store)?;
+            lane.slow_down(cx.uptime, cx.rng);
+            return Ok(());
         }
-        lane.told_proofs = Some(posting.head);
+        lane.go_on(cx.uptime);
+        lane.put_at(writer);
+        lane.told = Some(posting.told);
+        lane.owes_answer = false;
         lane.asked |= posting.asks;
         lane.waits_since.get_or_insert(cx.now);
         lane.probe_later(cx.uptime);
@@ -356,6 +361,7 @@ impl Engine {
         error: &ErrandError,
     ) -> Result<(), StoreError> {
         let code = self.refusal_code(cx, &to.url, error);
+        let has_others = self.written_to(device).is_some_and(|(_, queues)| queues.len() > 1);
         let Some(lane) = self.mail.lanes.get_mut(&device) else { return Ok(()) };
         lane.back_off(cx.uptime, cx.rng);
         let writer = *to.seed.writer().public();
@@ -363,10 +369,10 @@ impl Engine {
             // What was put there is gone; its owner opens it again.
             Some(Code::UnknownQueue) if lane.lies_in(writer) => lane.begin_anew(device, cx.store),
             Some(Code::Full) => {
-                lane.full = true;
+                lane.full.insert(writer);
                 Ok(())
             }
-            None if lane.misses(writer) => lane.begin_anew(device, cx.store),
+            None if lane.misses(writer) && has_others => lane.begin_anew(device, cx.store),
             _ => Ok(()),
         }
     }
