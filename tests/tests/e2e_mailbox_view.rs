@@ -136,7 +136,7 @@ fn keep_secret(person: &Person, needles: &mut Needles) {
     for (_, value) in store.records(RecordKind::Queue).unwrap() {
         // The seed of the owner's key and that of the writer's: the shape is that of `kith_core`.
         let mut reader = Reader::new(&value);
-        reader.tuple("queue", 10).unwrap();
+        reader.tuple("queue", 11).unwrap();
         reader.uint().unwrap();
         needles.key(reader.bytes("owner", 32).unwrap());
         reader.text("url", 256).unwrap();
@@ -199,13 +199,16 @@ impl Request {
     fn read(asked: &Asked) -> Self {
         let operation = asked.operation().unwrap();
         let body = asked.body.as_slice();
-        let of = |(signer, stamp, signature): ([u8; 32], Stamp, Vec<u8>)| Self {
-            signer,
-            operation,
-            parts: vec![signer.to_vec(), stamp.nonce.to_vec(), signature],
-            settings: None,
-            writer: None,
-            sizes: None,
+        let of = |(signer, stamp, signature): ([u8; 32], Stamp, Vec<u8>)| {
+            assert_eq!(stamp.time.millis() % 60_000, 0, "a clock shows in what is beyond a minute");
+            Self {
+                signer,
+                operation,
+                parts: vec![signer.to_vec(), stamp.nonce.to_vec(), signature],
+                settings: None,
+                writer: None,
+                sizes: None,
+            }
         };
         match operation {
             Operation::Open => {
