@@ -7,7 +7,7 @@ use kith_core::{
     engine::Command,
     store::{RecordKind, Store as _},
 };
-use kith_tests::sim::{World, plan, seeds};
+use kith_tests::sim::{World, plan, seeds, thief::Thief};
 
 /// Seeds in the normal run.
 const SEEDS: u64 = 40;
@@ -465,6 +465,74 @@ fn letters_in_two_mailboxes_are_looked_after_in_both() {
     world.set_running(bob, true);
     world.run_ms(MINUTE_MS);
     assert_eq!(texts(&world, bob, alice), ["to the first", "to the second"]);
+}
+
+/// Whoever runs the mailbox of a contact cannot have a node put the same again and again.
+#[test]
+fn a_server_that_always_begins_anew_is_asked_ever_less() {
+    let (mut world, alice, bob, server) = alice_and_bob("a_server_that_begins_anew", 17);
+    apart(&mut world, &[alice, bob]);
+    world.set_running(bob, false);
+    world.run_ms(MINUTE_MS);
+    world.make_forgetful(server);
+    let before = world.letters_put;
+    world.say(alice, bob, "again and again");
+    world.run_ms(DAY_MS);
+    // 5 s, doubling up to half an hour.
+    let put = world.letters_put - before;
+    assert!((2..=60).contains(&put), "{put} letters in a day");
+}
+
+/// Whoever has a link may close the queue that it names, and open another one there.
+#[test]
+fn who_seizes_a_queue_has_one_that_nobody_names() {
+    let mut world = World::new(18, "who_seizes_a_queue");
+    let (alice, bob) = (world.person("alice", 1), world.person("bob", 1));
+    let server = world.mailbox();
+    world.run_ms(100);
+    apart(&mut world, &[alice, bob]);
+    world.choose_mailboxes(alice, &[server]);
+    world.choose_mailboxes(bob, &[server]);
+    world.run_ms(MINUTE_MS);
+    let (_, old) = world.nodes[bob].engine().card().knocks[0].clone();
+    world.seize_queue(server, &old);
+    world.run_ms(HOUR_MS);
+    let card = world.nodes[bob].engine().card();
+    assert_ne!(card.knocks[0].1, old);
+    let card = Box::new(card);
+    world.command(alice, Command::AddContact { card, name: None, greeting: String::new() });
+    world.run_ms(MINUTE_MS);
+    let asked = world.nodes[bob].engine().contact(world.account(alice)).unwrap();
+    assert_eq!(asked.status, Status::Pending);
+}
+
+/// A stolen device writes two histories; who has both hands them on, once.
+#[test]
+fn two_histories_of_one_device_are_put_once() {
+    let mut world = World::new(19, "two_histories");
+    world.entries_go = true;
+    let (alice, bob) = (world.person("alice", 1), world.person("bob", 3));
+    let server = world.mailbox();
+    world.run_ms(100);
+    world.tell_own_places(bob);
+    world.befriend(alice, bob);
+    world.settle();
+    let [phone, tablet, laptop] = world.people[bob].nodes[..] else { panic!() };
+    world.choose_mailboxes(phone, &[server]);
+    world.run_ms(5 * MINUTE_MS);
+    world.set_running(tablet, false);
+    world.set_running(phone, false);
+    let thief = Thief::new(&mut world, laptop);
+    world.say(laptop, alice, "one history");
+    world.run_ms(MINUTE_MS);
+    thief.roll_back(&mut world);
+    world.say(laptop, alice, "another history");
+    world.run_ms(MINUTE_MS);
+    world.set_running(laptop, false);
+    let before = world.letters_put;
+    world.run_ms(12 * HOUR_MS);
+    let put = world.letters_put - before;
+    assert!((1..=12).contains(&put), "{put} letters for two devices");
 }
 
 /// Keys of letters that never came, and packages that nobody used, go in time.

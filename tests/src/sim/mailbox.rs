@@ -4,12 +4,13 @@
 //! nothing waits here; when something was put, its client looks again.
 
 use kith_common::{
-    envelope::Signed,
+    envelope::{Signed, sign},
+    keys::SigningKey,
     mail::{MailboxUrl, QueueAddress},
     own::MailboxSetting,
     service::{
         Code, Failure, Stamp,
-        mailbox::{Days, Fetched, Open, Operation, Put, PutBody},
+        mailbox::{Close, Days, Fetched, Incarnation, Open, Operation, Put, PutBody, Stored},
     },
     time::Timestamp,
 };
@@ -37,6 +38,10 @@ pub struct Mailbox {
     tables: Tables,
     /// Whether it answers.
     pub is_up: bool,
+    /// Whether it says after each put that it has just begun.
+    is_forgetful: bool,
+    /// Whether somebody has taken a queue over.
+    is_seized: bool,
 }
 
 impl Mailbox {
@@ -47,7 +52,8 @@ impl Mailbox {
             queue_blobs_max: u16::MAX,
             queue_bytes_max: 1 << 32,
         };
-        Self { tables: Tables::in_memory(bounds).expect("there is memory"), is_up: true }
+        let tables = Tables::in_memory(bounds).expect("there is memory");
+        Self { tables, is_up: true, is_forgetful: false, is_seized: false }
     }
 }
 
@@ -118,6 +124,45 @@ impl World {
         }
     }
 
+    /// From now on a mailbox-server says after each put that it has just begun anew.
+    pub fn make_forgetful(&mut self, server: usize) {
+        self.mailboxes[server].is_forgetful = true;
+    }
+
+    /// Somebody who may write into a queue closes it, and opens one of their own for the same writers.
+    ///
+    /// # Panics
+    /// If that does not work.
+    pub fn seize_queue(&mut self, server: usize, queue: &QueueAddress) {
+        let time = Timestamp::from_millis(BEGIN_MS + self.now_ms);
+        let writer = queue.seed.writer();
+        let thief = SigningKey::random(&mut self.rng);
+        let mut stamp = || {
+            let mut nonce = [0; 16];
+            self.rng.fill_bytes(&mut nonce);
+            Stamp { audience: queue.url.audience().to_owned(), time, nonce }
+        };
+        let close = sign(&writer, Close { stamp: stamp() }).into_bytes();
+        let open = Open {
+            stamp: stamp(),
+            writer: *writer.public(),
+            days: queue.days,
+            blobs_max: 100,
+            bytes_max: 1 << 20,
+            card: None,
+            access: None,
+        };
+        let open = sign(&thief, open).into_bytes();
+        for (operation, body) in [(Operation::Close, close), (Operation::Open, open)] {
+            let tables = &mut self.mailboxes[server].tables;
+            let body = body.into_vec().into();
+            let done = answer(tables, &host(server), time, operation, &body, &mut self.rng);
+            assert!(done.is_ok(), "{operation:?}: {done:?}");
+        }
+        self.mailboxes[server].is_seized = true;
+        self.end_waiting(server, Ok);
+    }
+
     fn put_into(&mut self, server: usize, queue: &QueueAddress, blob: &[u8]) {
         let time = Timestamp::from_millis(BEGIN_MS + self.now_ms);
         let mut nonce = [0; 16];
@@ -183,9 +228,16 @@ impl World {
         let now = Timestamp::from_millis(BEGIN_MS + self.now_ms);
         let tables = &mut self.mailboxes[server].tables;
         let body = body.into();
-        let reply = answer(tables, &host(server), now, operation, &body, &mut self.rng);
+        let mut reply = answer(tables, &host(server), now, operation, &body, &mut self.rng);
+        if self.mailboxes[server].is_forgetful && operation == Operation::Put && reply.is_ok() {
+            let mut incarnation = [0; 16];
+            self.rng.fill_bytes(&mut incarnation);
+            let incarnation = Incarnation::from_bytes(incarnation);
+            reply = Ok(Stored { incarnation }.encode());
+        }
         if let Err(failure) = &reply {
-            let fault = is_fault(failure) && self.nodes[node].honest;
+            let is_seized = self.mailboxes[server].is_seized && failure.code == Code::Taken;
+            let fault = is_fault(failure) && self.nodes[node].honest && !is_seized;
             assert!(!fault, "{}: {operation:?} is refused: {failure}", self.nodes[node].name);
         }
         if operation == Operation::Put && reply.is_ok() {

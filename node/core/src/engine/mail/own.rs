@@ -53,7 +53,7 @@ impl Engine {
         for queue in self.mail.queues.values_mut() {
             if is_first {
                 let spread_ms = u64::from(cx.rng.next_u32()) % MAIL_SPREAD_MS;
-                queue.stir(cx.uptime.plus_millis(spread_ms));
+                queue.stir(cx.uptime.plus_millis(1 + spread_ms));
             }
             // Who is out knows its keys.
             let is_known = outs.get(&queue.serves).is_some_and(|outs| *outs > queue.outs);
