@@ -7,7 +7,7 @@ use kith_core::{
     engine::Command,
     store::{RecordKind, Store as _},
 };
-use kith_tests::sim::{World, plan, seeds, thief::Thief};
+use kith_tests::sim::{World, plan, seeds};
 
 /// Seeds in the normal run.
 const SEEDS: u64 = 40;
@@ -504,35 +504,6 @@ fn who_seizes_a_queue_has_one_that_nobody_names() {
     world.run_ms(MINUTE_MS);
     let asked = world.nodes[bob].engine().contact(world.account(alice)).unwrap();
     assert_eq!(asked.status, Status::Pending);
-}
-
-/// A stolen device writes two histories; who has both hands them on, once.
-#[test]
-fn two_histories_of_one_device_are_put_once() {
-    let mut world = World::new(19, "two_histories");
-    world.entries_go = true;
-    let (alice, bob) = (world.person("alice", 1), world.person("bob", 3));
-    let server = world.mailbox();
-    world.run_ms(100);
-    world.tell_own_places(bob);
-    world.befriend(alice, bob);
-    world.settle();
-    let [phone, tablet, laptop] = world.people[bob].nodes[..] else { panic!() };
-    world.choose_mailboxes(phone, &[server]);
-    world.run_ms(5 * MINUTE_MS);
-    world.set_running(tablet, false);
-    world.set_running(phone, false);
-    let thief = Thief::new(&mut world, laptop);
-    world.say(laptop, alice, "one history");
-    world.run_ms(MINUTE_MS);
-    thief.roll_back(&mut world);
-    world.say(laptop, alice, "another history");
-    world.run_ms(MINUTE_MS);
-    world.set_running(laptop, false);
-    let before = world.letters_put;
-    world.run_ms(12 * HOUR_MS);
-    let put = world.letters_put - before;
-    assert!((1..=12).contains(&put), "{put} letters for two devices");
 }
 
 /// Keys of letters that never came, and packages that nobody used, go in time.

@@ -98,6 +98,26 @@ fn whoever_says_how_far_it_is_gets_the_other_history() {
     assert_eq!(covered, Covered::from([(AuthorNumber(0), 1), (AuthorNumber(1), 3)]));
 }
 
+/// Else the other history would be put again and again for who is not there.
+#[test]
+fn marks_of_both_histories_stay_beside_each_other() {
+    let mut dag = Dag::default();
+    dag.write("a1", "").write("a2", "").write("a2'", "").write("a3'", "");
+    let mut holder = Holder::new();
+    holder.get(&dag, "a1 a2", at(HOUR_MS));
+    let first = holder.log.heads();
+    holder.get(&dag, "a2' a3'", at(HOUR_MS));
+    let both = holder.log.heads();
+    let second: Vec<Mark> = both.iter().copied().filter(|mark| !first.contains(mark)).collect();
+    let joined = holder.log.joined_marks(&first, second.clone(), &holder.store).unwrap();
+    assert_eq!(joined.len(), 2);
+    let covered = |marks: &[Mark]| holder.log.covered(marks, &holder.store).unwrap();
+    assert_eq!(covered(&joined), covered(&both));
+    let again = holder.log.joined_marks(&joined, second, &holder.store).unwrap();
+    assert_eq!(covered(&again), covered(&both), "what was said before is not said twice");
+    assert_eq!(again.len(), 2);
+}
+
 #[test]
 fn a_device_has_a_bounded_number_of_histories() {
     let mut holder = Holder::new();
