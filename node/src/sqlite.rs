@@ -11,7 +11,11 @@ mod schema;
 mod tests;
 
 use core::fmt;
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use kith_common::{ids::EntryId, keys::Secret};
 use kith_core::store::{
@@ -45,7 +49,12 @@ pub struct SqliteStore {
     last_seqs: BTreeMap<(LogNumber, AuthorNumber), u64>,
     /// Whether something that was asked to be erased may still be in the write-ahead log.
     erasing: bool,
+    /// When that is asked for by itself.
+    erase_at: Option<Instant>,
 }
+
+/// Each erasing writes all records again: letters have it done once for all of a minute.
+const ERASE_PAUSE: Duration = Duration::from_secs(60);
 
 impl SqliteStore {
     /// Makes a new database, readable by its owner only.
@@ -66,12 +75,25 @@ impl SqliteStore {
     /// another key.
     pub fn open(path: &Path, master: &Secret<32>) -> Result<Self, StoreError> {
         let keys = RowKeys::new(master);
+        let has_crashed = schema::has_log(path);
         let connection = schema::open(path, &keys)?;
-        Ok(Self::new(connection, keys))
+        let mut store = Self::new(connection, keys);
+        if has_crashed {
+            // What was to be erased soon may not have been.
+            store.erase_soon();
+        }
+        Ok(store)
     }
 
     const fn new(connection: Connection, keys: RowKeys) -> Self {
-        Self { connection, keys, begun: false, last_seqs: BTreeMap::new(), erasing: false }
+        Self {
+            connection,
+            keys,
+            begun: false,
+            last_seqs: BTreeMap::new(),
+            erasing: false,
+            erase_at: None,
+        }
     }
 
     /// Begins a transaction if none is open.
@@ -94,6 +116,9 @@ impl SqliteStore {
     /// If the disk refuses. What was written is then taken back, unless the erasing alone failed;
     /// the next commit tries it again.
     pub fn commit(&mut self) -> Result<(), StoreError> {
+        if self.erase_at.is_some_and(|at| at <= Instant::now()) {
+            self.erasing = true;
+        }
         if self.erasing && !self.begun {
             self.begin()?;
         }
@@ -107,7 +132,7 @@ impl SqliteStore {
         }
         if self.erasing {
             schema::empty_log(&self.connection)?;
-            self.erasing = false;
+            (self.erasing, self.erase_at) = (false, None);
         }
         Ok(())
     }
@@ -248,6 +273,16 @@ impl SqliteStore {
     }
 }
 
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        if self.erase_at.is_some() && !self.begun {
+            self.erasing = true;
+            // If the disk refuses, the next one to open it finds the log.
+            let _ = self.commit();
+        }
+    }
+}
+
 impl Store for SqliteStore {
     fn record(&self, kind: RecordKind, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         const DOING: &str = "Reading a record";
@@ -344,6 +379,10 @@ impl Store for SqliteStore {
 
     fn erase(&mut self) {
         self.erasing = true;
+    }
+
+    fn erase_soon(&mut self) {
+        self.erase_at.get_or_insert_with(|| Instant::now() + ERASE_PAUSE);
     }
 
     fn entry(&self, place: Place) -> Result<Option<EntryRow>, StoreError> {

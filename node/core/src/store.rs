@@ -215,6 +215,9 @@ pub trait Store {
     /// store keeps it: copies in a journal too.
     fn erase(&mut self);
 
+    /// The same within a minute of use, and when the store is closed: for what is replaced often.
+    fn erase_soon(&mut self);
+
     /// The entry at a place, or `None`.
     ///
     /// # Errors

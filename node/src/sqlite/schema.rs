@@ -112,6 +112,13 @@ pub(super) fn open(path: &Path, keys: &RowKeys) -> Result<Connection, StoreError
     open_database(path, keys).map_err(|cause| StoreError::new("Opening the database", cause))
 }
 
+/// Whether the last to use the database has left its log behind, as one does that crashes.
+pub(super) fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
+}
+
 /// Writes the log into the database and cuts it to nothing: it held what is deleted by now.
 pub(super) fn empty_log(connection: &Connection) -> Result<(), StoreError> {
     truncate_log(connection)

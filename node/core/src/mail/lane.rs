@@ -411,7 +411,7 @@ impl Lane {
         let put = store.put_record(RecordKind::Lane, device.as_bytes(), &value);
         value.zeroize();
         // What was used up must not be found on the disk.
-        store.erase();
+        store.erase_soon();
         put
     }
 
@@ -454,7 +454,7 @@ impl Lane {
             store.remove_record(RecordKind::Posted, &joined(*log, device))?;
         }
         store.remove_record(RecordKind::Lane, device.as_bytes())?;
-        store.erase();
+        store.erase_soon();
         Ok(())
     }
 }

@@ -106,7 +106,7 @@ impl Packages {
     ) -> Result<(), StoreError> {
         self.0.remove(name);
         store.remove_record(RecordKind::Package, name.as_bytes())?;
-        store.erase();
+        store.erase_soon();
         Ok(())
     }
 

@@ -201,7 +201,7 @@ impl OwnQueue {
     pub(crate) fn forget(&self, store: &mut dyn Store) -> Result<(), StoreError> {
         store.remove_record(RecordKind::Queue, self.owner.public())?;
         // What opens letters that somebody may have recorded must not be found on the disk.
-        store.erase();
+        store.erase_soon();
         Ok(())
     }
 

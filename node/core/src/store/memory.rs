@@ -137,6 +137,8 @@ impl Store for MemoryStore {
 
     fn erase(&mut self) {}
 
+    fn erase_soon(&mut self) {}
+
     fn entry(&self, place: Place) -> Result<Option<EntryRow>, StoreError> {
         Ok(self.at(place).cloned())
     }
