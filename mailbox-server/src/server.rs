@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use kith_common::limits::ACCESS_BYTES_MAX;
 use kith_server::{DataFolder, Parts, Server, Stop, config::Config, http::Budget};
 
@@ -24,6 +24,9 @@ pub async fn bind(config: Config, settings: Settings) -> anyhow::Result<Server> 
         word.is_none_or(|bytes| (1..=ACCESS_BYTES_MAX).contains(&bytes)),
         "the access word has 1 to {ACCESS_BYTES_MAX} bytes: choose another one, or leave it out"
     );
+    if let Some(name) = config.name.iter().find(|name| name.contains('/')) {
+        bail!("{name} is no name of a server: give HOST or HOST:PORT, without https://");
+    }
     let stop = Stop::default();
     let (store, _folder) = open_store(&config, &settings).await?;
     let totals = store.totals().await.context("Counting what the store holds")?;

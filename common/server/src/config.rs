@@ -146,7 +146,9 @@ pub fn load<C: Args + Serialize + DeserializeOwned>(
     }
     // As a remark, so that what is printed serves as a file.
     let hidden = service.secrets.iter().filter(|secret| settings.remove(**secret).is_some());
-    let hidden: String = hidden.map(|secret| format!("# {secret} = (hidden)\n")).collect();
+    let hidden: String = hidden
+        .map(|secret| format!("# {secret} is set, but not printed: give it again\n"))
+        .collect();
     Ok(Start::Print(toml::to_string(&settings)? + &hidden))
 }
 
@@ -232,7 +234,7 @@ mod tests {
         else {
             panic!("it prints")
         };
-        assert!(text.contains("listen = \"127.0.0.1:1\"") && text.contains("# word = (hidden)"));
+        assert!(text.contains("listen = \"127.0.0.1:1\"") && text.contains("# word is set"));
         assert!(!text.contains("sesame"), "{text}");
         let again = file(&text);
         assert!(start(&["--config", again.path().to_str().unwrap()]).is_ok(), "{text}");

@@ -52,8 +52,21 @@ fn init(global: &Global, arguments: &InitArguments) -> Result<(), CliError> {
     if home::exists(&folder) {
         return Err(home::HomeError::Exists(folder).into());
     }
+    must_not_be_joining(&folder)?;
     chosen_name(&arguments.name)?;
     init_with(global, &folder, &global.new_passphrase()?, arguments)
+}
+
+/// Whoever waits to join an account would lose what was said.
+fn must_not_be_joining(folder: &Path) -> Result<(), CliError> {
+    if home::JoiningFile::needs_passphrase(folder)?.is_none() {
+        return Ok(());
+    }
+    Err(CliError::Refused(
+        "this device waits to join an account: go on with `kith device join`; to begin anew, use an \
+         empty folder"
+            .into(),
+    ))
 }
 
 fn init_with(
@@ -81,6 +94,7 @@ fn start(global: &Global, arguments: RunArguments) -> Result<(), CliError> {
     let passphrase = if home::exists(&folder) {
         global.passphrase()?
     } else {
+        must_not_be_joining(&folder)?;
         let name = ask("What do you call yourself? ")?;
         chosen_name(&name)?;
         let passphrase = global.new_passphrase()?;

@@ -90,7 +90,8 @@ fn tell(answer: &Value) {
     let mailboxes = answer.as_array().map(Vec::as_slice).unwrap_or_default();
     if mailboxes.is_empty() {
         show::line("You have no mailbox: messages to you wait with who wrote them, until one of");
-        show::line("their devices and one of yours are online together.");
+        show::line("their devices and one of yours are online together. Queues at a mailbox that");
+        show::line("you had close as soon as your contacts know, in two weeks at the latest.");
         show::advice(
             "Choose one with `kith mailbox set URL`, or run your own: `kith mailbox host`",
         );

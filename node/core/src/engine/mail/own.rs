@@ -71,8 +71,13 @@ impl Engine {
                 continue;
             }
             let may_change = is_over.is_none();
-            if may_change && is_wanted && (queue.closing || days != queue.address.days) {
+            // Another word may open what the one before did not.
+            let word_changed =
+                !queue.is_open && setting.is_some_and(|it| it.access != queue.access);
+            let changed = queue.closing || days != queue.address.days || word_changed;
+            if may_change && is_wanted && changed {
                 (queue.closing, queue.address.days) = (false, days);
+                self.mail.troubles.remove(&queue.address.url);
                 queue.reopen();
                 queue.stir(cx.uptime);
                 queue.save(cx.store)?;
@@ -88,6 +93,19 @@ impl Engine {
                 logs.insert(log);
             }
         }
+        self.make_queues(cx, wanted, &mailboxes)?;
+        self.drop_former(cx)?;
+        let chosen = |url: &MailboxUrl| mailboxes.iter().any(|mailbox| mailbox.url == *url);
+        self.mail.troubles.retain(|url, _| chosen(url));
+        logs.into_iter().try_for_each(|log| self.announce(cx, log))
+    }
+
+    fn make_queues(
+        &mut self,
+        cx: &mut Context<'_>,
+        wanted: BTreeSet<(QueueFor, MailboxUrl)>,
+        mailboxes: &[MailboxSetting],
+    ) -> Result<(), StoreError> {
         for (serves, url) in wanted {
             let days = mailboxes.iter().find(|it| it.url == url).map_or(Days::Seven, |it| it.days);
             let spread = u64::from(cx.rng.next_u32()) % MAIL_SPREAD_MS;
@@ -97,10 +115,7 @@ impl Engine {
             queue.save(cx.store)?;
             self.mail.queues.insert(*queue.owner.public(), queue);
         }
-        self.drop_former(cx)?;
-        let chosen = |url: &MailboxUrl| mailboxes.iter().any(|mailbox| mailbox.url == *url);
-        self.mail.troubles.retain(|url, _| chosen(url));
-        logs.into_iter().try_for_each(|log| self.announce(cx, log))
+        Ok(())
     }
 
     /// How many devices are out that could write into such a queue before. Of the one for strangers
