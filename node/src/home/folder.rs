@@ -32,7 +32,10 @@ pub fn must_be_free(dir: &Path) -> Result<(), HomeError> {
 /// Makes the folder, or takes one that holds no home and is closed to others. Who else wants to make
 /// a home there waits until what is returned is dropped, and then finds it taken.
 pub(super) fn claim(dir: &Path) -> Result<impl Sized + use<>, HomeError> {
-    must_be_free(dir)?;
+    // Whoever makes a home there now may have its database already, and no keys yet.
+    if exists(&key_file(dir))? {
+        return Err(HomeError::Exists(dir.into()));
+    }
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
