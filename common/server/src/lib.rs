@@ -97,6 +97,7 @@ where
 /// As [`run`].
 pub async fn run_idle(service: Service) -> anyhow::Result<()> {
     let bind = |config: Config, _: NoSettings| async move {
+        // It keeps nothing there yet.
         drop(DataFolder::hold(&config.data)?);
         let parts = Parts {
             router: axum::Router::new(),

@@ -317,7 +317,7 @@ impl Lane {
     }
 
     /// Everything that was put was answered.
-    pub(crate) fn is_answered(&mut self) {
+    pub(crate) fn nothing_lies(&mut self) {
         self.lies.clear();
     }
 

@@ -55,13 +55,13 @@ impl Engine {
                 let spread_ms = u64::from(cx.rng.next_u32()) % MAIL_SPREAD_MS;
                 queue.stir(cx.uptime.plus_millis(1 + spread_ms));
             }
-            // Who is out knows its keys.
-            let is_known = outs.get(&queue.serves).is_some_and(|outs| *outs > queue.outs);
+            // Who is out knows its keys: another one takes its place.
+            let is_exposed = outs.get(&queue.serves).is_some_and(|outs| *outs > queue.outs);
             let setting = mailboxes.iter().find(|mailbox| mailbox.url == queue.address.url);
             let is_over = queue.serves.until().map(|until| until <= cx.now);
             let is_wanted = match is_over {
                 Some(is_over) => !is_over,
-                None => !is_known && wanted.remove(&(queue.serves, queue.address.url.clone())),
+                None => !is_exposed && wanted.remove(&(queue.serves, queue.address.url.clone())),
             };
             let days = setting.map_or(queue.address.days, |it| it.days);
             queue.is_quiet = !is_wanted

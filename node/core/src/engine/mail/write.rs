@@ -114,7 +114,7 @@ impl Engine {
         });
         if !awaited && lane.full.is_empty() {
             lane.rest(later);
-            lane.is_answered();
+            lane.nothing_lies();
             if lane.waits_since.take().is_some() {
                 lane.save(device, cx.store)?;
             }
