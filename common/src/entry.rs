@@ -86,6 +86,8 @@ impl EntryKind {
     pub const CUT: Self = Self(2);
     /// Where the writer can be written to while it is not there (spec 09).
     pub const MAILBOX: Self = Self(3);
+    /// Under which keys the writer leaves where it is (spec 10).
+    pub const ANNOUNCE: Self = Self(4);
     /// Self log: something about a contact (spec 07).
     pub const CONTACT: Self = Self(64);
     /// Self log: how far a log was read.
@@ -104,9 +106,14 @@ impl EntryKind {
         self.0 == Self::TEXT.0
     }
 
+    /// Whether such entries say where their writer can be reached.
+    pub const fn is_signpost(self) -> bool {
+        matches!(self.0, 3 | 4)
+    }
+
     /// Whether deleting messages leaves such entries alone (spec 07 R7).
     pub const fn is_kept(self) -> bool {
-        self.0 == Self::CUT.0 || self.0 == Self::MAILBOX.0
+        matches!(self.0, 2..=4)
     }
 }
 

@@ -168,6 +168,11 @@ impl<T: Payload> Verified<T> {
         &self.signed.value
     }
 
+    /// What was said, taken out.
+    pub fn into_value(self) -> T {
+        self.signed.value
+    }
+
     /// BLAKE2b-256 of the whole envelope.
     pub fn id(&self) -> EntryId {
         EntryId::of(&self.signed.bytes)

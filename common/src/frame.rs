@@ -9,12 +9,12 @@ use crate::{
     ids::{AccountId, DeviceId, EntryId, LogId},
     limits::{
         ABSORBED_ACCOUNTS_MAX, ACCOUNT_ENVELOPE_BYTES_MAX, ACCOUNT_PROOF_ENVELOPES_MAX,
-        ADDRESS_BYTES_MAX, ADDRESSES_MAX, BODY_BYTES_MAX, ENTRY_ENVELOPE_BYTES_MAX,
-        FRAME_ACCOUNTS_MAX, FRAME_BYTES_MAX, FRAME_ENTRIES_MAX, FRAME_FRONTIERS_MAX,
-        FRAME_HEADS_MAX, FRAME_HINTS_MAX, GREETING_BYTES_MAX, HELLO_TAGS_MAX,
-        LINK_ACCEPT_BYTES_MAX, LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX, NAME_BYTES_MAX,
-        PACKAGE_BYTES_MAX, PACKAGES_PER_LETTER_MAX, REQUEST_ENVELOPE_BYTES_MAX,
-        TRANSPORT_ID_BYTES_MAX,
+        ADDRESS_BYTES_MAX, ADDRESSES_MAX, BODY_BYTES_MAX, CARD_SEALED_BYTES_MAX,
+        ENTRY_ENVELOPE_BYTES_MAX, FRAME_ACCOUNTS_MAX, FRAME_BYTES_MAX, FRAME_ENTRIES_MAX,
+        FRAME_FRONTIERS_MAX, FRAME_HEADS_MAX, FRAME_HINTS_MAX, FRAME_RECORDS_MAX,
+        GREETING_BYTES_MAX, HELLO_TAGS_MAX, LINK_ACCEPT_BYTES_MAX, LINK_MESSAGE_BYTES_MAX,
+        LINK_OFFER_BYTES_MAX, NAME_BYTES_MAX, PACKAGE_BYTES_MAX, PACKAGES_PER_LETTER_MAX,
+        RECORD_BYTES_MAX, REQUEST_ENVELOPE_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
     },
 };
 
@@ -103,6 +103,26 @@ pub enum Frame {
     Packages {
         /// Each is used once.
         packages: Vec<Box<[u8]>>,
+    },
+    /// The sender looks for devices whose records the receiver may have (spec 10).
+    Seek {
+        /// Made by [`AddressKey::seek_token`](crate::finding::AddressKey::seek_token).
+        tokens: Vec<[u8; 32]>,
+    },
+    /// Records that the receiver looks for.
+    Records {
+        /// Envelopes of [`Record`](crate::finding::Record)s.
+        records: Vec<Box<[u8]>>,
+    },
+    /// The sender knows an id and asks whether it is the receiver's.
+    Who {
+        /// Proves it to whoever has the id, on this link alone.
+        proof: [u8; 32],
+    },
+    /// The answer: a contact card, sealed for whoever knows the id.
+    Card {
+        /// The sealed card.
+        sealed: Box<[u8]>,
     },
 }
 
@@ -201,6 +221,21 @@ impl Frame {
                 })?;
                 Ok(Self::Packages { packages })
             }
+            14 => {
+                let tokens =
+                    m.required(0)?.list("tokens", FRAME_RECORDS_MAX, |r| r.fixed("token"))?;
+                Ok(Self::Seek { tokens })
+            }
+            15 => {
+                let records = m.required(0)?.list("records", FRAME_RECORDS_MAX, |r| {
+                    r.bytes("record", RECORD_BYTES_MAX).map(Into::into)
+                })?;
+                Ok(Self::Records { records })
+            }
+            16 => Ok(Self::Who { proof: m.required(0)?.fixed("proof")? }),
+            17 => Ok(Self::Card {
+                sealed: m.required(0)?.bytes("card", CARD_SEALED_BYTES_MAX)?.into(),
+            }),
             _ => Err(DecodeError::UnknownCritical(number)),
         }
     }
@@ -242,9 +277,7 @@ impl Frame {
                 writer.uint(2);
                 write_addresses(&mut writer, addresses);
             }
-            Self::Request { sealed } => {
-                writer.uint(3).map(1).uint(0).bytes(sealed);
-            }
+            Self::Request { sealed } => write_single(&mut writer, 3, sealed),
             Self::Frontiers { ask, frontiers } => {
                 writer.uint(4).map(2).uint(0).bool(*ask);
                 writer.uint(1);
@@ -273,15 +306,9 @@ impl Frame {
                 writer.uint(8).map(2).uint(0).bytes(log.as_bytes());
                 Mark::write_list(entries, writer.uint(1));
             }
-            Self::Join { sealed } => {
-                writer.uint(9).map(1).uint(0).bytes(sealed);
-            }
-            Self::Offer { sealed } => {
-                writer.uint(10).map(1).uint(0).bytes(sealed);
-            }
-            Self::Accept { sealed } => {
-                writer.uint(11).map(1).uint(0).bytes(sealed);
-            }
+            Self::Join { sealed } => write_single(&mut writer, 9, sealed),
+            Self::Offer { sealed } => write_single(&mut writer, 10, sealed),
+            Self::Accept { sealed } => write_single(&mut writer, 11, sealed),
             Self::Hints { devices } => {
                 writer.uint(12).map(1).uint(0).array(devices.len());
                 for (device, addresses) in devices {
@@ -290,13 +317,35 @@ impl Frame {
                 }
             }
             Self::Packages { packages } => {
-                writer.uint(13).map(1).uint(0).array(packages.len());
-                for package in packages {
-                    writer.bytes(package);
-                }
+                write_parts(&mut writer, 13, packages.iter().map(|it| &**it));
             }
+            Self::Seek { tokens } => {
+                write_parts(&mut writer, 14, tokens.iter().map(<[u8; 32]>::as_slice));
+            }
+            Self::Records { records } => {
+                write_parts(&mut writer, 15, records.iter().map(|it| &**it));
+            }
+            Self::Who { proof } => write_single(&mut writer, 16, proof),
+            Self::Card { sealed } => write_single(&mut writer, 17, sealed),
         }
         writer.finish()
+    }
+}
+
+/// A frame that is one byte string.
+fn write_single(writer: &mut Writer, number: u64, bytes: &[u8]) {
+    writer.uint(number).map(1).uint(0).bytes(bytes);
+}
+
+/// A frame that is a list of byte strings.
+fn write_parts<'a>(
+    writer: &mut Writer,
+    number: u64,
+    parts: impl ExactSizeIterator<Item = &'a [u8]>,
+) {
+    writer.uint(number).map(1).uint(0).array(parts.len());
+    for part in parts {
+        writer.bytes(part);
     }
 }
 
@@ -465,6 +514,10 @@ mod tests {
         let addresses = vec!["/ip4/127.0.0.1/tcp/1".to_owned()];
         comes_back(&Frame::Hints { devices: vec![(device, addresses)] });
         comes_back(&Frame::Packages { packages: vec![[7; 2700].into()] });
+        comes_back(&Frame::Seek { tokens: vec![[1; 32]] });
+        comes_back(&Frame::Records { records: vec![[7; 955].into()] });
+        comes_back(&Frame::Who { proof: [2; 32] });
+        comes_back(&Frame::Card { sealed: [7; 500].into() });
     }
 
     #[test]

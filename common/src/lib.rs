@@ -16,6 +16,7 @@
 //! | `frame` | what do two nodes say on a link? |
 //! | `share` | how is an account handed over as text? |
 //! | `linking` | how does a new device come into an account? |
+//! | `finding` | where does a device leave where it is, and who can read that? |
 //! | `mail` | how is something written to a device that is not there? |
 //! | `own` | what do a person's devices tell each other? |
 //! | `service` | what do everybody and a service say to each other? |
@@ -26,6 +27,7 @@ pub mod codec;
 pub mod crypto;
 pub mod entry;
 pub mod envelope;
+pub mod finding;
 pub mod frame;
 pub mod frontier;
 pub mod ids;

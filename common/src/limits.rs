@@ -190,6 +190,27 @@ pub const LETTER_FRAMES_MAX: usize = 64;
 /// Largest letter in bytes: what the largest blob carries.
 pub const LETTER_BYTES_MAX: usize = 1 << 20;
 
+/// Largest record of the distributed hash table in bytes (spec 10 R1).
+pub const RECORD_BYTES_MAX: usize = 1024;
+/// Bytes of what is sealed in a record, padding included: two relayed addresses of 165 bytes, ten
+/// others of 40, and their lengths. With seal, signature and headers it is below
+/// [`RECORD_BYTES_MAX`], which leaves 60 bytes for extensions.
+pub const RECORD_PLAIN_BYTES: usize = 768;
+/// Life of a record in milliseconds.
+pub const RECORD_AGE_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+/// Days whose keys a device announces together: a month, so that a contact who was away for three
+/// weeks still finds it.
+pub const ANNOUNCED_DAYS_MAX: usize = 31;
+/// Records that lie under one id on a day: one for each of a few devices.
+pub const FIND_SLOTS: u8 = 4;
+/// Records, and keys of records, in one frame.
+pub const FRAME_RECORDS_MAX: usize = 16;
+/// Largest sealed card in a frame in bytes: as a link, not in base64.
+pub const CARD_SEALED_BYTES_MAX: usize = 72 * 1024 + 40;
+
+/// Addresses of bootstraps that a person has chosen: enough that some may fail, each with two ways in.
+pub const BOOTSTRAPS_MAX: usize = 16;
+
 /// Depth to which unknown extension values are followed by the decoder.
 pub const EXTENSION_DEPTH_MAX: usize = 4;
 /// Map keys below this are critical: a reader that does not know one refuses the map.

@@ -9,9 +9,9 @@ use crate::{
     frame::{read_proof, write_proof},
     ids::{AccountId, DeviceId, EntryId, LogId},
     limits::{
-        ACCESS_BYTES_MAX, BODY_SALT_BYTES, CLEAR_ENVELOPE_BYTES_MAX, DELETED_ENTRIES_MAX,
-        FRONTIER_MARKS_MAX, GREETING_BYTES_MAX, MAILBOXES_MAX, NAME_BYTES_MAX, REPLACED_MAX,
-        TEXT_BYTES_MAX, URL_BYTES_MAX,
+        ACCESS_BYTES_MAX, ADDRESS_BYTES_MAX, BODY_SALT_BYTES, BOOTSTRAPS_MAX,
+        CLEAR_ENVELOPE_BYTES_MAX, DELETED_ENTRIES_MAX, FRONTIER_MARKS_MAX, GREETING_BYTES_MAX,
+        MAILBOXES_MAX, NAME_BYTES_MAX, REPLACED_MAX, TEXT_BYTES_MAX, URL_BYTES_MAX,
     },
     mail::MailboxUrl,
     service::mailbox::Days,
@@ -82,6 +82,12 @@ pub enum Setting {
     ReadReceipts(bool),
     /// Where the person's devices can be written to while they are not there.
     Mailboxes(Vec<MailboxSetting>),
+    /// Whether strangers who know the id can find the person.
+    Findable(bool),
+    /// Whether contacts learn relayed addresses alone.
+    RelayOnly(bool),
+    /// Where to begin looking for others: at most [`BOOTSTRAPS_MAX`] addresses.
+    Bootstraps(Vec<String>),
 }
 
 /// A mailbox-server that the person has chosen.
@@ -251,6 +257,15 @@ impl Own {
             Self::Setting(Setting::Mailboxes(list)) => {
                 MailboxSetting::write_list(list, writer.map(2).uint(0).uint(3).uint(1));
             }
+            Self::Setting(Setting::Findable(on)) => {
+                writer.map(2).uint(0).uint(4).uint(1).bool(*on);
+            }
+            Self::Setting(Setting::RelayOnly(on)) => {
+                writer.map(2).uint(0).uint(5).uint(1).bool(*on);
+            }
+            Self::Setting(Setting::Bootstraps(list)) => {
+                write_bootstraps(list, writer.map(2).uint(0).uint(6).uint(1));
+            }
             Self::Draft { log, text } => {
                 writer.map(2).uint(0).bytes(log.as_bytes()).uint(1).text(text);
             }
@@ -284,6 +299,9 @@ impl Own {
                     1 => Setting::Name(read_name(m.required(1)?)?),
                     2 => Setting::ReadReceipts(m.required(1)?.bool()?),
                     3 => Setting::Mailboxes(MailboxSetting::read_list(m.required(1)?)?),
+                    4 => Setting::Findable(m.required(1)?.bool()?),
+                    5 => Setting::RelayOnly(m.required(1)?.bool()?),
+                    6 => Setting::Bootstraps(read_bootstraps(m.required(1)?)?),
                     _ => return Err(DecodeError::Value("setting")),
                 }))
             },
@@ -309,6 +327,24 @@ impl Own {
         }
         let clear = m.required(2)?.bytes("clear", Clear::ENVELOPE_BYTES_MAX)?.into();
         Ok(Self::Clear { clear })
+    }
+}
+
+/// Reads addresses of bootstraps, at most [`BOOTSTRAPS_MAX`].
+///
+/// # Errors
+/// If the list is not well-formed.
+pub fn read_bootstraps(reader: &mut Reader<'_>) -> Result<Vec<String>, DecodeError> {
+    reader.list("bootstraps", BOOTSTRAPS_MAX, |r| {
+        r.text("address", ADDRESS_BYTES_MAX).map(str::to_owned)
+    })
+}
+
+/// Writes what [`read_bootstraps`] reads.
+pub fn write_bootstraps(list: &[String], writer: &mut Writer) {
+    writer.array(list.len());
+    for address in list {
+        writer.text(address);
     }
 }
 

@@ -36,8 +36,11 @@ pub enum ShareError {
     /// Not a link of the form `kith:kith1…#…`.
     #[error("this is not a whole Kith link: copy it again, from “kith:” to its end")]
     NotALink,
-    /// An id alone, which says who but not where.
-    #[error("this is an id: it tells people apart but cannot be reached; ask for the whole link")]
+    /// An id alone, which says who but not where: they have to be looked for.
+    #[error(
+        "this is an id: it says who, not where. Looking for somebody by an id needs a bootstrap \
+         (`kith bootstrap set`); or ask for the whole link"
+    )]
     IdAlone,
     /// What the link holds is not well-formed.
     #[error("the link is damaged ({0}): ask for a new one")]
@@ -51,7 +54,7 @@ pub enum ShareError {
 }
 
 /// What a shared string says: enough to recognise the account, not to reach it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SharedId {
     /// The account's recovery key.
     pub recovery: [u8; 32],
@@ -65,6 +68,24 @@ impl SharedId {
         let mut checksum = [0; 16];
         checksum.copy_from_slice(account.id().as_bytes().split_at(16).0);
         Self { recovery: *account.recovery(), checksum }
+    }
+
+    /// The id as bytes: the key, then the checksum.
+    pub fn to_bytes(&self) -> [u8; 48] {
+        let mut bytes = [0; 48];
+        let (recovery, checksum) = bytes.split_at_mut(32);
+        recovery.copy_from_slice(&self.recovery);
+        checksum.copy_from_slice(&self.checksum);
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) made.
+    pub fn from_bytes(bytes: &[u8; 48]) -> Self {
+        let mut id = Self { recovery: [0; 32], checksum: [0; 16] };
+        let (recovery, checksum) = bytes.split_at(32);
+        id.recovery.copy_from_slice(recovery);
+        id.checksum.copy_from_slice(checksum);
+        id
     }
 
     /// Writes the string, 90 characters long.
@@ -131,6 +152,12 @@ pub struct ContactCard {
 impl ContactCard {
     /// Writes the link: `kith:`, the shared string, `#`, and the card in base64url.
     pub fn encode(&self) -> String {
+        let card = BASE64URL_NOPAD.encode(&self.to_bytes());
+        format!("{LINK_PREFIX}{}#{card}", SharedId::of(&self.account).encode())
+    }
+
+    /// Writes the card alone.
+    pub fn to_bytes(&self) -> Vec<u8> {
         let mut writer = Writer::new();
         writer.map(4 + usize::from(!self.knocks.is_empty())).uint(0).uint(CARD_VERSION);
         writer.uint(1);
@@ -144,8 +171,7 @@ impl ContactCard {
                 queue.write(writer.array(2).bytes(device.as_bytes()));
             }
         }
-        let card = BASE64URL_NOPAD.encode(&writer.finish());
-        format!("{LINK_PREFIX}{}#{card}", SharedId::of(&self.account).encode())
+        writer.finish()
     }
 
     /// Reads a link and proves its account.
@@ -165,7 +191,16 @@ impl ContactCard {
         let (shared, card) = rest.split_once('#').ok_or(ShareError::NotALink)?;
         let shared = SharedId::decode(shared)?;
         let card = BASE64URL_NOPAD.decode(card.as_bytes()).map_err(|_| ShareError::NotALink)?;
-        let (proof, name, addresses, knocks) = Reader::all(&card, |reader| {
+        let card = Self::from_bytes(&card)?;
+        if shared.names(&card.account) { Ok(card) } else { Err(ShareError::Mismatch) }
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) made, and proves its account.
+    ///
+    /// # Errors
+    /// If it is damaged or does not prove an account.
+    pub fn from_bytes(card: &[u8]) -> Result<Self, ShareError> {
+        let (proof, name, addresses, knocks) = Reader::all(card, |reader| {
             reader.map(|m| {
                 if m.required(0)?.uint()? != CARD_VERSION {
                     return Err(DecodeError::Value("version"));
@@ -178,9 +213,6 @@ impl ContactCard {
             })
         })?;
         let account = Account::fold(&proof)?;
-        if !shared.names(&account) {
-            return Err(ShareError::Mismatch);
-        }
         Ok(Self { account, name, addresses, knocks })
     }
 }

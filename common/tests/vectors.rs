@@ -19,6 +19,8 @@ mod accounts;
 mod cases;
 #[path = "vectors/devices.rs"]
 mod devices;
+#[path = "vectors/finding.rs"]
+mod finding;
 #[path = "vectors/mail.rs"]
 mod mail;
 #[path = "vectors/mailbox.rs"]
@@ -37,6 +39,7 @@ use kith_common::{
     crypto,
     entry::{Entry, EntryKind, Mark, Text, check_body, hash_body, vouched},
     envelope::{Payload, Signed, sign},
+    finding::Record,
     frame::{CarriedEntry, ContactRequest, Frame},
     frontier::Frontier,
     ids::{AccountId, BaseId, DeviceId, EntryId, LogId},
@@ -50,11 +53,11 @@ use kith_common::{
 
 use self::{
     cases::{
-        CarriedCase, EnvelopeCase, FILES, Fields, File, FrameFields, HeadCase, Hex, HintCase,
-        MarkCase, boxes, load, some,
+        CarriedCase, EnvelopeCase, FILES, Fields, File, FrameCase, FrameFields, HeadCase, Hex,
+        HintCase, IgnoredFrame, MarkCase, RefusedFrame, boxes, load, some,
     },
     devices::QueueCase,
-    outgoing::OneSeed,
+    outgoing::OneDraw,
 };
 
 const fn reason(error: &DecodeError) -> &'static str {
@@ -299,6 +302,7 @@ fn received(kind: &str, bytes: &[u8]) -> Result<EntryId, &'static str> {
         "mailbox-fetch" => as_kind::<Fetch>(bytes),
         "mailbox-status" => as_kind::<Status>(bytes),
         "mailbox-close" => as_kind::<Close>(bytes),
+        "record" => as_kind::<Record>(bytes),
         _ => panic!("no such kind: {kind}"),
     }
 }
@@ -503,6 +507,27 @@ fn made_frame(fields: &FrameFields) -> Frame {
         FrameFields::Packages { packages } => {
             Frame::Packages { packages: packages.iter().map(Hex::boxed).collect() }
         }
+        FrameFields::Seek { tokens } => {
+            Frame::Seek { tokens: tokens.iter().map(Hex::fixed).collect() }
+        }
+        FrameFields::Records { records } => Frame::Records { records: boxes(records) },
+        FrameFields::Who { proof } => Frame::Who { proof: proof.fixed() },
+        FrameFields::Card { sealed } => Frame::Card { sealed: sealed.boxed() },
+    }
+}
+
+fn check_frames(good: &[FrameCase], refused: &[RefusedFrame], ignored: &[IgnoredFrame]) {
+    for case in some(good) {
+        let frame = made_frame(&case.fields);
+        assert_eq!(Hex(frame.encode()), case.frame, "{}", case.name);
+        assert_eq!(Frame::decode(&case.frame.0), Ok(Some(frame)), "{}", case.name);
+    }
+    for case in some(refused) {
+        let refusal = Frame::decode(&case.frame.0).map_err(|error| reason(&error));
+        assert_eq!(refusal.err(), Some(case.refusal.as_str()), "{}", case.name);
+    }
+    for case in ignored {
+        assert_eq!(Frame::decode(&case.frame.0), Ok(None), "{}", case.name);
     }
 }
 
@@ -510,18 +535,7 @@ fn made_frame(fields: &FrameFields) -> Frame {
 fn frames_are_equal() {
     for name in ["04-sync", "05-session", "08-linking"] {
         let file = load(name);
-        for case in some(&file.frames) {
-            let frame = made_frame(&case.fields);
-            assert_eq!(Hex(frame.encode()), case.frame, "{}", case.name);
-            assert_eq!(Frame::decode(&case.frame.0), Ok(Some(frame)), "{}", case.name);
-        }
-        for case in some(&file.frames_refused) {
-            let refusal = Frame::decode(&case.frame.0).map_err(|error| reason(&error));
-            assert_eq!(refusal.err(), Some(case.refusal.as_str()), "{}", case.name);
-        }
-        for case in &file.frames_ignored {
-            assert_eq!(Frame::decode(&case.frame.0), Ok(None), "{}", case.name);
-        }
+        check_frames(&file.frames, &file.frames_refused, &file.frames_ignored);
     }
 }
 
@@ -547,7 +561,7 @@ fn sealed_boxes_are_equal_and_open() {
         let file = load(name);
         for case in some(&file.sealed) {
             let to = file.key(&case.to);
-            let mut rng = OneSeed(case.ephemeral_seed.fixed());
+            let mut rng = OneDraw(case.ephemeral_seed.fixed::<32>());
             let sealed = crypto::seal_to(&mut rng, to.device(), &case.plain.0).unwrap();
             assert_eq!(Hex(sealed), case.sealed);
             assert_eq!(to.open(&case.sealed.0).map(Hex), Ok(case.plain.clone()));

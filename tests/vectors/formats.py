@@ -41,7 +41,7 @@ FORMATS = {
     "device-retire": Format(9, b"kith/device-retire/1", 512),
     "checkpoint": Format(10, b"kith/checkpoint/1", 1536),
     "seat": Format(11, b"kith/seat/1", 12 * 1024),
-    "cut": Format(12, b"kith/cut/1", 512),
+    "cut": Format(12, b"kith/cut/1", 1024),
     "clear": Format(13, b"kith/clear/1", 12 * 1024),
     "join-request": Format(14, b"kith/join-request/1", 1024),
     "link-offer": Format(15, b"kith/link-offer/1", 68 * 1024),
@@ -53,6 +53,7 @@ FORMATS = {
     "mailbox-fetch": Format(21, b"kith/mailbox-fetch/1", 512 * 9 + 1024),
     "mailbox-status": Format(22, b"kith/mailbox-status/1", 1024),
     "mailbox-close": Format(23, b"kith/mailbox-close/1", 1024),
+    "record": Format(24, b"kith/record/1", 1024),
 }
 
 
@@ -67,11 +68,11 @@ def labelled(label, *parts):
 
 
 class Key:
-    """An Ed25519 key pair from a seed that is hashed from its name."""
+    """An Ed25519 key pair from a seed, which is hashed from its name where none is given."""
 
-    def __init__(self, name):
+    def __init__(self, name, seed=None):
         self.name = name
-        self.seed = digest(b"kith vector key: " + name.encode())
+        self.seed = digest(b"kith vector key: " + name.encode()) if seed is None else seed
         self.pair = SigningKey(self.seed)
         self.public = bytes(self.pair.verify_key)
 
@@ -219,6 +220,7 @@ PAYLOADS = {
     "mailbox-fetch": lambda f: stamp(f) | {3: f["delete"], 4: f["wait_ms"]},
     "mailbox-status": stamp,
     "mailbox-close": stamp,
+    "record": lambda f: {0: f["sequence"], 1: f["not_after"], 2: f["sealed"]},
 }
 
 
@@ -266,6 +268,10 @@ def frame(type_, f):
         "accept": lambda: (11, {0: f["sealed"]}),
         "packages": lambda: (13, {0: f["packages"]}),
         "hints": lambda: (12, {0: [[one["device"], one["addresses"]] for one in f["devices"]]}),
+        "seek": lambda: (14, {0: f["tokens"]}),
+        "records": lambda: (15, {0: f["records"]}),
+        "who": lambda: (16, {0: f["proof"]}),
+        "card": lambda: (17, {0: f["sealed"]}),
     }[type_]()
     return cbor2.dumps([number, fields])
 
@@ -286,14 +292,27 @@ OWN = {
     "name": (67, "setting-body", ["which", "value"]),
     "read-receipts": (67, "setting-body", ["which", "value"]),
     "mailboxes": (67, "setting-body", ["which", "value"]),
+    "findable": (67, "setting-body", ["which", "value"]),
+    "relay-only": (67, "setting-body", ["which", "value"]),
+    "bootstraps": (67, "setting-body", ["which", "value"]),
     "draft": (68, "draft-body", ["log", "text"]),
     "device": (69, "device-body", ["device", "name"]),
 }
 
 
+SETTINGS = {
+    "name": 1,
+    "read-receipts": 2,
+    "mailboxes": 3,
+    "findable": 4,
+    "relay-only": 5,
+    "bootstraps": 6,
+}
+
+
 def own_body(salt, type_, f):
     """A body of the self log from its named fields; what is not named is absent."""
-    f = {"which": {"name": 1, "read-receipts": 2, "mailboxes": 3}.get(type_)} | f
+    f = {"which": SETTINGS.get(type_)} | f
     if "marks" in f:
         f["marks"] = marks(f["marks"])
     names = OWN[type_][2]
@@ -343,9 +362,15 @@ def shared_string(recovery, account, version=1, prefix="kith", constant=0x2BC830
     return bech32(prefix, bytes([version]) + recovery + account[:16], constant)
 
 
-def link(shared, proof, name, addresses, version=1):
-    card = cbor2.dumps({0: version, 1: proof, 2: name, 3: addresses})
-    return f"kith:{shared}#{base64.urlsafe_b64encode(card).rstrip(b'=').decode()}"
+def card(proof, name, addresses, version=1, knocks=()):
+    """What a link holds; each knock is a device with a queue."""
+    fields = {0: version, 1: proof, 2: name, 3: addresses}
+    return cbor2.dumps(fields | ({4: [list(one) for one in knocks]} if knocks else {}))
+
+
+def link(shared, *card_, **more):
+    content = base64.urlsafe_b64encode(card(*card_, **more)).rstrip(b"=").decode()
+    return f"kith:{shared}#{content}"
 
 
 CHARACTERS = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -398,19 +423,28 @@ def sealed_box(device, plain, ephemeral_seed):
     return public + sodium.crypto_box(plain, nonce, recipient, secret)
 
 
-def derived(master, context):
-    """libsodium's crypto_kdf, subkey 1: keyed BLAKE2b with number and context in its parameters."""
-    number = (1).to_bytes(8, "little") + bytes(8)
+def derived(master, context, number=1):
+    """libsodium's crypto_kdf: keyed BLAKE2b with number and context in its parameters."""
+    salt = number.to_bytes(8, "little") + bytes(8)
     return hashlib.blake2b(
-        b"", digest_size=32, key=master, salt=number, person=context + bytes(8)
+        b"", digest_size=32, key=master, salt=salt, person=context + bytes(8)
     ).digest()
+
+
+def box(key, number, context, plain):
+    """XChaCha20-Poly1305 with its nonce in front."""
+    return number + sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(plain, context, number, key)
+
+
+def unboxed(key, context, sealed_):
+    """What is in a box; fails unless key and context are right."""
+    number, rest = sealed_[:24], sealed_[24:]
+    return sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(rest, context, number, key)
 
 
 def sealed(seed, number, context, plain):
     """What is sealed with the key that follows from a queue's seed, its nonce in front."""
-    key = derived(seed, b"mailseal")
-    box = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(plain, context, number, key)
-    return number + box
+    return box(derived(seed, b"mailseal"), number, context, plain)
 
 
 def sealed_blob(seed, number, content, size):

@@ -53,11 +53,30 @@ from cast import (
     transport,
     untrust,
 )
+from finding import (
+    DAY_MS,
+    HOUR_MS,
+    FindKey,
+    announce_key,
+    day_of,
+    days_around,
+    fitting,
+    namespace,
+    padded,
+    record,
+    record_fields,
+    record_key,
+    schedule,
+    sealed_content,
+    seek_token,
+)
 from formats import (
     CHARACTERS,
     FORMATS,
     OWN,
+    Key,
     account_head,
+    card,
     check_number,
     commitment,
     derived,
@@ -1157,7 +1176,7 @@ def sync_vectors():
         ("seventeen addresses of a device", "too-large", frame("hints", long)),
         ("nine packages", "too-large", frame("packages", {"packages": [b"x"] * 9})),
         ("a package of 4097 bytes", "too-large", frame("packages", {"packages": [bytes(4097)]})),
-        ("number 14", "unknown-critical", cbor2.dumps([14, {}])),
+        ("number 18", "unknown-critical", cbor2.dumps([18, {}])),
     ]
     return {
         "about": "Frontiers and the frames that carry them and entries (spec 04).",
@@ -1284,6 +1303,9 @@ CLEAR_BY_RECOVERY = clear("Bob's side", by_device(B2), "alice.recovery")
 SOME_MARKS = sorted((mark(f"author {n}") for n in range(129)), key=lambda m: m["device"])
 
 
+BOOTSTRAPS = ["/dnsaddr/boot.example.org", "/ip4/192.0.2.8/udp/8451/quic-v1"]
+
+
 def own(name, type_, fields):
     kind = OWN[type_][0]
     body = own_body(salt(name), type_, fields)
@@ -1322,6 +1344,14 @@ def own_bodies():
     two = [["https://mail.example.org", 7, ""], ["http://127.0.0.1:8448", 1, "a word"]]
     yield own("two mailboxes", "mailboxes", {"value": two})
     yield own("no mailbox", "mailboxes", {"value": []})
+    yield own("to be found by the id", "findable", {"value": True})
+    yield own("not to be found by the id", "findable", {"value": False})
+    yield own("relayed addresses alone", "relay-only", {"value": True})
+    yield own("all addresses", "relay-only", {"value": False})
+    yield own("two bootstraps", "bootstraps", {"value": BOOTSTRAPS})
+    longest = [f"/dnsaddr/{n:02}.".ljust(256, "a") for n in range(16)]
+    yield own("sixteen bootstraps of 256 bytes", "bootstraps", {"value": longest})
+    yield own("no bootstrap", "bootstraps", {"value": []})
     yield own("a draft", "draft", {"log": LOG, "text": "Dear Bob,\n"})
     yield own("no draft", "draft", {"log": LOG, "text": ""})
     yield own("a device has a name", "device", {"device": KEYS[LAPTOP].public, "name": "laptop"})
@@ -1377,10 +1407,19 @@ def refused_own():
         ),
         ("a clear of 12,289 bytes", "too-large", 66, of("delete", clear=bytes(12_289))),
         ("nothing deleted", "missing", 66, with_content({})),
-        ("setting 4", "value", 67, with_content({0: 4, 1: True})),
+        ("setting 7", "value", 67, with_content({0: 7, 1: True})),
         ("five mailboxes", "too-large", 67, of("mailboxes", value=[["https://a", 7, ""]] * 5)),
         ("a mailbox for two days", "value", 67, of("mailboxes", value=[["https://a", 2, ""]])),
         ("a long access word", "too-large", 67, of("mailboxes", value=[["https://a", 7, "a" * 65]])),
+        ("findable by a number", "wrong-type", 67, of("findable", value=1)),
+        ("findable or not", "missing", 67, with_content({0: 4})),
+        ("relay only that is text", "wrong-type", 67, of("relay-only", value="yes")),
+        ("relay only and more", "unknown-critical", 67, with_content({0: 5, 1: True, 2: True})),
+        ("a bootstrap without a list", "wrong-type", 67, of("bootstraps", value=BOOTSTRAPS[0])),
+        ("a bootstrap in bytes", "wrong-type", 67, of("bootstraps", value=[b"/dnsaddr/a"])),
+        ("seventeen bootstraps", "too-large", 67, of("bootstraps", value=BOOTSTRAPS[:1] * 17)),
+        ("a bootstrap of 257 bytes", "too-large", 67, of("bootstraps", value=["a" * 257])),
+        ("bootstraps that are a truth value", "wrong-type", 67, of("bootstraps", value=True)),
         ("a name that is a truth value", "wrong-type", 67, of("name", value=True)),
         ("read receipts that are text", "wrong-type", 67, of("read-receipts", value="yes")),
         ("an empty own name", "value", 67, of("name", value="")),
@@ -1697,6 +1736,361 @@ def mail_vectors():
     }
 
 
+# --- 10 -----------------------------------------------------------------------------------------
+
+ANNOUNCE_SECRET = nonce("announce secret")
+ADDRESSES_KEY = nonce("key of addresses")
+# Twenty past five in the morning: no other day counts.
+MORNING_MS = NEW_YEAR_MS + 5 * HOUR_MS + 1_234_567
+TODAY = day_of(MORNING_MS)
+SIGNER = announce_key(ANNOUNCE_SECRET, TODAY)
+RECORD_FIELDS = record_fields(ADDRESSES_KEY, SIGNER, ADDRESSES, MORNING_MS, 0, nonce("record")[:24])
+RECORD = record(SIGNER, RECORD_FIELDS)
+RELAYED = f"/ip4/192.0.2.9/udp/8451/quic-v1/p2p/{'R' * 52}/p2p-circuit/p2p/{'D' * 52}"
+
+
+def announce_keys():
+    secrets = [ANNOUNCE_SECRET, nonce("another announce secret")]
+    for secret, day in [(one, day) for one in secrets for day in (0, 1, TODAY, 2**32 - 1)]:
+        signer = announce_key(secret, day)
+        yield {"secret": secret, "day": day, "public": signer.public, "key": record_key(signer)}
+
+
+def days():
+    """Moments, and the days that count at them."""
+    early, late = 2 * HOUR_MS, 22 * HOUR_MS
+    edges = [0, early - 1, early, late - 1, late, DAY_MS - 1]
+    moments = [0, *(NEW_YEAR_MS + edge for edge in edges)]
+    return [{"now": now, "days": days_around(now)} for now in moments]
+
+
+def records():
+    seconds = MORNING_MS // 1000
+    long = [RELAYED, RELAYED, *(f"/ip6/2001:db8::{n:04x}/udp/4001/quic-v1" for n in range(17))]
+    for name, now, after, offered in [
+        ("no address", MORNING_MS, 0, []),
+        ("two addresses", MORNING_MS, 0, ADDRESSES),
+        ("two of a second", MORNING_MS, seconds, ADDRESSES),
+        ("a clock that went back", MORNING_MS, seconds + 500, ADDRESSES),
+        ("a full hour", NEW_YEAR_MS + 5 * HOUR_MS, 0, ADDRESSES),
+        ("the last millisecond of an hour", NEW_YEAR_MS + 6 * HOUR_MS - 1, 0, ADDRESSES),
+        ("sixteen of twenty", MORNING_MS, 0, ["/ip4/192.0.2.7/tcp/1"] * 20),
+        ("as many as fit", MORNING_MS, 0, long),
+    ]:
+        number = nonce(f"record {name}")[:24]
+        fields = record_fields(ADDRESSES_KEY, SIGNER, offered, now, after, number)
+        yield {
+            "name": name,
+            "secret": ANNOUNCE_SECRET,
+            "day": TODAY,
+            "addresses_key": ADDRESSES_KEY,
+            "now": now,
+            "after": after,
+            "nonce": number,
+            "offered": offered,
+            "addresses": fitting(offered),
+            "sequence": fields["sequence"],
+            "not_after": fields["not_after"],
+            "key": record_key(SIGNER),
+            "record": record(SIGNER, fields),
+        }
+
+
+def records_kept():
+    """At the bounds of what is accepted."""
+    end = RECORD_FIELDS["not_after"]
+    last = record(SIGNER, RECORD_FIELDS | {"sequence": 2**53 - 1})
+    for name, now, value in [
+        ("in its last millisecond", end - 1, RECORD),
+        ("with 24 hours to live", end - DAY_MS, RECORD),
+        ("the highest sequence", MORNING_MS, last),
+        ("sequence 0", MORNING_MS, record(SIGNER, RECORD_FIELDS | {"sequence": 0})),
+        ("an extension", MORNING_MS, extended_record(bytes(8))),
+        ("1024 bytes", MORNING_MS, record_of(1024)),
+    ]:
+        yield {"name": name, "key": record_key(SIGNER), "now": now, "record": value}
+
+
+def extended_record(extension_):
+    content = cbor2.loads(payload("record", RECORD_FIELDS)) | {128: extension_}
+    return sign1("record", SIGNER, cbor2.dumps(content))
+
+
+def record_of(size):
+    made = (extended_record(bytes(zeros)) for zeros in range(size))
+    return next(one for one in made if len(one) == size)
+
+
+def records_refused():
+    """What nobody keeps, whatever its form: where it lies, when, and by whose hand."""
+    key, end = record_key(SIGNER), RECORD_FIELDS["not_after"]
+    tomorrow = record_key(announce_key(ANNOUNCE_SECRET, TODAY + 1))
+    for name, why, key_, now, value in [
+        ("under another key", "key", tomorrow, MORNING_MS, RECORD),
+        ("under the public key itself", "key", SIGNER.public, MORNING_MS, RECORD),
+        ("under half of its key", "key", key[:16], MORNING_MS, RECORD),
+        ("under its key and a byte", "key", key + b"\x00", MORNING_MS, RECORD),
+        ("at its end", "time", key, end, RECORD),
+        ("after its end", "time", key, end + 1, RECORD),
+        ("with more than 24 hours to live", "time", key, end - DAY_MS - 1, RECORD),
+        ("a bit of the sealed part flipped", "signature", key, MORNING_MS, flipped(RECORD, 500)),
+        ("a bit of the signature flipped", "signature", key, MORNING_MS, flipped(RECORD, len(RECORD) - 1)),
+    ]:
+        yield {"name": name, "refusal": why, "key": key_, "now": now, "record": value}
+
+
+def refused_records():
+    """What is no record."""
+    whole = cbor2.loads(payload("record", RECORD_FIELDS))
+
+    def saying(**fields):
+        return record(SIGNER, RECORD_FIELDS | fields)
+
+    def content(fields):
+        return sign1("record", SIGNER, cbor2.dumps(fields))
+
+    without = [{key: value for key, value in whole.items() if key != gone} for gone in range(3)]
+    sealed_ = RECORD_FIELDS["sealed"]
+    for name, why, envelope in [
+        ("a record without a sequence", "missing", content(without[0])),
+        ("a record without an end", "missing", content(without[1])),
+        ("a record that says nothing", "missing", content(without[2])),
+        ("a record with field 3", "unknown-critical", content(whole | {3: 0})),
+        ("sequence 2^53", "too-large", saying(sequence=2**53)),
+        ("an end of 49 bits", "too-large", saying(not_after=2**48)),
+        ("807 bytes sealed", "value", saying(sealed=sealed_[1:])),
+        ("809 bytes sealed", "too-large", saying(sealed=sealed_ + b"\x00")),
+        ("a record of 1025 bytes", "too-large", record_of(1025)),
+        ("a certificate for a record", "value", CERT.envelope),
+        ("a byte behind the record", "trailing", RECORD + b"\x00"),
+        ("a record cut short", "malformed", RECORD[:-1]),
+        ("a record signed by another", "signature", RECORD[:-64] + KEYS["mallory.phone"].sign(signed_part())),
+        ("a record signed as an entry", "signature", RECORD[:-64] + SIGNER.sign(signed_part(b"kith/entry/1"))),
+    ]:
+        yield refused(name, "record", why, envelope)
+
+
+def signed_part(domain=b"kith/record/1"):
+    protected_, _, payload_, _ = cbor2.loads(RECORD).value
+    return to_be_signed(protected_, payload_, domain)
+
+
+def records_closed():
+    """Everybody keeps them, but they say nothing."""
+    mallory = Key("mallory.phone announces")
+
+    def case(name, why, plain, signer=SIGNER, sealed_for=SIGNER, key=ADDRESSES_KEY):
+        sealed_ = sealed_content(key, sealed_for, nonce(name)[:24], plain)
+        return {
+            "name": name,
+            "refusal": why,
+            "addresses_key": ADDRESSES_KEY,
+            "key": record_key(signer),
+            "now": MORNING_MS,
+            "record": record(signer, RECORD_FIELDS | {"sealed": sealed_}),
+        }
+
+    def says(fields):
+        return padded(cbor2.dumps(fields))
+
+    good = cbor2.dumps({0: ADDRESSES})
+    yield case("sealed with another key", "sealed", padded(good), key=nonce("another key"))
+    yield case("another signs what was sealed", "sealed", padded(good), signer=mallory)
+    yield case("padded with something", "sealed", padded(good)[:-1] + b"\x01")
+    yield case("padded with ones", "sealed", padded(good, filler=b"\x01"))
+    yield case("longer than it is", "sealed", padded(good, length=765))
+    yield case("much longer than it is", "sealed", padded(good, length=2**32 - 1))
+    yield case("cut before its end", "malformed", padded(b"\xa1\x00\x81\x61"))
+    yield case("no content", "malformed", padded(b""))
+    yield case("more than its content", "trailing", padded(good + b"\x00"))
+    yield case("no map", "wrong-type", says(ADDRESSES))
+    yield case("no addresses", "missing", says({}))
+    yield case("seventeen addresses", "too-large", says({0: ["/ip4/192.0.2.7"] * 17}))
+    yield case("an address of 257 bytes", "too-large", says({0: ["a" * 257]}))
+    yield case("an address in bytes", "wrong-type", says({0: [b"/ip4/192.0.2.7"]}))
+    yield case("a record content with field 1", "unknown-critical", says({0: [], 1: 0}))
+
+
+def schedules():
+    keys = [announce_key(ANNOUNCE_SECRET, TODAY + day).public for day in range(31)]
+    for name, count in [("a month", 31), ("a day", 1), ("nowhere", 0)]:
+        fields = {"addresses": ADDRESSES_KEY, "first": TODAY, "keys": keys[:count]}
+        body = schedule(salt(name), fields)
+        yield {"name": name, "secret": ANNOUNCE_SECRET, "salt": salt(name)} | fields | {"body": body}
+
+
+def schedules_refused():
+    fields = {"addresses": ADDRESSES_KEY, "first": TODAY, "keys": [SIGNER.public]}
+    whole = cbor2.loads(schedule(b"", fields))
+
+    def saying(**more):
+        return schedule(bytes(16), fields | more)
+
+    def without(gone):
+        return bytes(16) + cbor2.dumps({key: value for key, value in whole.items() if key != gone})
+
+    for name, why, body in [
+        ("shorter than its salt", "malformed", bytes(15)),
+        ("only a salt", "malformed", bytes(16)),
+        ("no key of addresses", "missing", without(0)),
+        ("no first day", "missing", without(1)),
+        ("no keys", "missing", without(2)),
+        ("a key of addresses of 31 bytes", "value", saying(addresses=ADDRESSES_KEY[1:])),
+        ("a key of addresses of 33 bytes", "too-large", saying(addresses=ADDRESSES_KEY + b"\x00")),
+        ("first day 2^32", "too-large", saying(first=2**32)),
+        ("a key and a half", "value", saying(keys=[SIGNER.public, SIGNER.public[:16]])),
+        ("32 keys", "too-large", saying(keys=[SIGNER.public] * 32)),
+        ("keys in a list", "wrong-type", bytes(16) + cbor2.dumps(whole | {2: [SIGNER.public]})),
+        ("an announcement with field 3", "unknown-critical", bytes(16) + cbor2.dumps(whole | {3: 0})),
+        ("a byte behind the end", "trailing", saying() + b"\x00"),
+    ]:
+        yield {"name": name, "refusal": why, "body": body}
+
+
+PEOPLE = {"alice": (ALICE, ALICE_PROOF), "bob": (BOB, BOB_PROOF), "mallory": (MALLORY, MALLORY_PROOF)}
+ON_LINK = {"asker": transport("bob.phone"), "answerer": transport("alice.phone")}
+
+
+def shared_id(person):
+    return {"recovery": KEYS[f"{person}.recovery"].public, "checksum": PEOPLE[person][0][:16]}
+
+
+def find_keys():
+    for person in ("alice", "bob"):
+        id_ = shared_id(person)
+        find = FindKey(**id_)
+        slots = []
+        for day, slot in [(day, slot) for day in (0, TODAY, 2**32 - 1) for slot in range(4)]:
+            signer = find.signer(day, slot)
+            case = {"day": day, "slot": slot, "public": signer.public, "key": record_key(signer)}
+            slots.append(case)
+        links_ = [ON_LINK, {"asker": b"", "answerer": bytes(64)}]
+        yield id_ | {
+            "text": shared_string(id_["recovery"], PEOPLE[person][0]),
+            "slots": slots,
+            "addresses": find.addresses,
+            "proofs": [one | {"proof": find.proof(**one)} for one in links_],
+        }
+
+
+def found_cards():
+    mail = ["https://mail.example.org", nonce("knock queue"), 7]
+    for name, addresses, knocks in [
+        ("relayed addresses alone", [RELAYED], []),
+        ("by mail too", [], [[KEYS["alice.phone"].public, mail]]),
+    ]:
+        content = card(ALICE_PROOF, "Alice", addresses, knocks=knocks)
+        number = nonce(f"card {name}")[:24]
+        sealed_ = FindKey(**shared_id("alice")).seal_card(number, content, **ON_LINK)
+        case = {"name": name, "says": "Alice", "addresses": addresses, "knocks": knocks}
+        case |= shared_id("alice") | ON_LINK | {"proof": ALICE_PROOF, "nonce": number}
+        yield case | {"card": content, "sealed": sealed_}
+
+
+def found_cards_refused():
+    good = card(ALICE_PROOF, "Alice", [RELAYED])
+
+    def seal(content, person="alice", link_=ON_LINK):
+        return FindKey(**shared_id(person)).seal_card(nonce("card")[:24], content, **link_)
+
+    swapped = {"asker": ON_LINK["answerer"], "answerer": ON_LINK["asker"]}
+    another = ON_LINK | {"answerer": transport("mallory.phone")}
+    for name, why, sealed_ in [
+        ("sealed with another id", "card", seal(good, "bob")),
+        ("for the other direction", "card", seal(good, link_=swapped)),
+        ("for another link", "card", seal(good, link_=another)),
+        ("a bit flipped", "card", flipped(seal(good), 300)),
+        ("a byte missing", "card", seal(good)[:-1]),
+        ("a nonce and half a tag", "card", bytes(32)),
+        ("73,769 bytes", "card", seal(bytes(73_769 - 40))),
+        ("no card", "card", seal(b"")),
+        ("a card of version 2", "card", seal(card(ALICE_PROOF, "Alice", [], version=2))),
+        ("an account without proof", "account", seal(card([], "Alice", []))),
+        ("another account", "mismatch", seal(card(MALLORY_PROOF, "Alice", []))),
+    ]:
+        yield {"name": name, "refusal": why} | shared_id("alice") | ON_LINK | {"sealed": sealed_}
+
+
+def finding_frames():
+    find = FindKey(**shared_id("alice"))
+    proof = find.proof(**ON_LINK)
+    key = seek_token(ADDRESSES_KEY, record_key(SIGNER), **ON_LINK)
+    other = seek_token(find.addresses, record_key(find.signer(TODAY, 0)), **ON_LINK)
+    sealed_ = find.seal_card(nonce("card")[:24], card(ALICE_PROOF, "Alice", [RELAYED]), **ON_LINK)
+    good = [
+        framed("looking for two devices", "seek", {"tokens": [key, other]}),
+        framed("looking for sixteen", "seek", {"tokens": [nonce(f"token {n}") for n in range(16)]}),
+        framed("looking for nobody", "seek", {"tokens": []}),
+        framed("a record", "records", {"records": [RECORD]}),
+        framed("sixteen records of 1024 bytes", "records", {"records": [record_of(1024)] * 16}),
+        framed("no record", "records", {"records": []}),
+        framed("a proof of knowing an id", "who", {"proof": proof}),
+        framed("a card", "card", {"sealed": sealed_}),
+        framed("a card of 73,768 bytes", "card", {"sealed": bytes(73_768)}),
+    ]
+    wrong = [
+        ("seventeen tokens", "too-large", frame("seek", {"tokens": [key] * 17})),
+        ("a token of 31 bytes", "value", frame("seek", {"tokens": [key[1:]]})),
+        ("a token of 33 bytes", "too-large", frame("seek", {"tokens": [key + b"\x00"]})),
+        ("tokens without a list", "wrong-type", frame("seek", {"tokens": key})),
+        ("looking without keys", "missing", cbor2.dumps([14, {}])),
+        ("looking with more", "unknown-critical", cbor2.dumps([14, {0: [], 1: 0}])),
+        ("seventeen records", "too-large", frame("records", {"records": [b""] * 17})),
+        ("a record of 1025 bytes", "too-large", frame("records", {"records": [bytes(1025)]})),
+        ("records that are text", "wrong-type", frame("records", {"records": ["a"]})),
+        ("records without any list", "missing", cbor2.dumps([15, {}])),
+        ("a proof of 31 bytes", "value", frame("who", {"proof": proof[1:]})),
+        ("a proof of 33 bytes", "too-large", frame("who", {"proof": proof + b"\x00"})),
+        ("who without a proof", "missing", cbor2.dumps([16, {}])),
+        ("a proof and more", "unknown-critical", cbor2.dumps([16, {0: proof, 1: proof}])),
+        ("a card of 73,769 bytes", "too-large", frame("card", {"sealed": bytes(73_769)})),
+        ("a card that is text", "wrong-type", frame("card", {"sealed": "a card"})),
+        ("an answer without a card", "missing", cbor2.dumps([17, {}])),
+        ("a byte behind a proof", "trailing", frame("who", {"proof": proof}) + b"\x00"),
+    ]
+    return good, [refused_frame(*one) for one in wrong]
+
+
+def finding_vectors():
+    good, wrong = finding_frames()
+    find = FindKey(**shared_id("alice"))
+    keys = [ADDRESSES_KEY, nonce("another key of addresses")]
+    return {
+        "about": "How devices find each other: records, announcements, what follows from an id (spec 10).",
+        "envelopes": [],
+        "refused": list(refused_records()),
+        "announce_keys": list(announce_keys()),
+        "days": days(),
+        "namespaces": [
+            {"addresses_key": key, "day": day, "namespace": namespace(key, day)}
+            for key in keys
+            for day in (0, TODAY, 2**32 - 1)
+        ],
+        "seek_tokens": [
+            {
+                "addresses_key": key,
+                "record_key": record_key(signer),
+                **ON_LINK,
+                "token": seek_token(key, record_key(signer), **ON_LINK),
+            }
+            for key in keys
+            for signer in (SIGNER, find.signer(TODAY, 0))
+        ],
+        "records": list(records()),
+        "records_kept": list(records_kept()),
+        "records_refused": list(records_refused()),
+        "records_closed": list(records_closed()),
+        "schedules": list(schedules()),
+        "schedules_refused": list(schedules_refused()),
+        "ids": list(find_keys()),
+        "found_cards": list(found_cards()),
+        "found_cards_refused": list(found_cards_refused()),
+        "frames": good,
+        "frames_refused": wrong,
+        "frames_ignored": [],
+    }
+
+
 # --- 20 -----------------------------------------------------------------------------------------
 
 INCARNATION = nonce("incarnation")[:16]
@@ -1854,6 +2248,7 @@ FILES = {
     "07-self-log.json": own_vectors,
     "08-linking.json": linking_vectors,
     "09-mail.json": mail_vectors,
+    "10-finding.json": finding_vectors,
     "20-mailbox.json": mailbox_vectors,
 }
 

@@ -16,6 +16,7 @@ from nacl.exceptions import BadSignatureError
 from nacl.public import PrivateKey, SealedBox
 from nacl.signing import SigningKey, VerifyKey
 
+from finding import FindKey, opened_record
 from formats import (
     FORMATS,
     OWN,
@@ -110,8 +111,52 @@ def check_file(path):
     for case in vectors.get("cuts", []):
         opened("cut", bytes.fromhex(case["body"])[16:])
         described("cut", bytes.fromhex(case["body"])[16:], case["entry"])
+    check_finding(vectors)
     refused_by_the_spec(vectors)
     return len(vectors["envelopes"]) + len(vectors.get("accepted", []))
+
+
+def check_finding(vectors):
+    """Records, announcements and cards (10)."""
+    for case in vectors.get("records", []):
+        content = record(case, case["addresses_key"])
+        assert cbor2.loads(content)[0] == case["addresses"], f"{case['name']} says something else"
+    for case in vectors.get("records_kept", []):
+        described("record", bytes.fromhex(case["record"]), case["name"])
+    for case in vectors.get("records_refused", []):
+        if case["refusal"] == "signature":
+            refused_by_signature(case | {"kind": "record", "envelope": case["record"]})
+        else:
+            described("record", bytes.fromhex(case["record"]), case["name"])
+    for case in vectors.get("records_closed", []):
+        described("record", bytes.fromhex(case["record"]), case["name"])
+        if case["refusal"] in ("too-large", "wrong-type", "missing", "unknown-critical"):
+            _, content = opened_record(*(bytes.fromhex(case[key]) for key in ("addresses_key", "record")))
+            fits = SPEC.validate(content, "record-content").valid
+            assert not fits, f"the spec allows {case['name']}"
+    for case in vectors.get("schedules", []):
+        described("announce-body", bytes.fromhex(case["body"])[16:], case["name"])
+    for case in vectors.get("found_cards", []):
+        described("card", found_card(case), case["name"])
+        assert found_card(case).hex() == case["card"], f"{case['name']} holds something else"
+
+
+def record(case, addresses_key):
+    """What a record says that must lie under its key, be canonical and fit the spec."""
+    envelope = bytes.fromhex(case["record"])
+    key, content = opened_record(bytes.fromhex(addresses_key), envelope)
+    assert key.hex() == case["key"], "a record lies elsewhere"
+    assert len(envelope) <= 1024 and cbor2.dumps(cbor2.loads(content)) == content
+    described("record", envelope, "a record")
+    described("record-content", content, "what is in a record")
+    return content
+
+
+def found_card(case):
+    """The card that an id opens."""
+    parts = ("recovery", "checksum", "sealed", "asker", "answerer")
+    recovery, checksum, sealed, asker, answerer = (bytes.fromhex(case[part]) for part in parts)
+    return FindKey(recovery, checksum).open_card(sealed, asker, answerer)
 
 
 def refused_by_the_spec(vectors):
@@ -120,6 +165,8 @@ def refused_by_the_spec(vectors):
     cases = [("frame", case, case["frame"]) for case in vectors.get("frames_refused", [])]
     for case in vectors.get("own_refused", []):
         cases.append((of_kind[case["kind"]], case, case["body"][32:]))
+    for case in vectors.get("schedules_refused", []):
+        cases.append(("announce-body", case, case["body"][32:]))
     for case in vectors.get("replies_refused", []):
         cases.append((case["type"], case, case["reply"]))
     for rule, case, bytes_ in cases:
@@ -157,7 +204,8 @@ def check_from_rust(path):
     for frame in map(bytes.fromhex, made["frames"]):
         described("frame", frame, f"frame {cbor2.loads(frame)[0]}")
         assert cbor2.dumps(cbor2.loads(frame)) == frame, "a frame is not canonical"
-    assert {cbor2.loads(bytes.fromhex(f))[0] for f in made["frames"]} == set(range(6, 14))
+    assert {cbor2.loads(bytes.fromhex(f))[0] for f in made["frames"]} == set(range(6, 18))
+    check_finding(made)
     for type_, reply in made["replies"]:
         described(type_, bytes.fromhex(reply), f"a reply, {type_}")
     assert {type_ for type_, _ in made["replies"]} == set(REPLIES), "replies not written"

@@ -531,6 +531,10 @@ pub(crate) enum FrameFields {
     Accept { sealed: Hex },
     Hints { devices: Vec<HintCase> },
     Packages { packages: Vec<Hex> },
+    Seek { tokens: Vec<Hex> },
+    Records { records: Vec<Hex> },
+    Who { proof: Hex },
+    Card { sealed: Hex },
 }
 
 #[derive(Deserialize)]

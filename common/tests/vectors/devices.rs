@@ -60,6 +60,15 @@ pub(crate) enum OwnFields {
     ReadReceipts {
         value: bool,
     },
+    Findable {
+        value: bool,
+    },
+    RelayOnly {
+        value: bool,
+    },
+    Bootstraps {
+        value: Vec<String>,
+    },
     Draft {
         log: Hex,
         text: String,
@@ -160,6 +169,9 @@ fn made_own(fields: &OwnFields) -> Own {
         }
         OwnFields::Name { value } => Own::Setting(Setting::Name(value.clone())),
         OwnFields::ReadReceipts { value } => Own::Setting(Setting::ReadReceipts(*value)),
+        OwnFields::Findable { value } => Own::Setting(Setting::Findable(*value)),
+        OwnFields::RelayOnly { value } => Own::Setting(Setting::RelayOnly(*value)),
+        OwnFields::Bootstraps { value } => Own::Setting(Setting::Bootstraps(value.clone())),
         OwnFields::Draft { log, text } => Own::Draft { log: log_id(log), text: text.clone() },
         OwnFields::Device { device, name } => {
             Own::DeviceName { device: device_id(device), name: name.clone() }

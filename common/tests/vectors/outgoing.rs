@@ -17,15 +17,16 @@ use kith_common::{
     keys::SigningKey,
     limits::{
         ABSORBED_ACCOUNTS_MAX, ABSORBED_DEVICES_MAX, ACCESS_BYTES_MAX, ADDRESS_BYTES_MAX,
-        ADDRESSES_MAX, AUDIENCE_BYTES_MAX, CARD_BYTES_MAX, DELETED_ENTRIES_MAX,
-        DROPPED_DEVICES_MAX, FETCH_ITEMS_MAX, FETCH_WAIT_MS_MAX, FRAME_ACCOUNTS_MAX,
-        FRAME_ENTRIES_MAX, FRAME_HEADS_MAX, FRAME_HINTS_MAX, GREETING_BYTES_MAX, HISTORIES_MAX,
-        LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX, NAME_BYTES_MAX, PACKAGE_BYTES_MAX,
-        REPLACED_MAX, SEQ_MAX, SETTLED_DEVICES_MAX, TEXT_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
+        ADDRESSES_MAX, AUDIENCE_BYTES_MAX, BOOTSTRAPS_MAX, CARD_BYTES_MAX, CARD_SEALED_BYTES_MAX,
+        DELETED_ENTRIES_MAX, DROPPED_DEVICES_MAX, FETCH_ITEMS_MAX, FETCH_WAIT_MS_MAX,
+        FRAME_ACCOUNTS_MAX, FRAME_ENTRIES_MAX, FRAME_HEADS_MAX, FRAME_HINTS_MAX, FRAME_RECORDS_MAX,
+        GREETING_BYTES_MAX, HISTORIES_MAX, LINK_MESSAGE_BYTES_MAX, LINK_OFFER_BYTES_MAX,
+        MAILBOXES_MAX, NAME_BYTES_MAX, PACKAGE_BYTES_MAX, RECORD_BYTES_MAX, REPLACED_MAX, SEQ_MAX,
+        SETTLED_DEVICES_MAX, TEXT_BYTES_MAX, TRANSPORT_ID_BYTES_MAX,
     },
     linking::{CodeMail, JoinRequest, LinkAccept, LinkCode, LinkOffer, TOKEN_BYTES, check_number},
     mail::{MailboxUrl, QueueAddress, QueueSeed},
-    own::{Clear, ContactNote, Own, Setting},
+    own::{Clear, ContactNote, MailboxSetting, Own, Setting},
     service::{
         Code, Failure, Stamp,
         mailbox::{
@@ -39,12 +40,12 @@ use kith_common::{
 use rand_core::{TryCryptoRng, TryRng};
 use serde_json::{Value, json};
 
-use crate::received;
+use crate::{finding, received};
 
-/// A generator that draws one known seed.
-pub(crate) struct OneSeed(pub(crate) [u8; 32]);
+/// A generator that draws one known seed or nonce.
+pub(crate) struct OneDraw<const N: usize>(pub(crate) [u8; N]);
 
-impl TryRng for OneSeed {
+impl<const N: usize> TryRng for OneDraw<N> {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
@@ -61,7 +62,7 @@ impl TryRng for OneSeed {
     }
 }
 
-impl TryCryptoRng for OneSeed {}
+impl<const N: usize> TryCryptoRng for OneDraw<N> {}
 
 /// Envelopes at their bounds, in the form that `verify_vectors.py` reads.
 #[derive(Default)]
@@ -138,7 +139,7 @@ fn put_session(out: &mut Outgoing, key: &SigningKey, account: &Account) -> Value
         absorbed: vec![account.proof().to_vec()],
     };
     let plain = out.put("contact-request", key, request);
-    let sealed = crypto::seal_to(&mut OneSeed([0x66; 32]), target.device(), &plain).unwrap();
+    let sealed = crypto::seal_to(&mut OneDraw([0x66; 32]), target.device(), &plain).unwrap();
     let seed = target.expose_seed(|seed| HEXLOWER.encode(seed));
     let (plain, sealed) = (HEXLOWER.encode(&plain), HEXLOWER.encode(&sealed));
     json!([{ "seed": seed, "plain": plain, "sealed": sealed }])
@@ -261,6 +262,8 @@ fn own_bodies(account: &Account, clear: Box<[u8]>) -> Vec<Value> {
         replaces: replaces.collect(),
     };
     let deleted = u8::try_from(DELETED_ENTRIES_MAX).unwrap();
+    let QueueAddress { url, days, .. } = queue();
+    let mailbox = MailboxSetting { url, days, access: "w".repeat(ACCESS_BYTES_MAX) };
     let bodies = [
         Own::Contact(Box::new(full)),
         Own::Contact(Box::new(ContactNote::about(id))),
@@ -270,6 +273,11 @@ fn own_bodies(account: &Account, clear: Box<[u8]>) -> Vec<Value> {
         Own::Clear { clear },
         Own::Setting(Setting::Name(name())),
         Own::Setting(Setting::ReadReceipts(false)),
+        Own::Setting(Setting::Mailboxes(vec![mailbox; MAILBOXES_MAX])),
+        Own::Setting(Setting::Findable(false)),
+        Own::Setting(Setting::RelayOnly(true)),
+        Own::Setting(Setting::Bootstraps(vec!["b".repeat(ADDRESS_BYTES_MAX); BOOTSTRAPS_MAX])),
+        Own::Setting(Setting::Bootstraps(vec![])),
         Own::Draft { log, text: "d".repeat(TEXT_BYTES_MAX) },
         Own::Draft { log, text: String::new() },
         Own::DeviceName { device: DeviceId::from_bytes([0xfe; 32]), name: name() },
@@ -282,7 +290,7 @@ fn own_bodies(account: &Account, clear: Box<[u8]>) -> Vec<Value> {
     written.collect()
 }
 
-/// Frames 6 to 12, as full as they may be.
+/// Frames 6 to 17, as full as they may be.
 fn frames(account: &Account) -> Vec<String> {
     let log = LogId::own(account.id());
     let wanted = |n: usize| Mark {
@@ -303,6 +311,10 @@ fn frames(account: &Account) -> Vec<String> {
         Frame::Accept { sealed: message },
         Frame::Hints { devices: vec![device; FRAME_HINTS_MAX] },
         Frame::Packages { packages: vec![vec![1; PACKAGE_BYTES_MAX].into(); 8] },
+        Frame::Seek { tokens: vec![[6; 32]; FRAME_RECORDS_MAX] },
+        Frame::Records { records: vec![vec![7; RECORD_BYTES_MAX].into(); FRAME_RECORDS_MAX] },
+        Frame::Who { proof: [8; 32] },
+        Frame::Card { sealed: vec![9; CARD_SEALED_BYTES_MAX].into() },
     ];
     let written = frames.iter().map(|frame| {
         let bytes = frame.encode();
@@ -345,6 +357,10 @@ fn what_is_signed_here_is_written_for_python() {
     let clear = Clear { account: account.id(), log, through };
     let clear = out.put("clear", &authority, clear);
     let put = put_mailbox(&mut out, &device);
+    let (records, claims) = finding::records();
+    for claim in claims {
+        out.put("record", &device, claim);
+    }
     let addresses = vec!["a".repeat(ADDRESS_BYTES_MAX); ADDRESSES_MAX];
     let mail = Some(CodeMail { queue: queue(), access: "word".to_owned() });
     let code = LinkCode { key: device.device(), token: [0x76; TOKEN_BYTES], addresses, mail };
@@ -367,6 +383,9 @@ fn what_is_signed_here_is_written_for_python() {
         "check": check,
         "put": put,
         "replies": replies(),
+        "records": records,
+        "schedules": finding::schedules(),
+        "found_cards": finding::found_cards(&card),
     });
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("vectors-from-rust.json");
     fs::write(path, serde_json::to_vec_pretty(&written).unwrap()).unwrap();
