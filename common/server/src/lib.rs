@@ -16,7 +16,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use kith_common::time::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, fmt, prelude::*};
 
 pub mod config;
 mod connection;
@@ -73,17 +73,23 @@ where
             Err(error) => return Err(error),
         },
     };
-    start_log(config.log_format);
+    start_log(service.name, config.log_format);
+    #[cfg(unix)]
+    open_all_files_allowed();
     let mut server = bind(config, own).await?;
     let (name, url, health) = (service.name, server.url(), server.health_address());
+    let lines: String = server.lines().iter().map(|line| format!("{line}\n")).collect();
     // Whoever started it may have closed its end by now; that is no reason to end.
     let _ = write!(
         std::io::stdout(),
-        "{name} listens on {url}\nhealth on http://{health}/healthz, /readyz and /metrics\n{usage}\n"
+        "{name} listens on {url}\nhealth on http://{health}/healthz, /readyz and /metrics\n{lines}{usage}\n"
     );
     tracing::info!(service = service.name, "started");
     tokio::select! {
-        ended = server.join() => return ended,
+        ended = server.join() => {
+            ended?;
+            bail!("the service cannot go on: what it logged says why");
+        }
         () = stop_signal() => {}
     }
     server.shutdown().await?;
@@ -152,12 +158,31 @@ pub fn now() -> Timestamp {
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-fn start_log(format: LogFormat) {
+/// Our own lines only: what libraries write may name addresses, and strangers can make them write
+/// as much as they like.
+fn start_log(name: &str, format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
+    let name = name.replace('-', "_");
+    let ours = filter_fn(move |line| {
+        line.target().starts_with("kith") || line.target().starts_with(name.as_str())
+    });
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(lines.with_filter(ours)).init();
+}
+
+/// Each connection is a file to the system, and what a program may open of them is often a thousand
+/// until it asks for more.
+#[cfg(unix)]
+fn open_all_files_allowed() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if setrlimit(Resource::Nofile, limit).is_err() {
+        tracing::warn!("no more files can be opened than the system allows at first");
     }
 }
 

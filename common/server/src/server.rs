@@ -77,6 +77,11 @@ impl Stop {
         self.token.cancelled().await;
     }
 
+    /// Stops the service from inside, because it cannot go on.
+    pub fn give_up(&self) {
+        self.token.cancel();
+    }
+
     /// Runs a task that the service waits for when it stops.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
@@ -110,6 +115,7 @@ pub struct Server {
     address: SocketAddr,
     health_address: SocketAddr,
     tls: bool,
+    lines: Vec<String>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -153,7 +159,8 @@ impl Server {
         });
         let tls = shared.tls.is_some();
         let task = tokio::spawn(serve(listener, health, shared));
-        Ok(Self { address, health_address, tls, stop: parts.stop.token, task })
+        let (stop, lines) = (parts.stop.token, Vec::new());
+        Ok(Self { address, health_address, tls, lines, stop, task })
     }
 
     /// Where the service is offered.
@@ -169,6 +176,16 @@ impl Server {
     /// The address for a client on this machine.
     pub fn url(&self) -> String {
         format!("{}://{}", if self.tls { "https" } else { "http" }, self.address)
+    }
+
+    /// Has further lines printed at the start, behind where it listens.
+    #[must_use]
+    pub fn announcing(self, lines: Vec<String>) -> Self {
+        Self { lines, ..self }
+    }
+
+    pub(crate) fn lines(&self) -> &[String] {
+        &self.lines
     }
 
     /// Waits until the service has ended by itself.
