@@ -23,6 +23,11 @@ impl Dialer {
         self.is_wanted.then_some(self.next_at)
     }
 
+    /// Whether somebody is to be reached.
+    pub(crate) const fn is_wanted(&self) -> bool {
+        self.is_wanted
+    }
+
     /// All are reached; who leaves soon is waited for as if they had not been.
     pub(crate) const fn rest(&mut self) {
         self.is_wanted = false;

@@ -13,6 +13,7 @@ mod commands;
 mod deletion;
 mod devices;
 mod exchange;
+mod finding;
 mod io;
 mod linking;
 mod mail;
@@ -20,6 +21,7 @@ mod merging;
 mod own;
 mod peers;
 mod queries;
+mod reaching;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,6 +43,7 @@ use crate::{
     conversation::Conversation,
     delivery::DeliveryState,
     dial::Dialer,
+    finding::Finding,
     limits::{KNOWN_DEVICES_MAX, LINK_REFUSALS_MAX, LINKS_MAX},
     linking::Host,
     mail::Mail,
@@ -90,6 +93,7 @@ pub struct Engine {
     refusals: Refusals,
     warnings: Warnings,
     mail: Mail,
+    finding: Finding,
     /// Conversations with something to save or send.
     touched: BTreeSet<LogId>,
     /// Somebody is new here: our other devices may know more of their account.
@@ -136,6 +140,7 @@ impl Engine {
             refusals: Refusals::default(),
             warnings: Warnings::default(),
             mail: Mail::load(cx.store)?,
+            finding: Finding::load(cx.store)?,
             touched: BTreeSet::new(),
             owes_heads: false,
             gathered: None,
@@ -200,8 +205,11 @@ impl Engine {
     fn take(&mut self, cx: &mut Context<'_>, input: Input) -> Result<(), StoreError> {
         match input {
             Input::Tick => self.tick(cx)?,
-            Input::LinkUp { link, own_transport, peer_transport } => {
+            Input::LinkUp { link, own_transport, peer_transport, relayed } => {
                 self.link_up(cx, link, own_transport, peer_transport);
+                if let Some(link) = self.links.get_mut(&link) {
+                    link.relayed = relayed;
+                }
             }
             Input::LinkDown { link } => self.link_down(cx, link),
             Input::Frame { link, bytes } => {
@@ -210,12 +218,9 @@ impl Engine {
                 }
                 self.frame(cx, link, &bytes)?;
             }
-            Input::Listening { addresses } => {
-                if self.addresses != addresses {
-                    self.addresses = addresses;
-                    self.tell_addresses(cx);
-                }
-            }
+            Input::Listening { addresses } => self.moved_to(cx, addresses),
+            Input::Finding { is_on } => self.set_finding(cx, is_on),
+            Input::Found { key, value } => self.found(cx, key, &value),
             Input::Errand { id, reply } => self.errand_done(cx, id, reply)?,
             Input::Command { id, command } => {
                 let result = self.command(cx, command)?;
@@ -238,7 +243,7 @@ impl Engine {
         let linking = self.linking.iter().map(|host| (host.deadline(), "code for a new device"));
         let trash = self.trash_at().map(|at| (at, "something deleted is to be erased"));
         let owed = frontiers.map(|at| (at, "frontier owed"));
-        let mail = self.mail.deadline();
+        let mail = self.mail.deadline().into_iter().chain(self.finding.deadline());
         links.chain(owed).chain(dialers).chain(linking).chain(trash).chain(mail).min()
     }
 
@@ -260,39 +265,8 @@ impl Engine {
         };
         let owed = self.conversations.iter().filter(|(_, c)| due(c)).map(|(id, _)| *id);
         self.touched.extend(owed);
+        self.tick_finding(cx)?;
         self.tick_mail(cx)
-    }
-
-    fn dial(&mut self, cx: &mut Context<'_>) {
-        let mut due = Vec::new();
-        for (account, dialer) in &mut self.dialers {
-            if dialer.is_due(cx.uptime, cx.rng) {
-                due.push(*account);
-            }
-        }
-        for account in due {
-            let addresses = self.places_of(account);
-            if !addresses.is_empty() {
-                cx.out.push(Output::Dial { addresses });
-            }
-        }
-    }
-
-    /// Where devices of an account may be that we have no session with.
-    fn places_of(&self, account: AccountId) -> Vec<String> {
-        let (known, hints) = if account == self.me.account.id() {
-            (&self.own_places, &self.own_hints)
-        } else if let Some(contact) = self.contacts.find(account) {
-            (&contact.addresses, &contact.hints)
-        } else {
-            return Vec::new();
-        };
-        let (there, missing): (Vec<_>, Vec<_>) =
-            known.iter().partition(|(device, _)| self.is_linked(**device));
-        // Where those are that we have, the others are not; a hint may lead to any of them.
-        let mut seen: BTreeSet<&String> = there.into_iter().flat_map(|(_, at)| at).collect();
-        let places = missing.into_iter().flat_map(|(_, at)| at).chain(hints);
-        places.filter(|place| seen.insert(place)).cloned().collect()
     }
 
     fn tick_link(&mut self, cx: &mut Context<'_>, id: LinkId) -> Result<(), StoreError> {
@@ -353,6 +327,7 @@ impl Engine {
         }
         self.send_entries(cx)?;
         self.settle_mail(cx)?;
+        self.settle_finding(cx)?;
         if std::mem::take(&mut self.owes_heads) {
             let own = self.me.account.id();
             let ours = |link: &Link| link.session.is_some_and(|session| session.account == own);
@@ -444,44 +419,6 @@ impl Engine {
             self.share_logs(cx, link, &[id])?;
         }
         self.hear_what_waited(cx, id)
-    }
-
-    /// Tries to reach all devices of somebody, or goes on trying.
-    fn reach(&mut self, uptime: Uptime, account: AccountId) {
-        let known = account == self.me.account.id()
-            || self.contacts.find(account).is_some_and(|contact| contact.status.is_known());
-        if !known {
-            self.dialers.remove(&account);
-        } else if !self.is_reached(account) {
-            self.dialers.entry(account).or_insert_with(|| Dialer::new(uptime)).go_on();
-        } else if let Some(dialer) = self.dialers.get_mut(&account) {
-            dialer.rest();
-        }
-    }
-
-    /// Tries anew: there is reason to think that it works now.
-    fn reach_anew(&mut self, uptime: Uptime, account: AccountId) {
-        self.dialers.remove(&account);
-        self.reach(uptime, account);
-    }
-
-    /// Whether there is a session with every device of an account. Disputed ones of ours get none,
-    /// and are looked for all the same: one of them may have the vote that decides.
-    fn is_reached(&self, account: AccountId) -> bool {
-        let online = |device| device == self.me.device.device() || self.is_linked(device);
-        let own = account == self.me.account.id();
-        self.account(account).is_none_or(|known| {
-            known.devices().all(online) && (!own || known.disputed().all(online))
-        })
-    }
-
-    /// Whether there is a session with a device.
-    fn is_linked(&self, device: DeviceId) -> bool {
-        self.links.values().any(|link| link.session.is_some_and(|s| s.device == device))
-    }
-
-    fn is_online(&self, account: AccountId) -> bool {
-        self.links.values().any(|link| link.session.is_some_and(|s| s.account == account))
     }
 
     /// Whom we recognise on a link follows from whom we know: also those who are out or disputed,

@@ -18,7 +18,7 @@
 //! | `session` | who is at the other end of a link? |
 //! | `sync` | what does the other end lack? |
 //! | `mail` | how are devices reached that are not there? |
-//! | `mls` | how is something sealed for one of them? |
+//! | `finding` | how are devices found that may be anywhere? |
 //! | `conversation` | what do we keep of one conversation? |
 //! | `mls` | how is what waits in a mailbox sealed for one device? |
 //! | `profile` | what does the node know about itself? |
@@ -36,6 +36,7 @@ mod cuts;
 pub mod delivery;
 mod dial;
 pub mod engine;
+pub mod finding;
 pub mod limits;
 pub mod linking;
 pub mod log;

@@ -241,3 +241,33 @@ pub const LAST_RESORT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 pub const LAST_RESORT_KEPT_MS: u64 = PACKAGE_MS;
 /// Age at which the private half of a package goes that was never used.
 pub const ONE_TIME_KEPT_MS: u64 = PACKAGE_MS + LAST_RESORT_MS;
+
+/// Days left in a schedule below which a new one is announced: a contact who is away for a week still
+/// has three days to find the device.
+pub const ANNOUNCED_DAYS_MIN: usize = 10;
+/// Time between two publications of our records: six times in the life of one.
+pub const PUBLISH_MS: u64 = 4 * 60 * 60 * 1000;
+/// Least time between two times that the keys of our records are made anew because of what became of
+/// the devices of others.
+pub const REKEY_MS: u64 = 60 * 60 * 1000;
+/// How far apart devices publish that do so for the same reason, such as the end of a day.
+pub const PUBLISH_SPREAD_MS: u64 = 60 * 60 * 1000;
+/// Different records under one key that are dialled in one round of asking.
+pub const DIALLED_RECORDS_MAX: usize = 8;
+/// Time without a change of our addresses after which records are made: relays answer one by one.
+pub const PUBLISH_WAIT_MS: u64 = 200;
+/// First wait before records of somebody are asked for again: who starts at the same time has left
+/// theirs by then.
+pub const SEARCH_MS_MIN: u64 = 1_000;
+/// Longest wait before records of somebody are asked for again.
+pub const SEARCH_MS_MAX: u64 = 10 * 60 * 1000;
+/// Time after which those with whom there is a session are asked too.
+pub const SEEK_WAIT_MS: u64 = 10_000;
+/// Time between two rounds of asking them.
+pub const SEEK_MS: u64 = 10 * 60 * 1000;
+/// Keys that are looked for on one link in [`SEEK_MS`].
+pub const SEEKS_PER_LINK_MAX: u32 = 64;
+/// Records of others that are kept: two days of a thousand devices.
+pub const RECORDS_KEPT_MAX: usize = 2048;
+/// People who are looked for by an id at one time: each costs four records a round.
+pub const SOUGHT_MAX: usize = 16;

@@ -28,7 +28,7 @@ pub(crate) use self::{
     errand::{Posting, Purpose, read_reply},
     lane::{Lane, Outbox, Posted, StoredGroup},
     packages::Packages,
-    places::Places,
+    places::{Places, joined, split},
     queue::{OwnQueue, QueueFor, jittered},
 };
 use crate::{

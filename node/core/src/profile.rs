@@ -6,7 +6,7 @@ use kith_common::{
     codec::{DecodeError, Reader, Writer},
     ids::{DeviceId, EntryId},
     limits::NAME_BYTES_MAX,
-    own::{MailboxSetting, Setting},
+    own::{MailboxSetting, Setting, read_bootstraps, write_bootstraps},
 };
 
 use crate::{
@@ -28,8 +28,14 @@ pub struct Profile {
     pub read_receipts: bool,
     /// Where our devices can be written to while they are not there, the preferred place first.
     pub mailboxes: Vec<MailboxSetting>,
-    /// Where the entries stand that said these three (spec 07 R2).
-    words: [Option<Position>; 3],
+    /// Whether strangers who know the id can find the person.
+    pub findable: bool,
+    /// Whether contacts learn relayed addresses alone.
+    pub relay_only: bool,
+    /// Where to begin looking for others.
+    pub bootstraps: Vec<String>,
+    /// Where the entries stand that said these six (spec 07 R2).
+    words: [Option<Position>; 6],
     device_names: BTreeMap<DeviceId, (Position, String)>,
     next_log: u32,
 }
@@ -41,7 +47,10 @@ impl Profile {
             name,
             read_receipts: false,
             mailboxes: Vec::new(),
-            words: [None; 3],
+            findable: true,
+            relay_only: false,
+            bootstraps: Vec::new(),
+            words: [None; 6],
             device_names: BTreeMap::new(),
             next_log: 1,
         }
@@ -61,11 +70,14 @@ impl Profile {
 
     /// Takes in what an entry at this position says. Returns whether anything changed.
     pub(crate) fn take_setting(&mut self, setting: &Setting, position: Position) -> bool {
-        let [name_word, receipts_word, mailboxes_word] = &mut self.words;
+        let [name, receipts, mailboxes, findable, relay_only, bootstraps] = &mut self.words;
         let word = match setting {
-            Setting::Name(_) => name_word,
-            Setting::ReadReceipts(_) => receipts_word,
-            Setting::Mailboxes(_) => mailboxes_word,
+            Setting::Name(_) => name,
+            Setting::ReadReceipts(_) => receipts,
+            Setting::Mailboxes(_) => mailboxes,
+            Setting::Findable(_) => findable,
+            Setting::RelayOnly(_) => relay_only,
+            Setting::Bootstraps(_) => bootstraps,
         };
         if word.is_some_and(|word| word > position) {
             return false;
@@ -75,6 +87,9 @@ impl Profile {
             Setting::Name(name) => self.name = crate::names::tidy_name(name),
             Setting::ReadReceipts(on) => self.read_receipts = *on,
             Setting::Mailboxes(list) => self.mailboxes.clone_from(list),
+            Setting::Findable(on) => self.findable = *on,
+            Setting::RelayOnly(on) => self.relay_only = *on,
+            Setting::Bootstraps(list) => self.bootstraps.clone_from(list),
         }
         true
     }
@@ -98,7 +113,7 @@ impl Profile {
     /// Another account is in use: what its self log says of name and settings counts, whenever it
     /// was said.
     pub(crate) const fn begin_anew(&mut self) {
-        self.words = [None; 3];
+        self.words = [None; 6];
     }
 
     /// Forgets what was said: the self log is read again.
@@ -108,11 +123,17 @@ impl Profile {
         }
         self.read_receipts = false;
         self.mailboxes.clear();
-        self.words = [None; 3];
+        (self.findable, self.relay_only) = (true, false);
+        self.bootstraps.clear();
+        self.words = [None; 6];
         self.device_names.clear();
     }
 
-    pub(crate) fn load(store: &dyn Store) -> Result<Option<Self>, StoreError> {
+    /// What is stored, if anything is.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn load(store: &dyn Store) -> Result<Option<Self>, StoreError> {
         let Some(bytes) = store.record(RecordKind::Profile, b"")? else { return Ok(None) };
         Self::decode(&bytes)
             .map(Some)
@@ -121,11 +142,11 @@ impl Profile {
 
     pub(crate) fn save(&self, store: &mut dyn Store) -> Result<(), StoreError> {
         let mut writer = Writer::new();
-        writer.map(8).uint(0).uint(VERSION);
+        writer.map(9).uint(0).uint(VERSION);
         writer.uint(1).text(&self.name);
         writer.uint(2).bool(self.read_receipts);
         writer.uint(3).uint(u64::from(self.next_log));
-        let [name, receipts, mailboxes] = self.words;
+        let [name, receipts, mailboxes, findable, relay_only, bootstraps] = self.words;
         writer.uint(4).array(2);
         write_word(&mut writer, name);
         write_word(&mut writer, receipts);
@@ -137,6 +158,12 @@ impl Profile {
         writer.uint(6).text(&self.first_name);
         write_word(writer.uint(7).array(2), mailboxes);
         MailboxSetting::write_list(&self.mailboxes, &mut writer);
+        writer.uint(8).array(6);
+        write_word(&mut writer, findable);
+        write_word(&mut writer, relay_only);
+        write_word(&mut writer, bootstraps);
+        writer.bool(self.findable).bool(self.relay_only);
+        write_bootstraps(&self.bootstraps, &mut writer);
         store.put_record(RecordKind::Profile, b"", &writer.finish())
     }
 
@@ -169,18 +196,36 @@ impl Profile {
                         (read_word(reader)?, MailboxSetting::read_list(reader)?)
                     }
                 };
-                let words = [name_word, receipts_word, mailboxes_word];
-                Ok(Self {
-                    name,
+                let mut profile = Self {
                     first_name,
                     read_receipts,
                     mailboxes,
-                    words,
                     device_names,
                     next_log,
-                })
+                    ..Self::new(name)
+                };
+                // Absent where nobody could be found yet.
+                let finding = m.optional(8)?.map(|r| profile.read_finding(r)).transpose()?;
+                let [findable, relay_only, bootstraps] = finding.unwrap_or_default();
+                profile.words =
+                    [name_word, receipts_word, mailboxes_word, findable, relay_only, bootstraps];
+                Ok(profile)
             })
         })
+    }
+}
+
+impl Profile {
+    fn read_finding(
+        &mut self,
+        reader: &mut Reader<'_>,
+    ) -> Result<[Option<Position>; 3], DecodeError> {
+        reader.tuple("finding", 6)?;
+        let words = [read_word(reader)?, read_word(reader)?, read_word(reader)?];
+        self.findable = reader.bool()?;
+        self.relay_only = reader.bool()?;
+        self.bootstraps = read_bootstraps(reader)?;
+        Ok(words)
     }
 }
 

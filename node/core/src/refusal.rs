@@ -63,6 +63,12 @@ pub enum Refusal {
     /// More devices write than a log may have.
     #[error("too many writers in one log")]
     AuthorsFull,
+    /// A record that is none, or does not open.
+    #[error("a record that does not serve")]
+    Record,
+    /// More keys of records on one link than an honest node looks for.
+    #[error("too many records looked for on one link")]
+    TooManySeeks,
     /// A letter that does not open, or is not for this device.
     #[error("a letter that does not open")]
     Letter,
@@ -107,6 +113,8 @@ impl Refusal {
             Self::AheadOfClock => "ahead_of_clock",
             Self::PendingFull => "pending_full",
             Self::AuthorsFull => "authors_full",
+            Self::Record => "bad_record",
+            Self::TooManySeeks => "too_many_seeks",
             Self::Letter => "bad_letter",
             Self::RequestNotForUs => "request_not_for_us",
             Self::TooManyIntroductions => "too_many_introductions",
@@ -131,6 +139,8 @@ impl Refusal {
                 | Self::RequestsFull
                 | Self::DevicesFull
                 | Self::NoSession
+                | Self::Record
+                | Self::TooManySeeks
                 | Self::UnknownLog
         )
     }

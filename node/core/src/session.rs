@@ -21,7 +21,7 @@ use crate::{
     limits::{
         CERTIFICATE_AHEAD_MS_MAX, CERTIFICATE_BEHIND_MS_MAX, CERTIFICATE_MS, HELLO_MS_MIN,
         INTRODUCTIONS_PER_LINK_MAX, KNOWN_DEVICES_MAX, LINK_LASTS_MS, LINK_SURE_MS,
-        NEW_REQUESTS_PER_LINK_MAX, UNKNOWN_LINK_MS_MAX,
+        NEW_REQUESTS_PER_LINK_MAX, SEEK_MS, SEEKS_PER_LINK_MAX, UNKNOWN_LINK_MS_MAX,
     },
     refusal::Refusal,
     sync::Outgoing,
@@ -82,6 +82,12 @@ pub(crate) struct Link {
     pub(crate) turns: VecDeque<LogId>,
     heard_at: Uptime,
     said_at: Uptime,
+    /// Whether it leads through a relay.
+    pub(crate) relayed: bool,
+    /// Somebody who knows our id was told how to ask us.
+    pub(crate) card_sent: bool,
+    /// Keys that were looked for since then.
+    seeks: (Uptime, u32),
 }
 
 /// Whom we talk to: certain once established.
@@ -134,6 +140,9 @@ impl Link {
             turns: VecDeque::new(),
             heard_at: uptime,
             said_at: uptime,
+            relayed: false,
+            card_sent: false,
+            seeks: (uptime, 0),
         }
     }
 
@@ -193,6 +202,21 @@ impl Link {
     pub(crate) fn may_ask(&mut self) -> bool {
         self.new_requests = self.new_requests.saturating_add(1);
         self.new_requests <= NEW_REQUESTS_PER_LINK_MAX
+    }
+
+    /// Counts keys that are looked for. Returns whether they are to be looked at.
+    pub(crate) fn may_seek(&mut self, tokens: usize, uptime: Uptime) -> bool {
+        let (since, count) = &mut self.seeks;
+        if since.plus_millis(SEEK_MS) <= uptime {
+            (*since, *count) = (uptime, 0);
+        }
+        *count = count.saturating_add(u32::try_from(tokens).unwrap_or(u32::MAX));
+        *count <= SEEKS_PER_LINK_MAX
+    }
+
+    /// Our transport id on this link, and the other's.
+    pub(crate) fn transports(&self) -> (&[u8], &[u8]) {
+        (&self.own, &self.peer)
     }
 
     pub(crate) fn keep_tags(&mut self, tags: Vec<[u8; TAG_BYTES]>) {

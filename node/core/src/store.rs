@@ -156,6 +156,12 @@ pub enum RecordKind {
     /// A code for a new device that serves by mail: one record with an empty key, and two for each
     /// device that answers it, by its id and a number.
     Linking = 17,
+    /// Under which keys a device leaves where it is, by log id and device id.
+    Schedule = 18,
+    /// From what this device makes such keys; one record with an empty key.
+    Announcer = 19,
+    /// Somebody who is looked for by an id, by the id.
+    Sought = 20,
 }
 
 /// A key and its value.

@@ -11,6 +11,7 @@ use kith_common::{
 use crate::{
     contacts::{Status, Validity},
     delivery::DeliveryState,
+    engine::LinkId,
     linking::CodeId,
     store::{Body, EntryRow, StoreError},
     warnings::Warning,
@@ -37,6 +38,8 @@ pub struct ContactView {
     pub draft: Option<String>,
     /// Whether one of their devices is connected.
     pub online: bool,
+    /// The links on which they are.
+    pub links: Vec<LinkId>,
     /// Messages of theirs not yet read.
     pub unread: u64,
     /// What was said with the request.

@@ -269,7 +269,7 @@ impl Engine {
         id: AccountId,
     ) -> Result<(), StoreError> {
         self.refresh_recognition();
-        self.mail.rearrange = true;
+        self.rearrange();
         self.push_account(cx, id);
         let logs: Vec<LogId> = self
             .conversations

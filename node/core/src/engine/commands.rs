@@ -22,6 +22,13 @@ impl Engine {
     pub(super) fn command(&mut self, cx: &mut Context<'_>, command: Command) -> Outcome {
         match command {
             Command::AddContact { card, name, greeting } => self.add(cx, *card, name, &greeting),
+            Command::LookFor { id, name, greeting } => {
+                self.look_for(cx, id, name.as_deref(), &greeting)
+            }
+            Command::StopLooking(id) => self.stop_looking(cx, id),
+            Command::SetFindable(on) => self.set(cx, Setting::Findable(on)),
+            Command::SetRelayOnly(on) => self.set(cx, Setting::RelayOnly(on)),
+            Command::SetBootstraps(list) => self.set(cx, Setting::Bootstraps(list)),
             Command::Accept(account) => self.accept(cx, account),
             Command::Block(account) => self.set_status(cx, account, Status::Blocked),
             Command::Unblock(account) => self.unblock(cx, account),
@@ -68,7 +75,7 @@ impl Engine {
         }
     }
 
-    fn add(
+    pub(super) fn add(
         &mut self,
         cx: &mut Context<'_>,
         card: ContactCard,
@@ -152,7 +159,7 @@ impl Engine {
         Ok(())
     }
 
-    fn accept(&mut self, cx: &mut Context<'_>, account: AccountId) -> Outcome {
+    pub(super) fn accept(&mut self, cx: &mut Context<'_>, account: AccountId) -> Outcome {
         let Some(contact) = self.contacts.find(account) else {
             return Ok(Err(CommandError::UnknownContact));
         };
@@ -330,7 +337,7 @@ impl Engine {
         let position = self.tell(cx, &Own::Setting(setting.clone()))?;
         self.profile.take_setting(&setting, position);
         self.profile.save(cx.store)?;
-        self.mail.rearrange = true;
+        self.rearrange();
         cx.out.push(Output::Event(Event::Account));
         Ok(Ok(Answer::Done))
     }
@@ -352,7 +359,7 @@ impl Engine {
 }
 
 /// The start of a greeting that fits.
-fn shortened(greeting: &str) -> String {
+pub(super) fn shortened(greeting: &str) -> String {
     let mut greeting = greeting.trim().to_owned();
     while greeting.len() > GREETING_BYTES_MAX {
         greeting.pop();

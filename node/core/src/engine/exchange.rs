@@ -47,6 +47,7 @@ impl Engine {
             self.send_hints(cx, id);
         }
         self.send_packages(cx, id)?;
+        self.send_own_records(cx, id);
         self.share_logs(cx, id, &logs)
     }
 
@@ -460,7 +461,7 @@ impl Engine {
         if received.trimmed {
             self.rewritten(cx, log)?;
         }
-        self.hear_mailboxes(cx, log, &received.mailboxes)?;
+        self.hear_signposts(cx, log, &received.signposts)?;
         for cut in received.cuts {
             self.hear_cut(cx, log, &cut)?;
         }

@@ -2,6 +2,7 @@
 
 use kith_common::{
     account::{Account, OperationError, Untrust},
+    finding::RecordKey,
     ids::{AccountId, DeviceId, EntryId},
     keys::SigningKey,
     own::MailboxSetting,
@@ -54,6 +55,8 @@ pub enum Input {
         own_transport: Box<[u8]>,
         /// The other's transport id.
         peer_transport: Box<[u8]>,
+        /// Whether it leads through a relay.
+        relayed: bool,
     },
     /// A link is gone.
     LinkDown {
@@ -71,6 +74,18 @@ pub enum Input {
     Listening {
         /// All of them.
         addresses: Vec<String>,
+    },
+    /// Whether there is anywhere to look for others: some bootstrap is known.
+    Finding {
+        /// Whether there is.
+        is_on: bool,
+    },
+    /// A record was found that was asked for.
+    Found {
+        /// Under which key.
+        key: RecordKey,
+        /// What lies there; nobody has looked at it.
+        value: Vec<u8>,
     },
     /// A mailbox-server has answered, or not.
     Errand {
@@ -100,6 +115,17 @@ pub enum Command {
         /// What to say with the request.
         greeting: String,
     },
+    /// Look for somebody of whom nothing is known but an id, and ask them to become a contact.
+    LookFor {
+        /// Who.
+        id: SharedId,
+        /// What to call them, if not what they call themselves.
+        name: Option<String>,
+        /// What to say with the request.
+        greeting: String,
+    },
+    /// Look for somebody no more.
+    StopLooking(SharedId),
     /// Agree to a request.
     Accept(AccountId),
     /// Hear nothing more from somebody.
@@ -125,6 +151,12 @@ pub enum Command {
     SetReadReceipts(bool),
     /// Call oneself something else.
     SetName(String),
+    /// Let strangers who know the id find the person, or not.
+    SetFindable(bool),
+    /// Tell contacts relayed addresses alone, or not.
+    SetRelayOnly(bool),
+    /// Choose where all devices of the person begin to look for others; none: nowhere.
+    SetBootstraps(Vec<String>),
     /// Choose the mailboxes of all devices of the person; none: have none.
     SetMailboxes(Vec<MailboxSetting>),
     /// Keep what is being written, for all devices of the person.
@@ -219,6 +251,8 @@ pub enum Answer {
     Done,
     /// The contact is there.
     Contact(AccountId),
+    /// Somebody is looked for.
+    Looking(SharedId),
     /// The message is written.
     Sent(EntryId),
     /// The code for a new device.
@@ -248,6 +282,15 @@ pub enum CommandError {
     /// No such contact.
     #[error("there is no such contact: see `kith contact list`")]
     UnknownContact,
+    /// An id alone, and nowhere to look for whose it is.
+    #[error(
+        "looking for somebody by an id alone needs a bootstrap: choose one with `kith bootstrap set \
+         ADDRESS`, or ask for the whole link"
+    )]
+    NoBootstrap,
+    /// Too many are looked for.
+    #[error("{0} people are looked for already: stop looking for one of them first")]
+    TooManySought(usize),
     /// The link is our own.
     #[error("this is your own link: send it to somebody else and use theirs here")]
     OwnLink,
@@ -377,6 +420,35 @@ pub enum Output {
     },
     /// Make a request to a mailbox-server, and hand back what came of it.
     Errand(Errand),
+    /// From now on others are looked for like this; followed by [`Input::Finding`].
+    Reach {
+        /// What the person has chosen.
+        bootstraps: Vec<String>,
+        /// Whether nothing but relays and bootstraps may learn our addresses.
+        relay_only: bool,
+    },
+    /// Leave these records, and no others, where those find them who know their keys.
+    Publish {
+        /// Key and record.
+        records: Vec<(RecordKey, Box<[u8]>)>,
+        /// Places to meet at.
+        namespaces: Vec<String>,
+    },
+    /// Ask once for records; what is found comes as [`Input::Found`]. Whoever is at one of the places
+    /// is dialled.
+    Search {
+        /// Keys of records.
+        keys: Vec<RecordKey>,
+        /// Places to meet at.
+        namespaces: Vec<String>,
+    },
+    /// The device at the other end is who it should be: a straight connection may be tried.
+    Trust {
+        /// The link.
+        link: LinkId,
+        /// Where it can be dialled straight, by its own word.
+        addresses: Vec<String>,
+    },
     /// Try to reach somebody at these addresses.
     Dial {
         /// Where.
@@ -420,6 +492,8 @@ pub enum Event {
     ContactRemoved(SharedId),
     /// Our own account has changed: devices, their names, who may decide.
     Account,
+    /// Who is looked for by an id has changed.
+    Sought,
     /// A device that wants to join shows a check number, or has gone away.
     Linking,
     /// Messages of a conversation were deleted or took other places.

@@ -186,8 +186,8 @@ impl Engine {
         (!queues.is_empty()).then_some((account, queues))
     }
 
-    /// Entries say where devices can be written to.
-    pub(super) fn hear_mailboxes(
+    /// Entries say where devices can be written to, or looked for.
+    pub(super) fn hear_signposts(
         &mut self,
         cx: &mut Context<'_>,
         log: LogId,
@@ -196,9 +196,14 @@ impl Engine {
         for place in places {
             let Some(row) = cx.store.entry(*place)? else { continue };
             let opened = view::open(&row)?;
-            let Some(Ok(said)) = row.body.bytes().map(Announcement::decode) else { continue };
+            let Some(body) = row.body.bytes() else { continue };
             let (seq, hlc) = (place.seq, opened.entry.hlc.bits());
             let key = (log, opened.device);
+            if opened.entry.kind == EntryKind::ANNOUNCE {
+                self.hear_schedule(cx, key, (seq, hlc), body)?;
+                continue;
+            }
+            let Ok(said) = Announcement::decode(body) else { continue };
             if self.mail.places.take(key, (seq, hlc), said.queues, cx.store)? {
                 self.mail.stirred.insert(opened.device);
                 if let Some(lane) = self.mail.lanes.get_mut(&opened.device) {
@@ -256,7 +261,7 @@ impl Engine {
         }
         let said = Announcement { queues };
         let (place, _) = self.write_entry(cx, log, EntryKind::MAILBOX, |salt| said.encode(salt))?;
-        self.hear_mailboxes(cx, log, &[place])
+        self.hear_signposts(cx, log, &[place])
     }
 
     /// The mailboxes that the person has chosen, and how we get on with them.

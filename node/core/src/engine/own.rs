@@ -98,7 +98,7 @@ impl Engine {
         contact.earlier.extend(self.lost_pairs(account));
         self.contacts.keep(cx.store, contact)?;
         self.refresh_recognition();
-        self.mail.rearrange = true;
+        self.rearrange();
         cx.out.push(Output::Event(Event::Contact(account)));
         Ok(())
     }
@@ -323,7 +323,7 @@ impl Engine {
         position: Position,
     ) -> Result<(), StoreError> {
         if self.profile.take_setting(setting, position) {
-            self.mail.rearrange = true;
+            self.rearrange();
             self.profile.save(cx.store)?;
             cx.out.push(Output::Event(Event::Account));
         }
@@ -391,7 +391,7 @@ impl Engine {
         }
         self.profile.save(cx.store)?;
         self.contacts = Contacts::load(cx.store)?;
-        self.mail.rearrange = true;
+        self.rearrange();
         self.refresh_recognition();
         let known: Vec<AccountId> = self.contacts.iter().map(|c| c.account.id()).collect();
         for account in known {

@@ -7,11 +7,13 @@ use kith_common::{
     frame::Frame,
     ids::{AccountId, DeviceId, LogId},
     limits::FRAME_HINTS_MAX,
+    share::SharedId,
 };
 
 use super::{Context, Engine, Event, LinkId, Output, accounts::with};
 use crate::{
     contacts::{Contact, Status, Validity},
+    finding::is_relayed,
     limits::{KNOWN_DEVICES_MAX, REQUESTS_PER_LINK_MAX},
     log::Evidence,
     person::whose,
@@ -73,6 +75,10 @@ impl Engine {
             Frame::Offer { .. } => self.refuse(cx, id, Refusal::RequestNotForUs),
             Frame::Hints { devices } => self.hints(cx, id, devices)?,
             Frame::Packages { packages } => self.hear_packages(cx, id, packages)?,
+            Frame::Seek { tokens } => self.sought_by(cx, id, &tokens),
+            Frame::Records { records } => self.hear_records(cx, id, &records),
+            Frame::Who { proof } => self.asked_who(cx, id, &proof),
+            Frame::Card { sealed } => self.hear_card(cx, id, &sealed)?,
         }
         Ok(())
     }
@@ -85,6 +91,7 @@ impl Engine {
             if !link.requests_sent {
                 link.requests_sent = true;
                 self.send_requests(cx, id);
+                self.ask_who(cx, id);
             }
             return;
         };
@@ -224,6 +231,9 @@ impl Engine {
         }
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         link.session = Some(Session { account, device });
+        let straight = |at: &&String| !self.profile.relay_only && !is_relayed(at);
+        let straight = addresses.iter().filter(straight).cloned().collect();
+        cx.out.push(Output::Trust { link: id, addresses: straight });
         self.warn(cx, device, (!fits).then_some(Warning::TooManyDevices));
         self.meet(cx, account, device, addresses)?;
         self.begin_sync(cx, id, account)
@@ -433,8 +443,14 @@ impl Engine {
             ..known.unwrap_or_else(|| Contact::new(account, String::new(), Status::Pending))
         };
         // Our other devices are asked themselves; they are told once the person has answered.
+        let shared = SharedId::of(&contact.account);
         self.store_contact(cx, contact)?;
-        self.open_conversation(cx, account_id)
+        self.open_conversation(cx, account_id)?;
+        if self.forget_sought(cx, shared)?.is_some() {
+            // Both looked for each other: both agree.
+            drop(self.accept(cx, account_id)?);
+        }
+        Ok(())
     }
 
     fn asked_again(

@@ -9,7 +9,7 @@ use kith_common::{
     share::{ContactCard, SharedId},
 };
 
-use super::{CommandError, Engine, state_of};
+use super::{CommandError, Engine, LinkId, state_of};
 use crate::{
     contacts::{Contact, Validity},
     conversation::Conversation,
@@ -92,6 +92,12 @@ impl Engine {
     /// Whether a device speaks for us or for a contact, as far as we know.
     pub fn is_trusted(&self, device: DeviceId) -> bool {
         self.me.account.has(device) || self.contacts.account_of(device).is_some()
+    }
+
+    /// Where a contact's devices were reached, or are said to be.
+    pub fn addresses_of(&self, account: AccountId) -> Vec<String> {
+        let contact = self.contacts.find(account);
+        contact.into_iter().flat_map(|it| it.addresses.values().flatten()).cloned().collect()
     }
 
     /// What is known of a contact's account.
@@ -193,10 +199,17 @@ impl Engine {
             disputed: contact.account.disputed().collect(),
             draft: self.draft(account).map(str::to_owned),
             online: self.is_online(account),
+            links: self.links_to(account),
             unread,
             greeting: contact.greeting.clone(),
             warning: self.warnings.gravest(contact.account.devices()),
         }
+    }
+
+    fn links_to(&self, account: AccountId) -> Vec<LinkId> {
+        let theirs = |session: crate::session::Session| session.account == account;
+        let links = self.links.iter().filter(|(_, link)| link.session.is_some_and(theirs));
+        links.map(|(id, _)| *id).collect()
     }
 
     /// At most `limit` messages below one (or from the end), in the order shown, oldest first.

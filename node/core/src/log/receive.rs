@@ -37,7 +37,7 @@ pub(crate) struct Received {
     /// what nobody has any more because of this very word.
     pub(crate) cuts: Vec<SaidCut>,
     /// Where devices can be written to, by their own word.
-    pub(crate) mailboxes: Vec<Place>,
+    pub(crate) signposts: Vec<Place>,
     /// Whether entries that were shown have gone, or changed their places.
     pub(crate) trimmed: bool,
 }
@@ -185,8 +185,8 @@ impl Log {
                 let (device, mark) = (candidate.device, candidate.id);
                 received.accepted.push(place);
                 received.cuts.extend(SaidCut::of(candidate.entry(), &candidate.body));
-                if candidate.entry().kind == EntryKind::MAILBOX {
-                    received.mailboxes.push(place);
+                if candidate.entry().kind.is_signpost() {
+                    received.signposts.push(place);
                 }
                 self.accept(candidate, entering, now, store)?;
                 if self.is_cut_at(device, |last| last.id == mark) {
@@ -260,8 +260,8 @@ impl Log {
             self.missing.remove(&(place.author, place.seq));
             let entry = view::open(&row)?.entry;
             received.cuts.extend(SaidCut::of(&entry, &body));
-            if entry.kind == EntryKind::MAILBOX {
-                received.mailboxes.push(place);
+            if entry.kind.is_signpost() {
+                received.signposts.push(place);
             }
             store.replace_entry(&EntryRow { body, ..row })?;
             received.filled.push(place);

@@ -132,7 +132,7 @@ impl Places {
 }
 
 /// A record about a device and a log, or the other way round.
-pub(super) fn joined(log: LogId, device: DeviceId) -> [u8; 64] {
+pub(crate) fn joined(log: LogId, device: DeviceId) -> [u8; 64] {
     let mut key = [0; 64];
     let (left, right) = key.split_at_mut(32);
     left.copy_from_slice(log.as_bytes());
@@ -140,7 +140,7 @@ pub(super) fn joined(log: LogId, device: DeviceId) -> [u8; 64] {
     key
 }
 
-pub(super) fn split(key: &[u8]) -> Option<(LogId, DeviceId)> {
+pub(crate) fn split(key: &[u8]) -> Option<(LogId, DeviceId)> {
     let (log, device) = key.split_first_chunk()?;
     Some((LogId::from_bytes(*log), DeviceId::from_bytes(device.try_into().ok()?)))
 }

@@ -204,7 +204,7 @@ impl Engine {
     }
 
     /// Whose device it is, if it speaks for somebody with whom we talk and we for ourselves.
-    pub(super) fn letter_owner(&self, device: DeviceId) -> Option<AccountId> {
+    pub(in crate::engine) fn letter_owner(&self, device: DeviceId) -> Option<AccountId> {
         if !self.belongs() {
             return None;
         }
