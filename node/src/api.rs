@@ -10,6 +10,7 @@ mod connections;
 mod contacts;
 mod error;
 mod events;
+mod finding;
 mod keys;
 mod mailboxes;
 mod merging;
@@ -181,6 +182,9 @@ pub fn router(state: Arc<ApiState>) -> Router {
         .routes(routes!(account::settle))
         .routes(routes!(account::recover))
         .routes(routes!(mailboxes::list, mailboxes::choose))
+        .routes(routes!(finding::show, finding::change))
+        .routes(routes!(finding::sought, finding::look_for))
+        .routes(routes!(finding::stop_looking))
         .routes(routes!(merging::merge))
         .routes(routes!(merging::agree))
         .routes(routes!(events::events))

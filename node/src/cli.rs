@@ -2,6 +2,7 @@
 //! the passphrase work on the home folder.
 
 mod account;
+mod bootstrap;
 mod commands;
 mod device;
 mod host;
@@ -22,6 +23,7 @@ use clap::{
     Args, CommandFactory, Parser, Subcommand, builder::FalseyValueParser, error::ErrorKind,
 };
 use kith_core::names::NameError;
+use kith_net::bootstrap::Bootstrap;
 use libp2p::Multiaddr;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -95,6 +97,9 @@ enum Command {
     /// Your mailbox, where messages wait while you are away: set, show, none, host.
     #[command(subcommand)]
     Mailbox(mailbox::MailboxCommand),
+    /// Bootstraps, through which you find each other anywhere: set, show, none.
+    #[command(subcommand)]
+    Bootstrap(bootstrap::BootstrapCommand),
     /// Write a message; returns at once, also when nobody is online.
     Send {
         /// Name of the contact, or (the beginning of) its id.
@@ -146,6 +151,12 @@ enum Command {
         /// Let contacts see what you have read: on or off.
         #[arg(long, value_name = "on|off", value_parser = on_off)]
         read_receipts: Option<bool>,
+        /// Let people who know your id find you: on or off.
+        #[arg(long, value_name = "on|off", value_parser = on_off)]
+        findable: Option<bool>,
+        /// Hide your network addresses from contacts: on or off. Everything goes through relays then.
+        #[arg(long, value_name = "on|off", value_parser = on_off)]
+        relay_only: Option<bool>,
     },
     /// Choose another passphrase for this device, or go without from now on by --no-passphrase.
     /// The node may run meanwhile.
@@ -182,6 +193,22 @@ pub struct RunArguments {
     /// Address of a node to connect to, besides those of contacts.
     #[arg(long, value_name = "MULTIADDR")]
     pub peer: Vec<Multiaddr>,
+    /// A bootstrap, through which others are found, besides those that you have chosen:
+    /// /ip4/ADDRESS/udp/PORT/quic-v1/p2p/PEER, /ip4/ADDRESS/tcp/PORT/p2p/PEER or /dnsaddr/HOST.
+    #[arg(long, value_name = "ADDRESS", env = "KITH_BOOTSTRAP", value_delimiter = ',')]
+    pub bootstrap: Vec<Bootstrap>,
+    /// Use no bootstraps but those that you have chosen or name here.
+    #[arg(long, env = "KITH_NO_BUILT_IN", value_parser = FalseyValueParser::new())]
+    pub no_built_in: bool,
+    /// Keep no records of others, even if this computer can be reached.
+    #[arg(long, env = "KITH_DHT_CLIENT", value_parser = FalseyValueParser::new())]
+    pub dht_client: bool,
+    /// Do not ask the router to let others in.
+    #[arg(long)]
+    pub no_upnp: bool,
+    /// Name server to ask for the names of bootstraps, instead of the system's.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub name_server: Vec<SocketAddr>,
     /// File with the root certificate of a mailbox of your own (PEM).
     #[arg(long, value_name = "FILE", env = "KITH_MAILBOX_CA")]
     pub mailbox_ca: Option<PathBuf>,
@@ -205,7 +232,7 @@ impl RunArguments {
 enum ContactCommand {
     /// Ask somebody to become a contact.
     Add {
-        /// The link that they gave you.
+        /// The link that they gave you, or their id: then they are looked for.
         link: String,
         /// What to call them.
         #[arg(long)]
@@ -216,6 +243,13 @@ enum ContactCommand {
     },
     /// Everybody on the list.
     List,
+    /// Whom you look for by an id.
+    Sought,
+    /// Look for somebody no more.
+    Forget {
+        /// Their id.
+        id: String,
+    },
     /// One person in full.
     Show {
         /// Name of the contact, or (the beginning of) its id.

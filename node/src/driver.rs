@@ -3,6 +3,8 @@
 //! Everything that happens comes through one bounded channel. What is waiting is handled together
 //! in one transaction; only after the commit are outputs carried out.
 
+mod handle;
+
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -14,7 +16,6 @@ use kith_common::{
     account::Account,
     ids::{AccountId, EntryId},
     keys::{Secret, SigningKey},
-    mail::MailboxUrl,
     share::SharedId,
     time::Uptime,
 };
@@ -24,15 +25,19 @@ use kith_core::{
         Answer, Command, CommandError, CommandId, Context, Engine, Event, Identity, Input, LinkId,
         Output,
     },
+    profile::Profile,
     store::{Store, StoreError},
     view::{GuestView, MessageView},
 };
+use kith_net::records::RecordLimits;
 use thiserror::Error;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::{
     clock::wall_clock,
-    mail::{Answered, Carrier, Info, InfoError, MailConfig, Reach},
+    dht::{Dht, DhtConfig, Found},
+    finding::{FindingConfig, Guide},
+    mail::{Answered, Carrier, MailConfig, Reach},
     network::{self, Network, NetworkEvent},
     random::OsRandom,
     sqlite::SqliteStore,
@@ -99,6 +104,8 @@ pub enum Notice {
     ContactRemoved(SharedId),
     /// Our own account has changed: devices, names, who may decide.
     Account,
+    /// Who is looked for by an id has changed.
+    Sought,
     /// A device wants to join, or has gone away.
     Linking(Option<GuestView>),
     /// Messages of a conversation were deleted or took other places.
@@ -112,12 +119,15 @@ pub enum Notice {
     Resync,
 }
 
+pub use self::handle::{CutOff, NodeHandle};
+
 type Reply<T> = oneshot::Sender<Result<T, NodeError>>;
 type Question = Box<dyn FnOnce(&Engine, &dyn Store) + Send>;
 
 enum Work {
     Network(NetworkEvent),
     Mail(Answered),
+    Found(Found),
     Command(Command, Reply<Result<Answer, CommandError>>),
     Question(Question),
     Stop,
@@ -128,89 +138,9 @@ impl Work {
         match self {
             Self::Network(NetworkEvent::Frame { bytes, .. }) => bytes.len(),
             Self::Mail(answered) => answered.bytes(),
+            Self::Found(found) => found.value.len(),
             _ => 0,
         }
-    }
-}
-
-/// Talks to the engine's thread.
-#[derive(Debug, Clone)]
-pub struct NodeHandle {
-    work: mpsc::Sender<Work>,
-    notices: broadcast::Sender<Notice>,
-    cut_off: watch::Sender<Option<CutOff>>,
-    network: Arc<Network>,
-    reach: Arc<Reach>,
-}
-
-/// This device was cut off from the account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CutOff {
-    /// Whether nothing can undo it.
-    pub is_final: bool,
-}
-
-impl NodeHandle {
-    /// Has a command carried out; returns after it is durable.
-    ///
-    /// # Errors
-    /// If the node has stopped or its storage failed. Inside: why the command was refused.
-    pub async fn command(
-        &self,
-        command: Command,
-    ) -> Result<Result<Answer, CommandError>, NodeError> {
-        let (reply, answer) = oneshot::channel();
-        self.work.send(Work::Command(command, reply)).await.map_err(|_| NodeError::Stopped)?;
-        answer.await.map_err(|_| NodeError::Stopped)?
-    }
-
-    /// Reads from the engine and its store.
-    ///
-    /// # Errors
-    /// If the node has stopped.
-    pub async fn ask<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&Engine, &dyn Store) -> T + Send + 'static,
-    ) -> Result<T, NodeError> {
-        let (reply, answer) = oneshot::channel();
-        let question: Question = Box::new(move |engine, store| {
-            let _ = reply.send(question(engine, store));
-        });
-        self.work.send(Work::Question(question)).await.map_err(|_| NodeError::Stopped)?;
-        answer.await.map_err(|_| NodeError::Stopped)
-    }
-
-    /// Listens to what happens from now on.
-    pub fn listen(&self) -> broadcast::Receiver<Notice> {
-        self.notices.subscribe()
-    }
-
-    /// Waits until this device is cut off from the account.
-    pub async fn cut_off(&self) -> CutOff {
-        let mut cut_off = self.cut_off.subscribe();
-        let told = cut_off.wait_for(Option::is_some).await.ok().and_then(|told| *told);
-        match told {
-            Some(told) => told,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// What the network refused, by kind.
-    pub fn network_counters(&self) -> BTreeMap<&'static str, u64> {
-        self.network.counters()
-    }
-
-    /// Asks a mailbox-server that the person is about to choose what it is.
-    ///
-    /// # Errors
-    /// If nothing answers there, or no mailbox.
-    pub async fn ask_mailbox(&self, url: &MailboxUrl) -> Result<Info, InfoError> {
-        self.reach.ask_about(url).await
-    }
-
-    /// Ends the engine's thread after what is waiting.
-    pub async fn stop(&self) {
-        let _ = self.work.send(Work::Stop).await;
     }
 }
 
@@ -233,6 +163,8 @@ pub struct NodeParts {
     pub peers: Vec<String>,
     /// How to reach mailbox-servers.
     pub mail: MailConfig,
+    /// How others are found.
+    pub finding: FindingConfig,
 }
 
 /// A running node.
@@ -253,7 +185,20 @@ impl Node {
         let reach = Arc::new(Reach::new(&parts.mail)?);
         let (work, inbox) = mpsc::channel(WORK_MAX);
         let (events, mut from_network) = mpsc::channel(WORK_MAX);
-        let network = Arc::new(Network::start(parts.network, events).await?);
+        let (found, from_dht) = mpsc::channel(WORK_MAX);
+        let dht = DhtConfig {
+            listen: parts.network.listen.clone(),
+            mode: parts.finding.dht,
+            rotation: parts.network.rotation,
+            records: RecordLimits::NODE,
+        };
+        let mut config = parts.network;
+        // Nobody learns an address of ours before we know whether anybody may.
+        config.reach.relay_only = Profile::load(&store)?.is_some_and(|known| known.relay_only);
+        let network = Arc::new(Network::start(config, events).await?);
+        let dht = Arc::new(Dht::start(dht, found));
+        let guide = Guide::start(parts.finding, Arc::clone(&network), Arc::clone(&dht));
+        tokio::spawn(hand_on(from_dht, work.clone(), Work::Found));
         let (notices, _) = broadcast::channel(NOTICES_MAX);
         let (cut_off, _) = watch::channel(None);
         let handle = NodeHandle {
@@ -261,6 +206,7 @@ impl Node {
             notices: notices.clone(),
             cut_off: cut_off.clone(),
             network: Arc::clone(&network),
+            dht: Arc::clone(&dht),
             reach: Arc::clone(&reach),
         };
         // What is answered waits with whoever was asked until it can be handled.
@@ -281,6 +227,9 @@ impl Node {
             name: parts.name,
             store,
             network,
+            dht,
+            guide,
+            told: Vec::new(),
             mail,
             notices,
             cut_off,
@@ -306,6 +255,7 @@ impl Node {
         if tokio::task::spawn_blocking(move || thread.join()).await.is_err() {
             tracing::error!("the engine's thread did not end in order");
         }
+        self.handle.dht.stop();
         if tokio::time::timeout(LINKS_END, self.handle.network.shutdown()).await.is_err() {
             tracing::debug!("not every link has ended in time");
         }
@@ -317,6 +267,10 @@ struct Driver {
     name: String,
     store: SqliteStore,
     network: Arc<Network>,
+    dht: Arc<Dht>,
+    guide: Guide,
+    /// What came of outputs at once.
+    told: Vec<Input>,
     mail: Carrier,
     notices: broadcast::Sender<Notice>,
     cut_off: watch::Sender<Option<CutOff>>,
@@ -366,7 +320,7 @@ impl Driver {
     }
 
     fn deadline(&self, engine: &Engine, next_peers: tokio::time::Instant) -> tokio::time::Instant {
-        if self.mail.has_returned() {
+        if self.mail.has_returned() || !self.told.is_empty() {
             return tokio::time::Instant::now();
         }
         let at = engine.deadline().map(|(at, _)| self.started + Duration::from_millis(at.millis()));
@@ -380,6 +334,7 @@ impl Driver {
         let mut out = Vec::new();
         let mut questions = Vec::new();
         let mut inputs = Vec::with_capacity(batch.len());
+        inputs.append(&mut self.told);
         let returned = self.mail.returned();
         inputs.extend(returned.into_iter().filter_map(|answered| self.mail.input(answered)));
         for work in batch {
@@ -392,6 +347,7 @@ impl Driver {
                     inputs.push(Input::Command { id, command });
                 }
                 Work::Mail(answered) => inputs.extend(self.mail.input(answered)),
+                Work::Found(Found { key, value }) => inputs.push(Input::Found { key, value }),
                 Work::Question(question) => questions.push(question),
                 Work::Stop => {}
             }
@@ -411,10 +367,10 @@ impl Driver {
 
     fn network_input(&mut self, event: NetworkEvent) -> Option<Input> {
         match event {
-            NetworkEvent::LinkUp { link, own_transport, peer_transport, .. } => {
+            NetworkEvent::LinkUp { link, own_transport, peer_transport, relayed, .. } => {
                 let link = LinkId(link.0);
                 self.links.insert(link);
-                Some(Input::LinkUp { link, own_transport, peer_transport })
+                Some(Input::LinkUp { link, own_transport, peer_transport, relayed })
             }
             NetworkEvent::Frame { link, bytes } => {
                 Some(Input::Frame { link: LinkId(link.0), bytes })
@@ -459,6 +415,21 @@ impl Driver {
                 Output::Close { link } => self.network.close(network::LinkId(link.0)),
                 Output::Dial { addresses } => self.network.dial(addresses),
                 Output::Errand(errand) => self.mail.send(errand),
+                Output::Reach { bootstraps, relay_only } => {
+                    let is_on = self.guide.choose(&bootstraps, relay_only);
+                    self.told.push(Input::Finding { is_on });
+                }
+                Output::Publish { records, namespaces } => {
+                    self.dht.publish(records);
+                    self.network.register(namespaces);
+                }
+                Output::Search { keys, namespaces } => {
+                    self.dht.search(keys);
+                    self.network.meet(namespaces);
+                }
+                Output::Trust { link, addresses } => {
+                    self.network.trust(network::LinkId(link.0), addresses);
+                }
                 Output::Answered { id, result } => {
                     if let Some(reply) = self.waiting.remove(&id) {
                         let _ = reply.send(Ok(result));
@@ -508,6 +479,7 @@ impl Driver {
             Event::Contact(account) => Some(Notice::Contact(account)),
             Event::ContactRemoved(shared) => Some(Notice::ContactRemoved(shared)),
             Event::Account => Some(Notice::Account),
+            Event::Sought => Some(Notice::Sought),
             Event::Linking => {
                 let guests = engine.guests().into_iter();
                 Some(Notice::Linking(guests.rev().find(|guest| guest.check.is_some())))
@@ -532,6 +504,7 @@ impl Driver {
             self.network.close(network::LinkId(link.0));
         }
         self.mail.begin_anew();
+        self.told.clear();
         loop {
             let failure = match self.store.rollback().and_then(|()| self.open()) {
                 Ok(engine) => return Some(engine),
@@ -546,7 +519,7 @@ impl Driver {
                         let _ = reply.send(Err(NodeError::Storage(failure.clone())));
                     }
                     Some(Work::Network(event)) => drop(self.network_input(event)),
-                    Some(Work::Question(_) | Work::Mail(_)) => {}
+                    Some(Work::Question(_) | Work::Mail(_) | Work::Found(_)) => {}
                 }
             }
         }

@@ -6,40 +6,43 @@
 //! | file | answers |
 //! |---|---|
 //! | `swarm` | what is our libp2p node made of? |
-//! | `admission` | which connections may exist? |
 //! | `link` | how do two nodes get the one stream of their link? |
 //! | `links` | which links are up, and when are they renewed? |
+//! | `relays` | through which bootstraps can others reach us? |
+//! | `meetings` | at which places are we to be found, and who is looked for there? |
+//! | `punch` | with whom is a straight connection tried? |
+//! | `quiet` | what may a protocol know of where we are? |
 //! | `listeners` | where do we listen? |
 //! | `frames` | how do frames become bytes and frames again? |
 //! | `queue` | what waits to be written? |
 //! | `carrier` | what happens on a link from its first frame to its last? |
-//! | `address` | which addresses do we dial? |
 //! | `dials` | which of them are next? |
 //! | `neighbours` | who is in the local network? |
 //! | `driver` | what happens when? |
 //! | `counters` | what was refused? |
 //! | `limits` | how much is too much? |
 //!
+//! Which connections may exist and which addresses we dial is in `kith_net`.
+//!
 //! **Invariant:** for every link `LinkUp`, its frames in order and `LinkDown`, each once.
 //! **Invariant:** no log line holds an address, a transport id or the contents of a frame.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt, io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use kith_common::limits::FRAME_BYTES_MAX;
-pub use libp2p::Multiaddr;
+use kith_net::admission::AdmissionLimits;
+pub use libp2p::{Multiaddr, PeerId};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-mod address;
-mod admission;
 mod carrier;
 mod counters;
 mod dials;
@@ -49,8 +52,12 @@ mod limits;
 mod link;
 mod links;
 mod listeners;
+mod meetings;
 mod neighbours;
+mod punch;
 mod queue;
+mod quiet;
+mod relays;
 mod swarm;
 
 use carrier::Closing;
@@ -75,6 +82,10 @@ pub struct NetworkConfig {
     pub listen: Vec<Multiaddr>,
     /// Whether to look for other nodes in the local network and to be found there.
     pub mdns: bool,
+    /// Whether the router is asked to let others in, when bootstraps are used.
+    pub upnp: bool,
+    /// Who may learn where we are, before anything is said of bootstraps.
+    pub reach: Reach,
     /// Age at which the dialling side replaces a connection, give or take a tenth.
     pub renewal: Duration,
     /// Bytes in both directions after which it is replaced earlier.
@@ -91,11 +102,35 @@ impl NetworkConfig {
         Self {
             listen,
             mdns: false,
+            upnp: false,
+            reach: Reach::default(),
             renewal: limits::RENEWAL,
             renewal_bytes: limits::RENEWAL_BYTES,
             rotation: limits::ROTATION,
             limits: NetworkLimits::default(),
         }
+    }
+}
+
+/// How others are to reach us, and who may learn where we are.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Reach {
+    /// Bootstraps, which relay and say how we are seen; none: nobody is asked for help.
+    pub bootstraps: Vec<(PeerId, Vec<Multiaddr>)>,
+    /// Whether nobody but they and relays may learn our addresses.
+    pub relay_only: bool,
+}
+
+impl Reach {
+    /// The bootstraps.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = PeerId> {
+        self.bootstraps.iter().map(|(peer, _)| *peer)
+    }
+
+    /// At which addresses each bootstrap may be dialled.
+    pub(crate) fn by_peer(&self) -> BTreeMap<PeerId, BTreeSet<Multiaddr>> {
+        let of = |(peer, at): &(PeerId, Vec<Multiaddr>)| (*peer, at.iter().cloned().collect());
+        self.bootstraps.iter().map(of).collect()
     }
 }
 
@@ -147,6 +182,20 @@ impl Default for NetworkLimits {
     }
 }
 
+impl From<NetworkLimits> for AdmissionLimits {
+    fn from(limits: NetworkLimits) -> Self {
+        Self {
+            incoming_max: limits.incoming_max,
+            incoming_per_source_max: limits.incoming_per_source_max,
+            pending_incoming_max: limits.pending_incoming_max,
+            pending_per_source_max: limits.pending_per_source_max,
+            pending_outgoing_max: limits.pending_outgoing_max,
+            outgoing_max: limits.outgoing_max,
+            per_peer_max: limits.per_peer_max,
+        }
+    }
+}
+
 /// What happened. `Debug` shows neither addresses nor transport ids nor contents.
 #[derive(Clone, Eq, PartialEq)]
 pub enum NetworkEvent {
@@ -161,6 +210,8 @@ pub enum NetworkEvent {
         /// The address that we dialled, or where the peer's dial came from, which is often no
         /// address to dial.
         address: String,
+        /// Whether it leads through a relay.
+        relayed: bool,
     },
     /// A frame arrived.
     Frame {
@@ -232,11 +283,21 @@ pub enum SendError {
     },
 }
 
+/// What the driver is asked to do.
+#[derive(Debug)]
+enum Call {
+    Dial(Vec<String>),
+    Reach(Reach),
+    Register(Vec<String>),
+    Meet(Vec<String>),
+    Trust(LinkId, Vec<String>),
+}
+
 /// A running network. Dropping it stops it too, in the background.
 #[derive(Debug)]
 pub struct Network {
     shared: Arc<Shared>,
-    dials: mpsc::Sender<Vec<String>>,
+    calls: mpsc::Sender<Call>,
     driver: Mutex<Option<JoinHandle<()>>>,
     stop: CancellationToken,
     _dropped: DropGuard,
@@ -256,11 +317,11 @@ impl Network {
     ) -> Result<Self, NetworkError> {
         let shared = Arc::new(Shared::default());
         let stop = CancellationToken::new();
-        let (dials, calls) = mpsc::channel(limits::DIAL_CALLS_MAX);
+        let (calls, inbox) = mpsc::channel(limits::CALLS_MAX);
         let driver =
-            driver::Driver::start(config, Arc::clone(&shared), events, calls, stop.clone())?;
+            driver::Driver::start(config, Arc::clone(&shared), events, inbox, stop.clone())?;
         let driver = Mutex::new(Some(tokio::spawn(driver.run())));
-        Ok(Self { shared, dials, driver, _dropped: stop.clone().drop_guard(), stop })
+        Ok(Self { shared, calls, driver, _dropped: stop.clone().drop_guard(), stop })
     }
 
     /// Queues a frame; never waits. A frame that was queued can still be lost with its link.
@@ -295,9 +356,45 @@ impl Network {
     /// QUIC addresses are ignored, and so are those being dialled or connected already. Nothing is
     /// told about dials that fail.
     pub fn dial(&self, addresses: Vec<String>) {
-        if self.dials.try_send(addresses).is_err() {
+        self.call(Call::Dial(addresses));
+    }
+
+    /// From now on others reach us like this.
+    pub async fn reach(&self, reach: Reach) {
+        // A network that has stopped is reached by nobody.
+        let _ = self.calls.send(Call::Reach(reach)).await;
+    }
+
+    /// From now on we are to be found at these places, and no others.
+    pub fn register(&self, namespaces: Vec<String>) {
+        self.call(Call::Register(namespaces));
+    }
+
+    /// Dials whoever is at one of these places now, or comes there soon.
+    pub fn meet(&self, namespaces: Vec<String>) {
+        self.call(Call::Meet(namespaces));
+    }
+
+    /// Whoever is at the other end is who it should be, and may be at these addresses: if the link
+    /// leads through a relay a straight one is tried, which then takes its place.
+    pub fn trust(&self, link: LinkId, addresses: Vec<String>) {
+        self.call(Call::Trust(link, addresses));
+    }
+
+    fn call(&self, call: Call) {
+        if self.calls.try_send(call).is_err() {
             self.shared.counters.add(Counter::DialQueueFull);
         }
+    }
+
+    /// Whether a link leads through a relay; `None` if it is gone.
+    pub fn is_relayed(&self, link: LinkId) -> Option<bool> {
+        self.shared.links().get(&link).map(|handle| handle.relayed)
+    }
+
+    /// Bootstraps through which others can reach us now.
+    pub fn relay_count(&self) -> usize {
+        self.shared.relays.load(Ordering::Relaxed)
     }
 
     /// How often each kind of refusal happened since the start.
@@ -321,6 +418,7 @@ impl Network {
 #[derive(Debug, Default)]
 struct Shared {
     links: Mutex<BTreeMap<LinkId, Handle>>,
+    relays: AtomicUsize,
     counters: Counters,
 }
 
@@ -329,6 +427,7 @@ struct Shared {
 struct Handle {
     queue: QueueSender,
     closing: Closing,
+    relayed: bool,
 }
 
 impl Shared {

@@ -15,7 +15,9 @@ use crate::{
     api::{self, Api, Sessions},
     cli::RunArguments,
     client::{ACCESS_FILE, Access},
+    dht::DhtMode,
     driver::{CutOff, Node, NodeHandle, NodeParts},
+    finding::FindingConfig,
     home::{self, HomeError, Passphrase},
     mail::MailConfig,
     network::{NetworkConfig, NetworkError},
@@ -69,7 +71,17 @@ pub async fn run(
         master: keys.master,
         name: keys.name,
         database: home::database(folder),
-        network: NetworkConfig { mdns: !arguments.no_mdns, ..NetworkConfig::new(listen.clone()) },
+        network: NetworkConfig {
+            mdns: !arguments.no_mdns,
+            upnp: !arguments.no_upnp,
+            ..NetworkConfig::new(listen.clone())
+        },
+        finding: FindingConfig {
+            bootstraps: arguments.bootstrap,
+            dht: if arguments.dht_client { DhtMode::Client } else { DhtMode::Auto },
+            name_servers: arguments.name_server,
+            no_built_in: arguments.no_built_in,
+        },
         peers: arguments.peer.iter().map(Multiaddr::to_string).collect(),
         mail: MailConfig {
             more_roots: arguments.mailbox_ca,

@@ -74,11 +74,13 @@ pub(crate) fn qr_code(mut card: ContactCard) -> Result<QrCode, ApiError> {
 pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
 ) -> Result<Json<Vec<Contact>>, ApiError> {
+    let node = state.node.clone();
     let list = state
         .node
-        .ask(|engine, store| {
+        .ask(move |engine, store| {
             let contacts = engine.contacts();
-            contacts.iter().map(|view| with_last(engine, store, view)).collect::<Result<_, _>>()
+            let whole = contacts.iter().map(|view| whole(&node, engine, store, view));
+            whole.collect::<Result<_, _>>()
         })
         .await??;
     Ok(Json(list))
@@ -176,9 +178,11 @@ async fn changed(state: &ApiState, command: Command) -> Result<Json<Contact>, Ap
 
 /// A contact with its newest message.
 pub(super) async fn fresh(node: &NodeHandle, account: AccountId) -> Result<Contact, ApiError> {
+    let asked = node.clone();
     let contact = node
         .ask(move |engine, store| {
-            engine.contact(account).map(|view| with_last(engine, store, &view)).transpose()
+            let view = engine.contact(account);
+            view.map(|view| whole(&asked, engine, store, &view)).transpose()
         })
         .await??;
     contact.ok_or_else(unknown)
@@ -214,7 +218,9 @@ fn unknown() -> ApiError {
     kith_core::engine::CommandError::UnknownContact.into()
 }
 
-fn with_last(
+/// A contact with how it is connected and its newest message.
+fn whole(
+    node: &NodeHandle,
     engine: &Engine,
     store: &dyn Store,
     view: &ContactView,
@@ -225,5 +231,11 @@ fn with_last(
         sent_at: types::rfc3339(message.sent_at),
         me: message.mine,
     });
-    Ok(types::contact(view, last))
+    let relayed: Vec<bool> = view.links.iter().filter_map(|link| node.is_relayed(*link)).collect();
+    let connection = match relayed.as_slice() {
+        [] => None,
+        links if links.iter().all(|relayed| *relayed) => Some("relayed"),
+        _ => Some("direct"),
+    };
+    Ok(types::contact(view, connection, last))
 }

@@ -104,6 +104,8 @@ impl From<CommandError> for ApiError {
                 (StatusCode::NOT_FOUND, "unknown_message")
             }
             CommandError::OwnLink => (StatusCode::BAD_REQUEST, "own_link"),
+            CommandError::NoBootstrap => (StatusCode::CONFLICT, "no_bootstrap"),
+            CommandError::TooManySought(_) => (StatusCode::CONFLICT, "too_many_sought"),
             CommandError::AlreadyThere(_) => (StatusCode::CONFLICT, "already_there"),
             CommandError::IsBlocked(_) => (StatusCode::CONFLICT, "blocked"),
             CommandError::NotPending(_) => (StatusCode::CONFLICT, "not_pending"),

@@ -63,6 +63,7 @@ async fn happening(
             Some(Happening::ContactRemoved { account: shared.encode() })
         }
         Ok(Notice::Account) => Some(Happening::Account {}),
+        Ok(Notice::Sought) => Some(Happening::Sought {}),
         Ok(Notice::Linking(guest)) => {
             let code = node.ask(|engine, _| engine.link_code()).await.ok()?;
             let code = code.map(|code| hex(&code.id.0));

@@ -189,6 +189,8 @@ pub struct Contact {
     pub devices: Vec<String>,
     /// Whether one of their devices is connected.
     pub online: bool,
+    /// `direct`, or `relayed` while all connections lead through relays.
+    pub connection: Option<&'static str>,
     /// Messages not yet read.
     pub unread: u64,
     /// Their devices that accuse each other, in hex: nobody knows who is who.
@@ -319,6 +321,8 @@ pub enum Happening {
     },
     /// Our own account has changed: devices, names, settings, who may decide.
     Account {},
+    /// Who is looked for by an id has changed.
+    Sought {},
     /// A device wants to join, or has gone away.
     Linking {
         /// The device, once it shows its number.
@@ -393,7 +397,11 @@ pub fn guest(view: GuestView) -> Option<Guest> {
 }
 
 /// A contact without its newest message.
-pub fn contact(view: &ContactView, last_message: Option<LastMessage>) -> Contact {
+pub fn contact(
+    view: &ContactView,
+    connection: Option<&'static str>,
+    last_message: Option<LastMessage>,
+) -> Contact {
     Contact {
         name: view.name.clone(),
         account: view.shared.clone(),
@@ -401,6 +409,7 @@ pub fn contact(view: &ContactView, last_message: Option<LastMessage>) -> Contact
         validity: view.validity.word(),
         devices: view.devices.iter().map(|device| hex(device.as_bytes())).collect(),
         online: view.online,
+        connection,
         unread: view.unread,
         disputed: view.disputed.iter().map(|device| hex(device.as_bytes())).collect(),
         draft: view.draft.clone(),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     CliError, Command, ContactCommand, Global, InitArguments, RecoveryCommand, RunArguments,
-    account, ask, device, mailbox, merging, show,
+    account, ask, bootstrap, device, mailbox, merging, show,
 };
 use crate::{
     api::types::hex,
@@ -37,6 +37,7 @@ pub(super) fn carry_out(global: Global, command: Option<Command>) -> Result<(), 
         Command::Device(command) => device::carry_out(&global, command),
         Command::Account(command) => account::carry_out(&global, command),
         Command::Mailbox(command) => mailbox::carry_out(&global, command),
+        Command::Bootstrap(command) => bootstrap::carry_out(&global, command),
         Command::Passphrase { new_passphrase_file } => {
             change_passphrase(&global, new_passphrase_file.as_deref())
         }
@@ -123,6 +124,7 @@ fn request(global: &Global, client: &Client, command: Command) -> Result<(), Cli
         | Command::Device(_)
         | Command::Account(_)
         | Command::Mailbox(_)
+        | Command::Bootstrap(_)
         | Command::Passphrase { .. } => {}
         Command::Status => show::answer(json, &client.get("/api/status")?, show::status),
         Command::Stop => {
@@ -175,15 +177,44 @@ fn request(global: &Global, client: &Client, command: Command) -> Result<(), Cli
             show::answer(json, &client.post(&path, &json!({}))?, |_| {});
         }
         Command::Watch => watch(json, client)?,
-        Command::Settings { read_receipts } => {
-            let answer = match read_receipts {
-                Some(on) => client.put("/api/settings", &json!({ "read_receipts": on }))?,
-                None => client.get("/api/settings")?,
-            };
+        Command::Settings { read_receipts, findable, relay_only } => {
+            let answer = settings(client, read_receipts, findable, relay_only)?;
             show::answer(json, &answer, show::status);
         }
     }
     Ok(())
+}
+
+/// Changes what is said, and shows everything.
+fn settings(
+    client: &Client,
+    read_receipts: Option<bool>,
+    findable: Option<bool>,
+    relay_only: Option<bool>,
+) -> Result<Value, CliError> {
+    let mut answer = match read_receipts {
+        Some(on) => client.put("/api/settings", &json!({ "read_receipts": on }))?,
+        None => client.get("/api/settings")?,
+    };
+    let finding = match (findable, relay_only) {
+        (None, None) => client.get("/api/finding")?,
+        _ => {
+            let body = json!({ "findable": findable, "relay_only": relay_only });
+            client.put("/api/finding", &body)?
+        }
+    };
+    for name in ["findable", "relay_only"] {
+        if let (Some(all), Some(one)) = (answer.as_object_mut(), finding.get(name)) {
+            all.insert(name.to_owned(), one.clone());
+        }
+    }
+    Ok(answer)
+}
+
+/// Whether this is an id, which says who but not where.
+fn is_id(link: &str) -> bool {
+    let link = link.trim();
+    SharedId::decode(link.strip_prefix("kith:").unwrap_or(link)).is_ok()
 }
 
 fn invite(json: bool, client: &Client, qr: bool) -> Result<(), CliError> {
@@ -202,6 +233,19 @@ fn invite(json: bool, client: &Client, qr: bool) -> Result<(), CliError> {
 fn contact(json: bool, client: &Client, command: ContactCommand) -> Result<(), CliError> {
     let nothing = json!({});
     let answer = match command {
+        ContactCommand::Sought => {
+            show::answer(json, &client.get("/api/sought")?, show::sought);
+            return Ok(());
+        }
+        ContactCommand::Forget { id } => {
+            client.post(&format!("/api/sought/{}/remove", escape(id.trim())), &nothing)?
+        }
+        ContactCommand::Add { link, name, greeting } if is_id(&link) => {
+            name.as_deref().map(chosen_name).transpose()?;
+            let body = json!({ "id": link, "name": name, "greeting": greeting });
+            show::answer(json, &client.post("/api/sought", &body)?, show::sought);
+            return Ok(());
+        }
         ContactCommand::Add { link, name, greeting } => {
             name.as_deref().map(chosen_name).transpose()?;
             let body = json!({ "link": link, "name": name, "greeting": greeting });

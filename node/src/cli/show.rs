@@ -171,15 +171,31 @@ pub(super) fn contacts(answer: &Value) {
     };
     for contact in answer.as_array().into_iter().flatten() {
         let online = contact.get("online").and_then(Value::as_bool).unwrap_or_default();
+        let connection = contact.get("connection").and_then(Value::as_str).unwrap_or("online");
         line(&format!(
             "{:<24} {:<10} {:<12} {:<8} {}",
             text(contact, "name"),
             text(contact, "status"),
             text(contact, "validity"),
-            if online { "online" } else { "" },
+            if online { connection } else { "" },
             text(contact, "account"),
         ));
     }
+}
+
+pub(super) fn sought(answer: &Value) {
+    let text = |sought: &Value, name: &str| {
+        plain(sought.get(name).and_then(Value::as_str).unwrap_or_default())
+    };
+    let list = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+    if list.is_empty() {
+        line("You look for nobody.");
+        return;
+    }
+    for sought in list {
+        line(&format!("{:<24} {}", text(sought, "name"), text(sought, "id")));
+    }
+    advice("They are asked as soon as one of their devices is found; `kith contact list` shows it");
 }
 
 pub(super) fn guests(answer: &Value) {

@@ -5,6 +5,9 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use kith_net::admission::Refusal;
+use libp2p::swarm::ConnectionDenied;
+
 macro_rules! counters {
     ($($variant:ident => $name:literal,)*) => {
         /// One kind of refusal.
@@ -44,6 +47,8 @@ counters! {
     OpeningTimedOut => "opening_timed_out",
     PingFailed => "ping_failed",
     ProtocolRefused => "protocol_refused",
+    PunchFailed => "punch_failed",
+    Punched => "punched",
     QueueFull => "queue_full",
     RenewalFailed => "renewal_failed",
     SecondStream => "second_stream",
@@ -62,6 +67,22 @@ impl Counters {
         let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
         Counter::ALL.iter().map(|counter| counter.name()).zip(counts).collect()
     }
+}
+
+/// What a connection that was not admitted counts as.
+pub(super) fn denied(cause: &ConnectionDenied, otherwise: Counter) -> Counter {
+    match cause.downcast_ref::<Refusal>() {
+        Some(Refusal::Limit) => Counter::LimitReached,
+        Some(Refusal::Duplicate) => Counter::DuplicateLink,
+        Some(Refusal::NotRelayed) => otherwise,
+        None if is_memory(cause) => Counter::MemoryLimitReached,
+        None => otherwise,
+    }
+}
+
+fn is_memory(cause: &ConnectionDenied) -> bool {
+    use libp2p::memory_connection_limits::MemoryUsageLimitExceeded;
+    cause.downcast_ref::<MemoryUsageLimitExceeded>().is_some()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use libp2p::{Multiaddr, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 
 use super::{
     LinkId,
@@ -16,8 +16,18 @@ use super::{
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
     pub(super) address: Multiaddr,
-    /// The link that the new one will replace.
-    pub(super) renews: Option<LinkId>,
+    pub(super) purpose: Purpose,
+}
+
+/// What somebody is dialled for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Purpose {
+    /// A link.
+    Link,
+    /// A link in the place of this one.
+    Renew(LinkId),
+    /// A connection through a relay, on which a straight one to this peer is agreed.
+    Punch(PeerId),
 }
 
 /// The dials of a node: each address at most once.
@@ -73,6 +83,12 @@ impl Dials {
         self.running.remove(&connection)
     }
 
+    /// Whether a connection was dialled to agree on a straight one.
+    pub(super) fn is_punch(&self, connection: ConnectionId) -> bool {
+        let attempt = self.running.get(&connection);
+        attempt.is_some_and(|attempt| matches!(attempt.purpose, Purpose::Punch(_)))
+    }
+
     /// Ends all attempts: their connections are gone.
     pub(super) fn reset(&mut self) {
         self.running.clear();
@@ -94,7 +110,7 @@ mod tests {
     }
 
     fn attempt(port: usize) -> Attempt {
-        Attempt { address: address(port), renews: None }
+        Attempt { address: address(port), purpose: Purpose::Link }
     }
 
     #[test]

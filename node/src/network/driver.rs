@@ -3,48 +3,58 @@
 //! One task owns the swarm. It never waits for the engine: what the engine is to be told waits in
 //! a bounded outbox, and the links' own tasks wait for themselves.
 
+mod endings;
+mod outbox;
+mod reaching;
+
 use std::{
     collections::{BTreeSet, HashMap},
     future::pending,
     hash::{BuildHasher, RandomState},
-    sync::Arc,
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering},
     time::Instant,
 };
 
 use futures::StreamExt;
+use kith_net::address;
 use libp2p::{
-    Multiaddr, PeerId, Stream, Swarm, TransportError, mdns,
-    swarm::{
-        ConnectionDenied, ConnectionId, DialError, ListenError, SwarmEvent, dial_opts::DialOpts,
-    },
+    Multiaddr, PeerId, Stream, Swarm, TransportError,
+    core::{ConnectedPoint, Endpoint},
+    mdns,
+    swarm::{ConnectionId, DialError, ListenError, SwarmEvent, dial_opts::DialOpts},
 };
 use tokio::{sync::mpsc, time::sleep_until};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::outbox::Outbox;
 use super::{
-    Handle, LinkId, NetworkConfig, NetworkError, NetworkEvent, Shared, address,
-    admission::Refusal,
+    Call, Handle, LinkId, NetworkConfig, NetworkError, NetworkEvent, Reach, Shared,
     carrier::{Carrier, Closing, Notice},
-    counters::Counter,
-    dials::{Attempt, Dials},
+    counters::{Counter, denied},
+    dials::{Attempt, Dials, Purpose},
     limits::{
-        ANNOUNCEMENTS_MAX, DIAL_ADDRESSES_MAX, ENDING_TIMEOUT, LISTENING_SETTLES,
-        NEIGHBOUR_COURTESY, NOTICES_MAX, OWN_ADDRESSES_MAX, QUIC_HEAD_START,
+        ANNOUNCEMENTS_MAX, DIAL_ADDRESSES_MAX, DIRECT_HEAD_START, NEIGHBOUR_COURTESY, NOTICES_MAX,
+        OWN_ADDRESSES_MAX, QUIC_HEAD_START,
     },
     link,
     links::{Links, NewLink},
     listeners::Listeners,
+    meetings::Meetings,
     neighbours::{Announced, Neighbours},
+    punch::Punches,
     queue,
+    relays::Relays,
     swarm::{self, Behaviour, Event},
 };
+use crate::route::own_address_towards;
 
 /// The task that owns the swarm.
 pub(super) struct Driver {
     config: NetworkConfig,
     shared: Arc<Shared>,
     events: mpsc::Sender<NetworkEvent>,
-    calls: mpsc::Receiver<Vec<String>>,
+    calls: mpsc::Receiver<Call>,
     notices: mpsc::Receiver<Notice>,
     notices_in: mpsc::Sender<Notice>,
     stop: CancellationToken,
@@ -57,6 +67,14 @@ pub(super) struct Driver {
     dials: Dials,
     neighbours: Neighbours,
     own: BTreeSet<Multiaddr>,
+    reach: Reach,
+    relays: Relays,
+    meetings: Meetings,
+    punches: Punches,
+    /// Direct addresses that are confirmed to lead here.
+    confirmed: BTreeSet<Multiaddr>,
+    /// Addresses that bootstraps have seen us at.
+    seen: BTreeSet<Multiaddr>,
     outbox: Outbox,
     rotate_at: Option<Instant>,
 }
@@ -66,7 +84,27 @@ pub(super) struct Driver {
 struct Connection {
     peer: PeerId,
     address: Multiaddr,
+    /// Whether we opened it, and are to open the link on it.
     dialled: bool,
+    relayed: bool,
+    has_link: bool,
+    /// From which address of ours it leaves; where that changes the connection is dead.
+    leaves_from: Option<IpAddr>,
+}
+
+impl Connection {
+    fn new(peer: PeerId, endpoint: &ConnectedPoint) -> Self {
+        let remote = endpoint.get_remote_address();
+        let (dialled, relayed) = match endpoint {
+            ConnectedPoint::Dialer { role_override, .. } => {
+                (*role_override == Endpoint::Dialer, address::is_relayed(remote))
+            }
+            ConnectedPoint::Listener { local_addr, .. } => (false, address::is_relayed(local_addr)),
+        };
+        let address = address::normalise(remote).unwrap_or_else(|| remote.clone());
+        let leaves_from = if relayed { None } else { own_address_towards(remote) };
+        Self { peer, address, dialled, relayed, has_link: false, leaves_from }
+    }
 }
 
 /// What wakes the driver.
@@ -76,7 +114,7 @@ enum Woken {
     Deadline,
     Told,
     Swarm(SwarmEvent<Event>),
-    Call(Vec<String>),
+    Call(Call),
     Notice(Notice),
 }
 
@@ -86,10 +124,11 @@ impl Driver {
         config: NetworkConfig,
         shared: Arc<Shared>,
         events: mpsc::Sender<NetworkEvent>,
-        calls: mpsc::Receiver<Vec<String>>,
+        calls: mpsc::Receiver<Call>,
         stop: CancellationToken,
     ) -> Result<Self, NetworkError> {
-        let mut swarm = swarm::build(&config)?;
+        let reach = config.reach.clone();
+        let mut swarm = swarm::build(&config, &reach, &reaching::openness(&reach, &config))?;
         let listeners = Listeners::start(&config.listen, &mut swarm, &shared.counters)?;
         let (notices_in, notices) = mpsc::channel(NOTICES_MAX);
         Ok(Self {
@@ -110,6 +149,12 @@ impl Driver {
             dials: Dials::default(),
             neighbours: Neighbours::default(),
             own: BTreeSet::new(),
+            reach,
+            relays: Relays::default(),
+            meetings: Meetings::default(),
+            punches: Punches::default(),
+            confirmed: BTreeSet::new(),
+            seen: BTreeSet::new(),
             outbox: Outbox::default(),
         })
     }
@@ -121,7 +166,7 @@ impl Driver {
                 Woken::Stop => break,
                 Woken::Told | Woken::Deadline => {}
                 Woken::Swarm(event) => self.swarm_event(event),
-                Woken::Call(addresses) => self.call(addresses),
+                Woken::Call(call) => self.call(call).await,
                 Woken::Notice(notice) => self.notice(notice),
             }
             let now = Instant::now();
@@ -158,7 +203,7 @@ impl Driver {
                 _ => Woken::Stop,
             },
             event = self.swarm.select_next_some() => Woken::Swarm(event),
-            Some(addresses) = self.calls.recv() => Woken::Call(addresses),
+            Some(call) = self.calls.recv() => Woken::Call(call),
             Some(notice) = self.notices.recv() => Woken::Notice(notice),
             () = sleep => Woken::Deadline,
         }
@@ -170,6 +215,9 @@ impl Driver {
             self.links.deadline(),
             self.dials.deadline(),
             self.neighbours.deadline(),
+            self.relays.deadline(),
+            self.meetings.deadline(),
+            self.punches.deadline(),
             self.outbox.deadline(),
         ]
         .into_iter()
@@ -180,7 +228,7 @@ impl Driver {
     fn due(&mut self, now: Instant) {
         while let Some(renew) = self.links.take_due(now) {
             tracing::debug!(link = renew.link.0, "renewing");
-            self.dial(Attempt { address: renew.address, renews: Some(renew.link) });
+            self.dial(Attempt { purpose: Purpose::Renew(renew.link), address: renew.address });
         }
         while let Some((address, peer)) = self.neighbours.take_due(now) {
             if !self.links.is_connected(peer) && self.want(address.clone(), now).is_err() {
@@ -189,14 +237,25 @@ impl Driver {
         }
         while let Some(address) = self.dials.take_due(now) {
             if !self.is_known(&address) {
-                self.dial(Attempt { address, renews: None });
+                self.dial(Attempt { purpose: Purpose::Link, address });
             }
         }
+        self.reaching_due(now);
     }
 
     // Dialling
 
-    fn call(&mut self, addresses: Vec<String>) {
+    async fn call(&mut self, call: Call) {
+        match call {
+            Call::Dial(addresses) => self.dial_all(addresses),
+            Call::Reach(reach) => self.set_reach(reach).await,
+            Call::Register(namespaces) => self.register(namespaces),
+            Call::Meet(namespaces) => self.meet(&namespaces),
+            Call::Trust(link, addresses) => self.trust(link, addresses),
+        }
+    }
+
+    fn dial_all(&mut self, addresses: Vec<String>) {
         let now = Instant::now();
         let mut wanted = BTreeSet::new();
         for text in addresses.into_iter().take(DIAL_ADDRESSES_MAX) {
@@ -206,9 +265,16 @@ impl Driver {
             }
         }
         let has_quic = wanted.iter().any(|address| !address::is_tcp(address));
+        let has_direct = wanted.iter().any(|address| !address::is_relayed(address));
         for address in wanted {
-            let late = has_quic && address::is_tcp(&address);
-            let _ = self.want(address, if late { now + QUIC_HEAD_START } else { now });
+            let mut due = now;
+            if has_direct && address::is_relayed(&address) {
+                due += DIRECT_HEAD_START;
+            }
+            if has_quic && address::is_tcp(&address) {
+                due += QUIC_HEAD_START;
+            }
+            let _ = self.want(address, due);
         }
     }
 
@@ -233,11 +299,17 @@ impl Driver {
         let options = DialOpts::unknown_peer_id().address(attempt.address.clone());
         // A TCP dial from the listening port could not have the same peer twice. QUIC dials all
         // leave from the one socket that listens.
-        let tcp = address::is_tcp(&attempt.address);
+        let tcp = address::is_tcp(&attempt.address) && !address::is_relayed(&attempt.address);
         let options = if tcp { options.allocate_new_port() } else { options }.build();
         let connection = options.connection_id();
-        if attempt.renews.is_some() {
-            self.swarm.behaviour_mut().admission.expect_renewal(connection);
+        let behaviour = self.swarm.behaviour_mut();
+        match attempt.purpose {
+            Purpose::Link => behaviour.link.expect(connection),
+            Purpose::Renew(_) => {
+                behaviour.admission.expect_renewal(connection);
+                behaviour.link.expect(connection);
+            }
+            Purpose::Punch(_) => behaviour.admission.expect_renewal(connection),
         }
         match self.swarm.dial(options) {
             Ok(()) => self.dials.started(connection, attempt),
@@ -273,9 +345,13 @@ impl Driver {
     fn attempt_failed(&mut self, attempt: &Attempt) {
         let now = Instant::now();
         self.neighbours.failed(&attempt.address, now);
-        if let Some(link) = attempt.renews {
-            self.shared.counters.add(Counter::RenewalFailed);
-            self.links.renewal_failed(link, now);
+        match attempt.purpose {
+            Purpose::Link => {}
+            Purpose::Renew(link) => {
+                self.shared.counters.add(Counter::RenewalFailed);
+                self.links.renewal_failed(link, now);
+            }
+            Purpose::Punch(peer) => self.punches.failed(peer, now),
         }
     }
 
@@ -285,14 +361,13 @@ impl Driver {
         match event {
             SwarmEvent::Behaviour(event) => self.behaviour_event(event),
             SwarmEvent::ConnectionEstablished { connection_id, peer_id, endpoint, .. } => {
-                let remote = endpoint.get_remote_address();
-                let address = address::normalise(remote).unwrap_or_else(|| remote.clone());
-                let dialled = endpoint.is_dialer();
-                let connection = Connection { peer: peer_id, address, dialled };
+                let connection = Connection::new(peer_id, &endpoint);
+                self.connected(connection_id, &connection);
                 self.connections.insert(connection_id, connection);
             }
-            SwarmEvent::ConnectionClosed { connection_id, .. } => {
+            SwarmEvent::ConnectionClosed { connection_id, peer_id, .. } => {
                 self.connections.remove(&connection_id);
+                self.disconnected(peer_id);
                 if let Some(attempt) = self.dials.ended(connection_id) {
                     self.shared.counters.add(Counter::DialFailed);
                     self.attempt_failed(&attempt);
@@ -309,20 +384,34 @@ impl Driver {
             SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
                 if let Some(attempt) = self.dials.ended(connection_id) {
                     self.dial_failed(attempt, peer_id, error);
+                } else if let Some(peer) = peer_id.filter(|peer| self.relays.is_dialling(*peer)) {
+                    self.relays.failed(peer, Instant::now());
                 }
             }
             SwarmEvent::NewListenAddr { listener_id, address } => {
-                self.listeners.opened(listener_id, &address);
+                if address::is_relayed(&address) {
+                    self.reserved(listener_id, &address);
+                } else {
+                    self.listeners.opened(listener_id, &address);
+                    self.moved();
+                }
                 self.listening();
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 self.listeners.closed(&address);
+                self.moved();
                 self.listening();
             }
-            SwarmEvent::ListenerClosed { addresses, .. } => {
-                self.shared.counters.add(Counter::ListenFailed);
-                addresses.iter().for_each(|address| self.listeners.closed(address));
+            SwarmEvent::ListenerClosed { listener_id, addresses, .. } => {
+                if !self.relays.closed(listener_id, Instant::now()) {
+                    self.shared.counters.add(Counter::ListenFailed);
+                    addresses.iter().for_each(|address| self.listeners.closed(address));
+                }
                 self.listening();
+            }
+            SwarmEvent::ExternalAddrConfirmed { address } => self.confirmed(&address),
+            SwarmEvent::ExternalAddrExpired { address } => {
+                self.unconfirmed(&address);
             }
             SwarmEvent::ListenerError { .. } => self.shared.counters.add(Counter::ListenFailed),
             _ => {}
@@ -332,7 +421,8 @@ impl Driver {
     fn listening(&mut self) {
         // An address that was ours may now be somebody else's.
         self.own.clear();
-        self.outbox.listening(self.listeners.list(), Instant::now());
+        self.shared.relays.store(self.relays.reserved().count(), Ordering::Relaxed);
+        self.outbox.listening(self.addresses(), Instant::now());
     }
 
     fn behaviour_event(&mut self, event: Event) {
@@ -363,11 +453,19 @@ impl Driver {
                     }
                 }
             }
-            Event::Identify => {}
+            Event::Identify(event) => self.identified(event),
+            Event::Rendezvous(event) => self.met(event),
+            Event::Punch(event) => self.punched(event),
+            Event::Other => {}
         }
     }
 
     fn link_failed(&mut self, connection: ConnectionId, failure: link::Failure) {
+        let punches = self.connections.get(&connection).is_some_and(|it| it.relayed && !it.dialled);
+        if failure == link::Failure::TimedOut && punches {
+            // It may be there to agree on a straight one; if not, it ends by itself.
+            return;
+        }
         tracing::debug!(?failure, "connection without link");
         match failure {
             link::Failure::TimedOut => self.shared.counters.add(Counter::OpeningTimedOut),
@@ -379,19 +477,22 @@ impl Driver {
     }
 
     fn open_link(&mut self, connection: ConnectionId, stream: Stream) {
-        let Some(known) = self.connections.get(&connection).cloned() else { return };
+        let Some(known) = self.connections.get_mut(&connection) else { return };
+        known.has_link = true;
+        let known = known.clone();
         let attempt = self.dials.ended(connection);
         let link = LinkId::next();
         let limits = &self.config.limits;
         let (queue_in, queue) = queue::bounded(limits.queue_frames_max, limits.queue_bytes_max);
         let closing = Closing::new();
-        let handle = Handle { queue: queue_in, closing: closing.clone() };
+        let handle = Handle { queue: queue_in, closing: closing.clone(), relayed: known.relayed };
         self.shared.links().insert(link, handle);
         let up = NetworkEvent::LinkUp {
             link,
             own_transport: self.swarm.local_peer_id().to_bytes().into(),
             peer_transport: known.peer.to_bytes().into(),
             address: known.address.to_string(),
+            relayed: known.relayed,
         };
         let carrier = Carrier {
             link,
@@ -405,12 +506,22 @@ impl Driver {
             stall_timeout: limits.stall_timeout,
             wear_bytes_max: self.config.renewal_bytes,
         };
+        let renews = attempt.and_then(|attempt| match attempt.purpose {
+            Purpose::Renew(link) => Some(link),
+            Purpose::Link | Purpose::Punch(_) => None,
+        });
+        // A straight link takes the place of one through a relay.
+        let straightens = || {
+            let straight = known.dialled && !known.relayed;
+            straight.then(|| self.links.relayed_to(known.peer)).flatten()
+        };
         let new = NewLink {
             link,
             connection,
             peer: known.peer,
+            replaces: renews.or_else(straightens),
             dialled: known.dialled.then_some(known.address),
-            replaces: attempt.and_then(|attempt| attempt.renews),
+            relayed: known.relayed,
             closing,
         };
         self.links.insert(new, Instant::now(), RandomState::new().hash_one(link));
@@ -461,8 +572,10 @@ impl Driver {
                 let Some(ending) = self.links.get(link) else { return };
                 let lasted = now.saturating_duration_since(ending.since);
                 self.swarm.behaviour_mut().admission.leaving(ending.connection);
-                if !self.links.is_connected(ending.peer) {
-                    self.neighbours.link_ended(ending.peer, lasted, now);
+                let peer = ending.peer;
+                if !self.links.is_connected(peer) {
+                    self.neighbours.link_ended(peer, lasted, now);
+                    self.distrust(peer);
                 }
             }
             Notice::Done(link) => {
@@ -471,95 +584,5 @@ impl Driver {
                 }
             }
         }
-    }
-
-    // Endings
-
-    /// Starts anew with another identity on the same ports. The engine redials what it needs.
-    async fn rotate(&mut self) {
-        self.rotate_at = Instant::now().checked_add(self.config.rotation);
-        let Ok(swarm) = swarm::build(&self.config) else {
-            tracing::error!("no new transport identity");
-            return;
-        };
-        tracing::debug!("new transport identity");
-        self.links.closings().for_each(|closing| closing.retire.cancel());
-        self.end_links().await;
-        self.listeners.stop(&mut self.swarm);
-        self.swarm = swarm;
-        self.links.clear();
-        self.connections.clear();
-        self.dials.reset();
-        self.neighbours.reset();
-        self.own.clear();
-        self.listeners.restart(&mut self.swarm, &self.shared.counters).await;
-    }
-
-    /// Waits a moment for all links, which are closing, and for their connections.
-    async fn end_links(&mut self) {
-        let deadline = sleep_until((Instant::now() + ENDING_TIMEOUT).into());
-        tokio::pin!(deadline);
-        while !(self.links.is_empty() && self.connections.is_empty()) {
-            tokio::select! {
-                () = &mut deadline => break,
-                Some(notice) = self.notices.recv() => self.notice(notice),
-                event = self.swarm.select_next_some() => match event {
-                    SwarmEvent::ConnectionEstablished { connection_id, .. } => {
-                        self.swarm.close_connection(connection_id);
-                    }
-                    SwarmEvent::ConnectionClosed { connection_id, .. } => {
-                        self.connections.remove(&connection_id);
-                    }
-                    _ => {}
-                },
-            }
-        }
-    }
-}
-
-fn denied(cause: &ConnectionDenied, otherwise: Counter) -> Counter {
-    match cause.downcast_ref::<Refusal>() {
-        Some(Refusal::Limit) => Counter::LimitReached,
-        Some(Refusal::Duplicate) => Counter::DuplicateLink,
-        None if is_memory(cause) => Counter::MemoryLimitReached,
-        None => otherwise,
-    }
-}
-
-fn is_memory(cause: &ConnectionDenied) -> bool {
-    use libp2p::memory_connection_limits::MemoryUsageLimitExceeded;
-    cause.downcast_ref::<MemoryUsageLimitExceeded>().is_some()
-}
-
-/// What the engine is still to be told, apart from links: the latest only.
-#[derive(Debug, Default)]
-struct Outbox {
-    listening: Option<(Instant, Vec<String>)>,
-    listening_told: Vec<String>,
-}
-
-impl Outbox {
-    /// Addresses come one by one: they are told together, when there has been no change for a bit.
-    fn listening(&mut self, addresses: Vec<String>, now: Instant) {
-        self.listening = Some((now + LISTENING_SETTLES, addresses));
-    }
-
-    fn next(&mut self, now: Instant) -> Option<NetworkEvent> {
-        self.listening.take_if(|(_, addresses)| *addresses == self.listening_told);
-        let settled = self.listening.as_ref().filter(|(at, _)| *at <= now);
-        settled.map(|(_, addresses)| NetworkEvent::Listening { addresses: addresses.clone() })
-    }
-
-    fn told(&mut self, event: &NetworkEvent) {
-        if let NetworkEvent::Listening { addresses } = event {
-            self.listening_told.clone_from(addresses);
-            self.listening = None;
-        }
-    }
-
-    /// When a list that is not told yet has settled; afterwards only the engine is waited for.
-    fn deadline(&self) -> Option<Instant> {
-        let (at, _) = self.listening.as_ref()?;
-        (*at > Instant::now()).then_some(*at)
     }
 }

@@ -25,13 +25,17 @@ pub(super) const PENDING_PER_SOURCE_MAX: u32 = 16;
 pub(super) const PENDING_OUTGOING_MAX: u32 = 64;
 /// Established connections that we opened.
 pub(super) const OUTGOING_MAX: u32 = 512;
-/// Connections with one peer: simultaneous dials, or the old and the new one of a renewal.
-pub(super) const PER_PEER_MAX: u32 = 2;
+/// Connections with one peer: simultaneous dials, or the old and the new one of a renewal; and one
+/// through a relay beside a straight one, twice while that is being made.
+pub(super) const PER_PEER_MAX: u32 = 4;
 /// Resident memory of the process from which on no connection is made or taken.
 pub(super) const MEMORY_BYTES_MAX: usize = 1 << 30;
 
-/// Streams of one connection: link, identify and ping in both directions, and some slack.
-pub(super) const STREAMS_MAX: u32 = 16;
+/// Streams of one connection that the other end opened: link, identify, ping; of a relay, connections
+/// of others through it, which whoever knows us can call.
+pub(super) const STREAMS_IN_MAX: u16 = 48;
+/// Streams of one connection that we opened: the same, and connections to others through a relay.
+pub(super) const STREAMS_OUT_MAX: u16 = 48;
 /// Streams of one connection that are being negotiated.
 pub(super) const STREAMS_NEGOTIATING_MAX: usize = 8;
 /// QUIC flow control window of a stream: at 100 ms this still carries 10 MB/s.
@@ -47,8 +51,8 @@ pub(super) const QUIC_KEEP_ALIVE: Duration = Duration::from_secs(20);
 pub(super) const DIALS_WAITING_MAX: usize = 256;
 /// Dials at once; half the pending connections, which leaves room for renewals.
 pub(super) const DIALS_RUNNING_MAX: usize = 32;
-/// Calls of `dial` that wait to be looked at.
-pub(super) const DIAL_CALLS_MAX: usize = 64;
+/// What the network was asked to do and has not looked at yet: one engine step dials everybody.
+pub(super) const CALLS_MAX: usize = 256;
 /// Addresses in one call of `dial`.
 pub(super) const DIAL_ADDRESSES_MAX: usize = 64;
 /// Head start of QUIC over TCP when both are known: more than two round trips for most.
@@ -104,3 +108,48 @@ pub(super) const REBIND_WAIT: Duration = Duration::from_millis(100);
 pub(super) const LISTENING_SETTLES: Duration = Duration::from_millis(10);
 /// Messages between the tasks of links and the driver.
 pub(super) const NOTICES_MAX: usize = 64;
+
+/// Bootstraps at which a place is kept: losing all but one loses nothing.
+pub(super) const RELAYS_MAX: usize = 4;
+/// Addresses that one relay may say to have.
+pub(super) const RELAY_ADDRESSES_MAX: usize = 8;
+/// Relayed addresses that others are told: two of each relay, and room for as many others.
+pub(super) const RELAYED_ADDRESSES_MAX: usize = 6;
+/// Direct addresses that others are told: with the relayed ones they fit a certificate.
+pub(super) const DIRECT_ADDRESSES_MAX: usize = 10;
+/// Head start of QUIC over TCP towards bootstraps: several round trips.
+pub(super) const RELAY_QUIC_HEAD_START: Duration = Duration::from_millis(700);
+/// First wait before a bootstrap is tried again.
+pub(super) const RELAY_WAIT_MIN: Duration = Duration::from_secs(1);
+/// Longest wait before a bootstrap is tried again.
+pub(super) const RELAY_WAIT_MAX: Duration = Duration::from_secs(300);
+/// Head start of direct addresses over relayed ones (spec 10 R11).
+pub(super) const DIRECT_HEAD_START: Duration = Duration::from_millis(500);
+/// Waits before each attempt to make a straight connection: the other end needs a moment to know us
+/// too, and address translators forget.
+pub(super) const PUNCH_WAITS: [Duration; 3] =
+    [Duration::from_millis(300), Duration::from_secs(5), Duration::from_secs(30)];
+/// Time for an attempt: the other end is asked, and then up to three dials of ten seconds each.
+pub(super) const PUNCH_TIMEOUT: Duration = Duration::from_secs(40);
+/// Peers with whom straight connections are tried at one time.
+pub(super) const PUNCHES_MAX: usize = 256;
+/// Addresses that bootstraps have seen us at.
+pub(super) const SEEN_MAX: usize = 16;
+/// Addresses confirmed to lead here.
+pub(super) const CONFIRMED_MAX: usize = 8;
+/// Places to meet at that are looked into at one time: those of 64 devices and of ids.
+pub(super) const MEETINGS_MAX: usize = 256;
+/// Places at which we are to be found: of two days, for contacts and for strangers.
+pub(super) const NAMESPACES_MAX: usize = 8;
+/// How long somebody is looked for at a place.
+pub(super) const MEETING_TIME: Duration = Duration::from_secs(30);
+/// Registrations of one place that are looked at.
+pub(super) const REGISTRATIONS_MAX: u64 = 16;
+/// Addresses of one registration that are dialled.
+pub(super) const REGISTERED_ADDRESSES_MAX: usize = 4;
+/// Life of a registration in seconds: the shortest that the protocol knows.
+pub(super) const REGISTRATION_SECONDS: u64 = 2 * 3600;
+/// Wait before a registration that failed is tried again.
+pub(super) const REGISTER_RETRY: Duration = Duration::from_secs(10);
+/// Time between two registrations at a place.
+pub(super) const REGISTER_PAUSE: Duration = Duration::from_secs(3600);

@@ -4,7 +4,7 @@
 //! Whoever opens a second one, or none in time, loses the connection.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -15,8 +15,8 @@ use libp2p::{
     core::{Endpoint, transport::PortUse, upgrade::ReadyUpgrade},
     swarm::{
         ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm,
-        NetworkBehaviour, StreamUpgradeError, SubstreamProtocol, THandler, THandlerInEvent,
-        THandlerOutEvent, ToSwarm,
+        NetworkBehaviour, NotifyHandler, StreamUpgradeError, SubstreamProtocol, THandler,
+        THandlerInEvent, THandlerOutEvent, ToSwarm,
         handler::{ConnectionEvent, DialUpgradeError},
     },
 };
@@ -45,27 +45,39 @@ pub(super) struct Event {
     pub(super) outcome: Result<Stream, Failure>,
 }
 
-/// Hands out the one stream of every connection.
+/// Hands out the one stream of every connection that is to have one. Those that we open to
+/// bootstraps and relays have none.
 #[derive(Debug)]
 pub(super) struct Behaviour {
     opening_timeout: Duration,
-    events: VecDeque<Event>,
+    expected: HashSet<ConnectionId>,
+    actions: VecDeque<ToSwarm<Event, Open>>,
 }
 
+/// A connection that has no link is to get one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Open;
+
 impl Behaviour {
-    pub(super) const fn new(opening_timeout: Duration) -> Self {
-        Self { opening_timeout, events: VecDeque::new() }
+    pub(super) fn new(opening_timeout: Duration) -> Self {
+        Self { opening_timeout, expected: HashSet::new(), actions: VecDeque::new() }
     }
 
-    fn handler(&self, role: Endpoint) -> Handler {
-        Handler {
-            role,
-            state: State::Waiting {
-                asked: false,
-                deadline: Box::pin(tokio::time::sleep(self.opening_timeout)),
-            },
-            outcome: None,
-        }
+    /// This dial is for a link.
+    pub(super) fn expect(&mut self, connection: ConnectionId) {
+        self.expected.insert(connection);
+    }
+
+    /// A connection that was made for something else, and that we opened, gets a link.
+    pub(super) fn open(&mut self, peer_id: PeerId, connection: ConnectionId) {
+        let handler = NotifyHandler::One(connection);
+        self.actions.push_back(ToSwarm::NotifyHandler { peer_id, handler, event: Open });
+    }
+
+    fn handler(&self, role: Endpoint, expected: bool) -> Handler {
+        let timeout = self.opening_timeout;
+        let state = if expected { State::waiting(timeout) } else { State::Unwanted };
+        Handler { role, timeout, state, outcome: None }
     }
 }
 
@@ -80,21 +92,27 @@ impl NetworkBehaviour for Behaviour {
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.handler(Endpoint::Listener))
+        Ok(self.handler(Endpoint::Listener, true))
     }
 
     fn handle_established_outbound_connection(
         &mut self,
-        _: ConnectionId,
+        connection: ConnectionId,
         _: PeerId,
         _: &Multiaddr,
         role: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.handler(role))
+        // Who dials in the place of a listener waits for the other end, as after any punch.
+        let expected = self.expected.remove(&connection) || role == Endpoint::Listener;
+        Ok(self.handler(role, expected))
     }
 
-    fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        if let FromSwarm::DialFailure(failure) = event {
+            self.expected.remove(&failure.connection_id);
+        }
+    }
 
     fn on_connection_handler_event(
         &mut self,
@@ -102,13 +120,12 @@ impl NetworkBehaviour for Behaviour {
         connection: ConnectionId,
         outcome: THandlerOutEvent<Self>,
     ) {
-        self.events.push_back(Event { connection, outcome });
+        let event = Event { connection, outcome };
+        self.actions.push_back(ToSwarm::GenerateEvent(event));
     }
 
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Event, THandlerInEvent<Self>>> {
-        self.events
-            .pop_front()
-            .map_or(Poll::Pending, |event| Poll::Ready(ToSwarm::GenerateEvent(event)))
+        self.actions.pop_front().map_or(Poll::Pending, Poll::Ready)
     }
 }
 
@@ -116,18 +133,27 @@ impl NetworkBehaviour for Behaviour {
 #[derive(Debug)]
 pub(super) struct Handler {
     role: Endpoint,
+    timeout: Duration,
     state: State,
     outcome: Option<Result<Stream, Failure>>,
 }
 
 #[derive(Debug)]
 enum State {
+    /// The connection is for something else.
+    Unwanted,
     /// No stream yet.
     Waiting { asked: bool, deadline: Pin<Box<Sleep>> },
     /// The stream was handed out.
     Open,
     /// The failure was told; the connection is about to be closed.
     Failed,
+}
+
+impl State {
+    fn waiting(timeout: Duration) -> Self {
+        Self::Waiting { asked: false, deadline: Box::pin(tokio::time::sleep(timeout)) }
+    }
 }
 
 impl Handler {
@@ -138,7 +164,9 @@ impl Handler {
                 self.state = State::Open;
                 self.outcome = Some(Ok(stream));
             }
-            State::Waiting { .. } | State::Open => self.fail(Failure::SecondStream),
+            State::Unwanted | State::Waiting { .. } | State::Open => {
+                self.fail(Failure::SecondStream);
+            }
             State::Failed => {}
         }
     }
@@ -152,7 +180,7 @@ impl Handler {
 }
 
 impl ConnectionHandler for Handler {
-    type FromBehaviour = std::convert::Infallible;
+    type FromBehaviour = Open;
     type ToBehaviour = Result<Stream, Failure>;
     type InboundProtocol = ReadyUpgrade<StreamProtocol>;
     type OutboundProtocol = ReadyUpgrade<StreamProtocol>;
@@ -189,8 +217,10 @@ impl ConnectionHandler for Handler {
         Poll::Pending
     }
 
-    fn on_behaviour_event(&mut self, event: Self::FromBehaviour) {
-        match event {}
+    fn on_behaviour_event(&mut self, Open: Open) {
+        if matches!(self.state, State::Unwanted) {
+            self.state = State::waiting(self.timeout);
+        }
     }
 
     fn on_connection_event(

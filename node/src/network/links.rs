@@ -30,6 +30,8 @@ pub(super) struct Link {
     pub(super) connection: ConnectionId,
     pub(super) peer: PeerId,
     pub(super) since: Instant,
+    /// Whether it leads through a relay.
+    pub(super) relayed: bool,
     /// The address we dialled and others that lead to the same peer; empty if the peer dialled.
     addresses: Vec<Multiaddr>,
     closing: Closing,
@@ -55,6 +57,8 @@ pub(super) struct NewLink {
     pub(super) peer: PeerId,
     /// The address, if we dialled.
     pub(super) dialled: Option<Multiaddr>,
+    /// Whether it leads through a relay.
+    pub(super) relayed: bool,
     pub(super) replaces: Option<LinkId>,
     pub(super) closing: Closing,
 }
@@ -75,6 +79,7 @@ impl Links {
             connection: new.connection,
             peer: new.peer,
             since: now,
+            relayed: new.relayed,
             addresses: new.dialled.into_iter().collect(),
             closing: new.closing,
             replaces: new.replaces,
@@ -119,6 +124,17 @@ impl Links {
         self.staying().any(|(_, link)| link.peer == peer)
     }
 
+    /// A link through a relay to this peer.
+    pub(super) fn relayed_to(&self, peer: PeerId) -> Option<LinkId> {
+        let mut links = self.staying();
+        links.find(|(_, link)| link.relayed && link.peer == peer).map(|(id, _)| id)
+    }
+
+    /// The address by which we have reached the other end of a link, if we did.
+    pub(super) fn address_of(&self, link: LinkId) -> Option<&Multiaddr> {
+        self.links.get(&link)?.addresses.first()
+    }
+
     /// Remembers a further address of a peer that we have dialled.
     pub(super) fn alias(&mut self, peer: PeerId, address: Multiaddr) {
         let mut links = self.links.values_mut();
@@ -132,6 +148,10 @@ impl Links {
     pub(super) fn up(&mut self, link: LinkId, now: Instant) {
         let Some(new) = self.links.get_mut(&link) else { return };
         let (Some(old), peer) = (new.replaces.take(), new.peer) else { return };
+        if !new.relayed {
+            let relayed = self.links.values().filter(|it| it.relayed && it.peer == peer);
+            relayed.for_each(|it| it.closing.retire.cancel());
+        }
         match self.links.get(&old) {
             Some(old) if old.peer == peer => old.closing.retire.cancel(),
             _ => self.renewal_failed(old, now),
@@ -218,6 +238,7 @@ mod tests {
             connection: ConnectionId::new_unchecked(usize::try_from(id).unwrap()),
             peer,
             dialled: dialled.then(there),
+            relayed: false,
             replaces: replaces.map(LinkId),
             closing: closing.clone(),
         };

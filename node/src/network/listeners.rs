@@ -6,10 +6,11 @@ use std::{
     net::{SocketAddr, TcpListener, UdpSocket},
 };
 
+use kith_net::address;
 use libp2p::{Multiaddr, Swarm, TransportError, core::transport::ListenerId, multiaddr::Protocol};
 
 use super::{
-    NetworkError, address,
+    NetworkError,
     counters::{Counter, Counters},
     limits::{REBIND_ATTEMPTS_MAX, REBIND_WAIT},
     swarm::Behaviour,

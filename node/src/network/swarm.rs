@@ -1,26 +1,49 @@
 //! What is our libp2p node made of?
 
-use std::{convert::Infallible, io, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    io,
+    time::Duration,
+};
 
+use kith_net::{admission, yamux};
 use libp2p::{
-    PeerId, Swarm, SwarmBuilder, identify, identity::Keypair, mdns, memory_connection_limits,
-    noise, ping, quic, swarm::NetworkBehaviour, swarm::behaviour::toggle::Toggle, tcp, yamux,
+    Multiaddr, PeerId, Swarm, SwarmBuilder, autonat, dcutr, identify, identity::Keypair, mdns,
+    memory_connection_limits, noise, ping, quic, relay, rendezvous, swarm::NetworkBehaviour,
+    swarm::behaviour::toggle::Toggle, tcp, upnp,
 };
 
 use super::{
-    NetworkConfig, NetworkError, admission,
+    NetworkConfig, NetworkError, Reach,
     limits::{
         HANDSHAKE_TIMEOUT, IDENTIFY_INTERVAL, PING_INTERVAL, QUIC_CONNECTION_BYTES_MAX,
-        QUIC_IDLE_MS_MAX, QUIC_KEEP_ALIVE, QUIC_STREAM_BYTES_MAX, STREAMS_MAX,
-        STREAMS_NEGOTIATING_MAX,
+        QUIC_IDLE_MS_MAX, QUIC_KEEP_ALIVE, QUIC_STREAM_BYTES_MAX, STREAMS_IN_MAX,
+        STREAMS_NEGOTIATING_MAX, STREAMS_OUT_MAX,
     },
-    link,
+    link, punch,
+    quiet::{Knows, Quiet},
 };
+use crate::chosen::Chosen;
 
 /// Identify's name of our protocols.
 const IDENTIFY_PROTOCOL: &str = "/kith/id/1";
 /// What identify tells about this program: nothing that tells versions or devices apart.
 const AGENT: &str = "kith";
+
+/// Who may know where we are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Openness {
+    /// Nobody is asked for help, nobody is told.
+    Closed,
+    /// Bootstraps help others to reach us; contacts are told everything.
+    Open {
+        /// Whether the router is asked to let others in.
+        upnp: bool,
+    },
+    /// Bootstraps and relays alone learn our addresses.
+    RelayOnly(BTreeMap<PeerId, BTreeSet<Multiaddr>>),
+}
 
 /// The protocols of a node. Those that refuse connections come first.
 #[derive(NetworkBehaviour)]
@@ -29,19 +52,28 @@ pub(super) struct Behaviour {
     pub(super) admission: admission::Behaviour,
     memory: memory_connection_limits::Behaviour,
     pub(super) link: link::Behaviour,
-    identify: identify::Behaviour,
+    relay: relay::client::Behaviour,
+    identify: Quiet<identify::Behaviour>,
     ping: ping::Behaviour,
     pub(super) mdns: Toggle<mdns::tokio::Behaviour>,
+    pub(super) rendezvous: Quiet<rendezvous::client::Behaviour>,
+    pub(super) autonat: Toggle<Chosen<autonat::v2::client::Behaviour>>,
+    upnp: Toggle<upnp::tokio::Behaviour>,
+    pub(super) punch: Toggle<punch::Gate>,
 }
 
 /// What the protocols tell us.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "lives on the stack for one turn of the loop")]
 pub(super) enum Event {
     Link(link::Event),
-    /// Nothing that a peer tells by identify is used.
-    Identify,
+    Identify(identify::Event),
     Ping(ping::Event),
     Mdns(mdns::Event),
+    Rendezvous(rendezvous::client::Event),
+    Punch(dcutr::Event),
+    /// Addresses that are confirmed are told by the swarm; reservations by their listeners.
+    Other,
 }
 
 impl From<Infallible> for Event {
@@ -50,43 +82,61 @@ impl From<Infallible> for Event {
     }
 }
 
-impl From<link::Event> for Event {
-    fn from(event: link::Event) -> Self {
-        Self::Link(event)
-    }
+macro_rules! events {
+    ($($variant:ident($event:ty),)*) => {
+        $(impl From<$event> for Event {
+            fn from(event: $event) -> Self {
+                Self::$variant(event)
+            }
+        })*
+    };
 }
 
-impl From<identify::Event> for Event {
-    fn from(_: identify::Event) -> Self {
-        Self::Identify
-    }
+events! {
+    Link(link::Event),
+    Identify(identify::Event),
+    Ping(ping::Event),
+    Mdns(mdns::Event),
+    Rendezvous(rendezvous::client::Event),
+    Punch(dcutr::Event),
 }
 
-impl From<ping::Event> for Event {
-    fn from(event: ping::Event) -> Self {
-        Self::Ping(event)
-    }
+macro_rules! ignored {
+    ($($event:ty,)*) => {
+        $(impl From<$event> for Event {
+            fn from(_: $event) -> Self {
+                Self::Other
+            }
+        })*
+    };
 }
 
-impl From<mdns::Event> for Event {
-    fn from(event: mdns::Event) -> Self {
-        Self::Mdns(event)
-    }
+ignored! {
+    relay::client::Event,
+    autonat::v2::client::Event,
+    upnp::Event,
 }
 
 /// A node with a new identity that nobody keeps.
-pub(super) fn build(config: &NetworkConfig) -> Result<Swarm<Behaviour>, NetworkError> {
+pub(super) fn build(
+    config: &NetworkConfig,
+    reach: &Reach,
+    openness: &Openness,
+) -> Result<Swarm<Behaviour>, NetworkError> {
     let transport = |_: noise::Error| NetworkError::Transport;
-    let behaviour = |keypair: &Keypair| behaviour(config, keypair);
+    let behaviour = |keypair: &Keypair, relay| behaviour(config, reach, openness, keypair, relay);
     let swarm = SwarmBuilder::with_existing_identity(Keypair::generate_ed25519())
         .with_tokio()
         .with_tcp(tcp::Config::new().nodelay(true), noise::Config::new, yamux_config)
         .map_err(transport)?
         .with_quic_config(quic_config)
+        .with_relay_client(noise::Config::new, yamux_config)
+        .map_err(transport)?
         .with_behaviour(behaviour)
         .map_err(|never| match never {})?
         .with_swarm_config(|swarm| {
             swarm
+                .with_smart_dial()
                 .with_max_negotiating_inbound_streams(STREAMS_NEGOTIATING_MAX)
                 .with_idle_connection_timeout(Duration::from_secs(1))
         })
@@ -95,19 +145,38 @@ pub(super) fn build(config: &NetworkConfig) -> Result<Swarm<Behaviour>, NetworkE
     Ok(swarm)
 }
 
-fn behaviour(config: &NetworkConfig, keypair: &Keypair) -> Behaviour {
+fn behaviour(
+    config: &NetworkConfig,
+    reach: &Reach,
+    openness: &Openness,
+    keypair: &Keypair,
+    relay: relay::client::Behaviour,
+) -> Behaviour {
+    let own = keypair.public().to_peer_id();
     let identify = identify::Config::new(IDENTIFY_PROTOCOL.to_owned(), keypair.public())
         .with_agent_version(AGENT.to_owned())
         .with_interval(IDENTIFY_INTERVAL)
         .with_cache_size(0)
         .with_hide_listen_addrs(true);
+    let mut admission = admission::Behaviour::new(config.limits.into());
+    if let Openness::RelayOnly(relays) = openness {
+        admission.admit_only(relays.clone());
+    }
+    let is_open = matches!(openness, Openness::Open { .. });
+    let finds = config.mdns && !matches!(openness, Openness::RelayOnly(_));
+    let upnp = *openness == Openness::Open { upnp: true };
     Behaviour {
-        admission: admission::Behaviour::new(config.limits),
+        admission,
         memory: memory_connection_limits::Behaviour::with_max_bytes(config.limits.memory_bytes_max),
         link: link::Behaviour::new(config.limits.opening_timeout),
-        identify: identify::Behaviour::new(identify),
+        relay,
+        identify: Quiet::new(identify::Behaviour::new(identify), Knows::Nothing),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL)),
-        mdns: Toggle::from(config.mdns.then(|| discovery(keypair.public().to_peer_id())).flatten()),
+        mdns: Toggle::from(finds.then(|| discovery(own)).flatten()),
+        rendezvous: Quiet::new(rendezvous::client::Behaviour::new(keypair.clone()), Knows::Relayed),
+        autonat: Toggle::from(is_open.then(|| Chosen::new(Default::default(), reach.peers()))),
+        upnp: Toggle::from(upnp.then(upnp::tokio::Behaviour::default)),
+        punch: Toggle::from(is_open.then(|| punch::Gate::new(own))),
     }
 }
 
@@ -120,17 +189,15 @@ fn discovery(peer: PeerId) -> Option<mdns::tokio::Behaviour> {
         .ok()
 }
 
-fn yamux_config() -> yamux::Config {
-    let mut config = yamux::Config::default();
-    config.set_max_num_streams(usize::try_from(STREAMS_MAX).unwrap_or(usize::MAX));
-    config
+const fn yamux_config() -> yamux::Config {
+    yamux::Config { incoming_max: STREAMS_IN_MAX, outgoing_max: STREAMS_OUT_MAX }
 }
 
 fn quic_config(mut config: quic::Config) -> quic::Config {
     config.handshake_timeout = HANDSHAKE_TIMEOUT;
     config.max_idle_timeout = QUIC_IDLE_MS_MAX;
     config.keep_alive_interval = QUIC_KEEP_ALIVE;
-    config.max_concurrent_stream_limit = STREAMS_MAX;
+    config.max_concurrent_stream_limit = STREAMS_IN_MAX.into();
     config.max_stream_data = QUIC_STREAM_BYTES_MAX;
     config.max_connection_data = QUIC_CONNECTION_BYTES_MAX;
     config

@@ -71,7 +71,7 @@ impl Node {
 
     pub(crate) async fn up(&mut self) -> Up {
         match self.link_event().await {
-            NetworkEvent::LinkUp { link, own_transport, peer_transport, address } => {
+            NetworkEvent::LinkUp { link, own_transport, peer_transport, address, .. } => {
                 Up { link, own: own_transport, peer: peer_transport, address }
             }
             other => panic!("{other:?} instead of LinkUp"),
