@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import * as api from "../api/client";
 import * as events from "../api/events";
 import type { Session } from "../api/types";
-import { account, contact, device, status } from "../model/sample";
+import { account, contact, device, finding, sought, status } from "../model/sample";
 import { INITIAL } from "../model/state";
 import { current, update } from "../model/store";
 import { start } from "./session";
@@ -38,6 +38,8 @@ beforeEach(async () => {
   vi.mocked(api.pendingDevices).mockResolvedValue([]);
   vi.mocked(api.shownCode).mockResolvedValue({ id: null, seconds_left: 0 });
   vi.mocked(api.status).mockResolvedValue(status());
+  vi.mocked(api.sought).mockResolvedValue([]);
+  vi.mocked(api.finding).mockResolvedValue(finding());
   update(() => INITIAL);
   await start();
   stream().opened();
@@ -89,4 +91,14 @@ test("a break without a cut changes nothing but the connection", async () => {
   stream().opened();
   await pass();
   expect(current()).toMatchObject({ phase: { kind: "open" }, connected: true, contacts: [{ name: "Bob" }] });
+});
+
+test("who is looked for and how the person is found follow what the node tells", async () => {
+  expect(current()).toMatchObject({ sought: [], finding: { relays: 1 } });
+  vi.mocked(api.sought).mockResolvedValue([sought("kith1eve")]);
+  stream().event({ type: "sought" });
+  vi.mocked(api.finding).mockResolvedValue(finding({ findable: false }));
+  stream().event({ type: "account" });
+  await pass();
+  expect(current()).toMatchObject({ sought: [{ id: "kith1eve" }], finding: { findable: false } });
 });

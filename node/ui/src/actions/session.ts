@@ -8,6 +8,7 @@ import { current, update } from "../model/store";
 import { cutOff, guestChanged, loadAccount, loadGuest } from "./account";
 import { dropContact, followHistory, loadContacts, noteMessage, putContact } from "./contacts";
 import { keepAll } from "./drafts";
+import { findingChanged, loadFinding, loadSought } from "./finding";
 import { mailboxesChanged } from "./mailboxes";
 import { tell } from "./notices";
 import { attempt, reason, report } from "./problems";
@@ -73,7 +74,7 @@ async function loadAll(): Promise<void> {
     await loadAccount();
     // A device that was cut off meanwhile keeps nothing: the node ends.
     if (!isOpen()) return stream?.close();
-    await Promise.all([loadStatus(), loadGuest(), loadContacts()]);
+    await Promise.all([loadStatus(), loadGuest(), loadContacts(), loadSought(), loadFinding()]);
     keepAll();
     mailboxesChanged();
     if (contactOf(current(), current().selected) === null) followHistory();
@@ -105,7 +106,7 @@ function away(): void {
   update((state) => ({
     ...state,
     connected: false,
-    contacts: state.contacts?.map((contact) => ({ ...contact, online: false })) ?? null,
+    contacts: state.contacts?.map((contact) => ({ ...contact, online: false, connection: null })) ?? null,
   }));
 }
 
@@ -153,7 +154,11 @@ function receive(event: NodeEvent): void {
     case "account":
       void attempt(loadAccount);
       mailboxesChanged();
+      findingChanged();
       suggestLook();
+      break;
+    case "sought":
+      void attempt(loadSought);
       break;
     case "linking":
       guestChanged(event.guest, event.code);

@@ -2,8 +2,10 @@
 
 import type {
   Account,
+  ChangeFinding,
   ChosenMailbox,
   Contact,
+  Finding,
   Guest,
   Invite,
   Mailbox,
@@ -11,6 +13,7 @@ import type {
   Session,
   Settings,
   ShownCode,
+  Sought,
   Status,
 } from "./types";
 
@@ -34,6 +37,9 @@ export const TEXT_BYTES_MAX = 60_000;
 
 /** Code of a refusal of a mailbox that may still be the right one. */
 export const MAILBOX_UNSURE = "mailbox_unsure";
+
+/** Code of the refusal to look for somebody while there is no bootstrap. */
+export const NO_BOOTSTRAP = "no_bootstrap";
 
 let csrf = "";
 
@@ -116,6 +122,15 @@ export const settings = () => ask<Settings>("GET", "/api/settings");
 export const mailboxes = () => ask<Mailbox[]>("GET", "/api/mailboxes");
 export const chooseMailboxes = (mailboxes: ChosenMailbox[], force: boolean) =>
   ask<Mailbox[]>("PUT", "/api/mailboxes", { mailboxes, force });
+
+export const finding = () => ask<Finding>("GET", "/api/finding");
+export const changeFinding = (change: ChangeFinding) => ask<Finding>("PUT", "/api/finding", change);
+
+export type LookFor = { id: string; name?: string; greeting?: string };
+export const sought = () => ask<Sought[]>("GET", "/api/sought");
+export const lookFor = (wanted: LookFor) => ask<Sought[]>("POST", "/api/sought", wanted);
+export const stopLooking = (id: string) =>
+  ask<object>("POST", `/api/sought/${encodeURIComponent(id)}/remove`, {});
 
 export const recoveryWords = (passphrase: string) =>
   ask<{ words: string[] }>("POST", "/api/recovery/show", { passphrase });

@@ -5,7 +5,7 @@ test("a known event is read", () => {
   expect(readEvent('{"type":"resync"}')).toEqual({ type: "resync" });
 });
 
-test.each(["account", "linking", "rewritten", "cut_off"])("%s is known", (type) => {
+test.each(["account", "sought", "linking", "rewritten", "cut_off"])("%s is known", (type) => {
   expect(readEvent(JSON.stringify({ type }))).toEqual({ type });
 });
 

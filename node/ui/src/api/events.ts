@@ -10,6 +10,7 @@ const KINDS = new Set<string>([
   "contact",
   "contact_removed",
   "account",
+  "sought",
   "linking",
   "rewritten",
   "cut_off",

@@ -30,6 +30,9 @@ export type CatchingUp = { here: number; all: number };
 
 export type Invite = { link: string; account: string; qr_svg_path: string };
 
+/** How one is connected with a contact; `relayed` while everything goes through relays. */
+export type Connection = "direct" | "relayed";
+
 export type Contact = {
   name: string;
   account: string;
@@ -37,6 +40,7 @@ export type Contact = {
   validity: Validity;
   devices: string[];
   online: boolean;
+  connection: Connection | null;
   unread: number;
   /** Their devices that accuse each other. */
   disputed: string[];
@@ -124,12 +128,33 @@ export type Mailbox = {
 /** A mailbox that is wanted; what is not said stays as it is. */
 export type ChosenMailbox = { url: string; days?: Days; access?: string };
 
+/** How the person is found. */
+export type Finding = {
+  /** Addresses of the bootstraps that are chosen. */
+  bootstraps: string[];
+  /** Whether strangers who know the id can find the person. */
+  findable: boolean;
+  /** Whether contacts learn relayed addresses alone. */
+  relay_only: boolean;
+  /** Whether there is any bootstrap, those of the command line and built-in ones included. */
+  on: boolean;
+  /** Bootstraps through which others reach this device now. */
+  relays: number;
+};
+
+/** What is to change of it; what is not said stays as it is. */
+export type ChangeFinding = Partial<Pick<Finding, "bootstraps" | "findable" | "relay_only">>;
+
+/** Somebody who is looked for by an id alone. */
+export type Sought = { id: string; name?: string; greeting: string };
+
 export type NodeEvent =
   | { type: "message"; contact: string; message: Message; unread: number }
   | { type: "state"; contact: string; messages: StateChange[] }
   | { type: "contact"; contact: Contact }
   | { type: "contact_removed"; account: string }
   | { type: "account" }
+  | { type: "sought" }
   | { type: "linking"; guest: Guest | null; code: string | null }
   | { type: "rewritten"; contact: string }
   | { type: "cut_off"; is_final: boolean }

@@ -1,6 +1,6 @@
 // Messages and contacts for the tests of this folder.
 
-import type { Account, Contact, Device, Mailbox, Message, Status } from "../api/types";
+import type { Account, Contact, Device, Finding, Mailbox, Message, Sought, Status } from "../api/types";
 
 const BOB = { account: "kith1bob", name: "Bob", validity: "unvalidated", me: false } as const;
 
@@ -30,6 +30,7 @@ export const contact = (name: string, change: Partial<Contact> = {}): Contact =>
   validity: "unvalidated",
   devices: ["d1"],
   online: false,
+  connection: null,
   unread: 0,
   disputed: [],
   draft: null,
@@ -56,6 +57,18 @@ export const mailbox = (url: string, change: Partial<Mailbox> = {}): Mailbox => 
   queues: 3,
   ...change,
 });
+
+/** Bootstraps that answer, unless something else is said. */
+export const finding = (change: Partial<Finding> = {}): Finding => ({
+  bootstraps: ["/dnsaddr/one.org"],
+  findable: true,
+  relay_only: false,
+  on: true,
+  relays: 1,
+  ...change,
+});
+
+export const sought = (id: string, change: Partial<Sought> = {}): Sought => ({ id, greeting: "", ...change });
 
 export const account = (devices: Device[], change: Partial<Account> = {}): Account => ({
   id: "00",

@@ -1,6 +1,6 @@
 // Everything the page knows, as one value.
 
-import type { Account, CatchingUp, Contact, Guest, Mailbox, Message, Status } from "../api/types";
+import type { Account, CatchingUp, Contact, Finding, Guest, Mailbox, Message, Sought, Status } from "../api/types";
 import type { Code } from "./code";
 
 export type Phase =
@@ -33,6 +33,10 @@ export type State = {
   code: Code | null;
   /** Where messages wait while the person is away, once somebody has looked. */
   mailboxes: Mailbox[] | null;
+  /** How the person is found, once it is known. */
+  finding: Finding | null;
+  /** Who is looked for by an id alone. */
+  sought: Sought[];
   contacts: Contact[] | null;
   selected: string | null;
   threads: Record<string, Thread>;
@@ -56,6 +60,8 @@ export const INITIAL: State = {
   guest: null,
   code: null,
   mailboxes: null,
+  finding: null,
+  sought: [],
   contacts: null,
   selected: null,
   threads: {},

@@ -1,6 +1,15 @@
 import { expect, test } from "vitest";
 import { contact } from "./sample";
-import { brokenRules, counted, lockOf, pageTitle, refusalWord, sentenceParts } from "./words";
+import {
+  brokenRules,
+  counted,
+  lockOf,
+  pageTitle,
+  presenceMeaning,
+  presenceWords,
+  refusalWord,
+  sentenceParts,
+} from "./words";
 
 test("who can be written to", () => {
   expect(lockOf(contact("Bob"), false)).toBeNull();
@@ -13,6 +22,15 @@ test("who cannot, and what opens it", () => {
   expect(lockOf(contact("Bob", { status: "pending" }), true)?.unlock).toBe("accept");
   expect(lockOf(contact("Bob", { validity: "compromised" }), false)?.unlock).toBe("send_anyway");
   expect(lockOf(contact("Bob", { validity: "compromised" }), true)).toBeNull();
+});
+
+test("how somebody is there, and what is unusual about it", () => {
+  const words = (change: Parameters<typeof contact>[1]) => presenceWords(contact("Bob", change));
+  expect(words({})).toBe("Not reachable now");
+  expect(words({ online: true, connection: "direct" })).toBe("Online");
+  expect(words({ online: true, connection: "relayed" })).toBe("Online, through a relay");
+  expect(presenceMeaning(contact("Bob", { online: true, connection: "relayed" }))).toMatch(/cannot read it/);
+  expect(presenceMeaning(contact("Bob", { online: true, connection: "direct" }))).toBeNull();
 });
 
 test("the title counts what is unread, without the blocked", () => {
@@ -40,7 +58,7 @@ test("a sentence of the node begins with a capital and shows commands as code", 
 });
 
 test("what breaks no rule is not held against anybody", () => {
-  expect(brokenRules({ duplicate_link: 3, limit_reached: 1, bad_signature: 2, malformed: 0, new_kind: 1 })).toEqual([
+  expect(brokenRules({ duplicate_link: 3, limit_reached: 1, punched: 1, punch_failed: 2, bad_signature: 2, malformed: 0, new_kind: 1 })).toEqual([
     ["bad_signature", 2],
     ["new_kind", 1],
   ]);

@@ -11,8 +11,8 @@ export const VALIDITY_WORD: Record<Validity, string> = {
 export const VALIDITY_MEANING: Record<Validity, string> = {
   unvalidated:
     "Kith encrypts to this account, but nobody has checked yet that the account belongs to the person you " +
-    "mean: it arrived in a link, and the name was typed in or came with it. To be sure, compare the account " +
-    "below with the person in another way, face to face or in a call where you know the voice.",
+    "mean: it arrived as a link or an id, and the name was typed in or came with it. To be sure, compare the " +
+    "account below with the person in another way, face to face or in a call where you know the voice.",
   validated: "You compared this account with the person. Messages go to them and to nobody else.",
   compromised:
     "This account can no longer be trusted: it may be in somebody else's hands. What you write could be read " +
@@ -51,6 +51,18 @@ export function lockOf(contact: Contact, sendAnyway: boolean): Lock | null {
   }
   return null;
 }
+
+export const presenceWords = ({ online, connection }: Contact): string => {
+  if (!online) return "Not reachable now";
+  return connection === "relayed" ? "Online, through a relay" : "Online";
+};
+
+/** What is to be explained about how somebody is connected; null if nothing is. */
+export const presenceMeaning = ({ online, connection }: Contact): string | null =>
+  online && connection === "relayed"
+    ? "A relay passes on what your devices send each other. It cannot read it. It sees network addresses, and makes " +
+      "things a little slower."
+    : null;
 
 export const counted = (count: number, one: string, many: string) => `${count} ${count === 1 ? one : many}`;
 
@@ -94,6 +106,8 @@ const HARMLESS = new Set([
   "opening_timed_out",
   "pending_full",
   "ping_failed",
+  "punch_failed",
+  "punched",
   "queue_full",
   "renewal_failed",
   "request_not_for_us",

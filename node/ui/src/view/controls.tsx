@@ -84,6 +84,18 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
   );
 }
 
+type SwitchProps = { label: string; on: boolean; onChange: (on: boolean) => void; children: ComponentChildren };
+
+export function Switch({ label, on, onChange, children }: SwitchProps) {
+  return (
+    <label class="switch">
+      <input type="checkbox" role="switch" checked={on} onChange={(event) => onChange(event.currentTarget.checked)} />
+      <span class="switch-label">{label}</span>
+      <small>{children}</small>
+    </label>
+  );
+}
+
 export function Sentence({ text }: { text: string }) {
   return <>{sentenceParts(text).map((part, at) => (part.code ? <code key={at}>{part.text}</code> : part.text))}</>;
 }

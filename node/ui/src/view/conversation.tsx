@@ -5,6 +5,7 @@ import type { Contact } from "../api/types";
 import { close } from "../actions/contacts";
 import { setReply } from "../actions/drafts";
 import { NO_THREAD } from "../model/state";
+import { presenceMeaning, presenceWords } from "../model/words";
 import { AlarmStrip } from "./alarm";
 import { Composer } from "./composer";
 import { IconButton, Spinner } from "./controls";
@@ -40,7 +41,7 @@ export function Conversation({ contact, onOpen }: Props) {
           </h2>
           <p>
             <ValidityBadge validity={contact.validity} />
-            <span class="soft">{contact.online ? "Online" : "Not reachable now"}</span>
+            <Presence contact={contact} />
           </p>
         </div>
         <IconButton icon="details" label="Contact details" onClick={() => onOpen({ kind: "details", account })} />
@@ -68,6 +69,17 @@ export function Conversation({ contact, onOpen }: Props) {
       <Notice class="notice-narrow" />
       <Composer contact={contact} field={composer} />
     </div>
+  );
+}
+
+/** Whether somebody is there now; what is unusual about it is said to screen readers, and in the details. */
+function Presence({ contact }: { contact: Contact }) {
+  const meaning = presenceMeaning(contact);
+  return (
+    <span class="soft" title={meaning ?? undefined}>
+      {presenceWords(contact)}
+      {meaning !== null && <span class="unseen">. {meaning}</span>}
+    </span>
   );
 }
 

@@ -3,12 +3,13 @@
 import type { ComponentChildren } from "preact";
 import type { Contact, Device } from "../api/types";
 import { contactOf } from "../model/state";
-import { AddContact } from "./dialogs/add-contact";
+import { AddContact, type TypedContact } from "./dialogs/add-contact";
 import { AddDevice } from "./dialogs/add-device";
 import { Agree } from "./dialogs/agree";
 import { ClearConversation } from "./dialogs/clear-conversation";
 import { ContactDetails } from "./dialogs/contact-details";
 import { DeleteMessage } from "./dialogs/delete-message";
+import { FindingEachOther } from "./dialogs/finding";
 import { Mailboxes } from "./dialogs/mailboxes";
 import { MyLink } from "./dialogs/my-link";
 import { RecoverAccount } from "./dialogs/recover-account";
@@ -19,7 +20,9 @@ import { Settings } from "./dialogs/settings";
 import { useApp } from "./use-app";
 
 export type Opened =
-  | { kind: "add" | "link" | "settings" | "recovery" | "recover-account" | "add-device" | "agree" | "mailboxes" }
+  | { kind: "link" | "settings" | "recovery" | "recover-account" | "add-device" | "agree" | "mailboxes" }
+  | { kind: "add"; typed?: TypedContact }
+  | { kind: "finding"; back: Opened }
   | { kind: "rename-device" | "remove-device"; device: string }
   | { kind: "details" | "clear"; account: string }
   | { kind: "delete"; account: string; id: string }
@@ -34,7 +37,7 @@ export function Dialogs({ opened, onOpen }: Props) {
     case undefined:
       return null;
     case "add":
-      return <AddContact onClose={close} />;
+      return <AddContact typed={opened.typed} onOpen={onOpen} onClose={close} />;
     case "link":
       return <MyLink onClose={close} />;
     case "settings":
@@ -49,6 +52,8 @@ export function Dialogs({ opened, onOpen }: Props) {
       return <Agree onClose={toSettings} />;
     case "mailboxes":
       return <Mailboxes onClose={toSettings} />;
+    case "finding":
+      return <FindingEachOther onClose={() => onOpen(opened.back)} />;
     case "rename-device":
       return <Of device={opened.device}>{(device) => <RenameDevice device={device} onClose={toSettings} />}</Of>;
     case "remove-device":

@@ -9,12 +9,14 @@ import type { Opened } from "./dialogs";
 import { Icon, Mark } from "./icons";
 import { Notice } from "./notice";
 import { Blocked, Requests } from "./requests";
+import { SoughtPeople } from "./sought";
 import { useApp } from "./use-app";
 
 type Props = { onOpen: (dialog: Opened) => void };
 
 export function Sidebar({ onOpen }: Props) {
   const contacts = useApp((state) => state.contacts);
+  const sought = useApp((state) => state.sought);
   const { requests, people, blocked } = sections(contacts ?? []);
   return (
     <nav class="sidebar" aria-label="Contacts">
@@ -24,8 +26,9 @@ export function Sidebar({ onOpen }: Props) {
         <AlarmBanner onOpen={onOpen} />
         <RecoveryBanner onOpen={onOpen} />
         {requests.length > 0 && <Requests contacts={requests} />}
+        {sought.length > 0 && <SoughtPeople sought={sought} />}
         {contacts === null && <Spinner label="Loading contacts…" />}
-        {contacts?.length === 0 && <Welcome onOpen={onOpen} />}
+        {contacts?.length === 0 && sought.length === 0 && <Welcome onOpen={onOpen} />}
         {people.length > 0 && <ContactList contacts={people} />}
         {blocked.length > 0 && <Blocked contacts={blocked} />}
       </div>

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import type { Contact } from "../../api/types";
 import { change, remove, rename } from "../../actions/contacts";
 import { groupedAccount } from "../../model/contacts";
-import { counted, VALIDITY_MEANING } from "../../model/words";
+import { counted, presenceMeaning, presenceWords, VALIDITY_MEANING } from "../../model/words";
 import { Action, CopyButton, Problem } from "../controls";
 import { Person, Sign } from "../person";
 import { Dialog } from "./dialog";
@@ -14,6 +14,7 @@ type Props = { contact: Contact; onClose: () => void };
 
 export function ContactDetails({ contact, onClose }: Props) {
   const { name, account, validity, devices, online } = contact;
+  const meaning = presenceMeaning(contact);
   return (
     <Dialog title="Contact" onClose={onClose}>
       <div class="details-who">
@@ -21,10 +22,11 @@ export function ContactDetails({ contact, onClose }: Props) {
         <div>
           <Person name={name} validity={validity} />
           <p class="soft">
-            {online ? "Online" : "Not reachable now"} · {counted(devices.length, "device", "devices")}
+            {presenceWords(contact)} · {counted(devices.length, "device", "devices")}
           </p>
         </div>
       </div>
+      {meaning !== null && <p class="soft">{meaning}</p>}
       <p class={`meaning meaning-${validity}`}>{VALIDITY_MEANING[validity]}</p>
       <section aria-labelledby="account">
         <h3 id="account">Account</h3>
@@ -82,7 +84,7 @@ function Ending({ contact: { account, status }, onClose }: Props) {
       <h3 id="ending">Block or remove</h3>
       <p class="soft">
         Blocking stops messages both ways and can be undone. Removing takes the contact out of your list; to write
-        again, one of you needs the other’s link.
+        again, one of you needs the other’s link or id.
       </p>
       <Problem text={problem} />
       <div class="actions">

@@ -2,26 +2,36 @@
 
 import { useEffect, useState } from "preact/hooks";
 import * as api from "../../api/client";
-import type { Invite } from "../../api/types";
-import { shortAccount } from "../../model/contacts";
+import type { Finding, Invite } from "../../api/types";
+import { loadFinding } from "../../actions/finding";
+import { groupedAccount, shortAccount } from "../../model/contacts";
+import { idServes } from "../../model/finding";
 import { CopyButton, Problem, Spinner } from "../controls";
+import { useApp } from "../use-app";
 import { Dialog } from "./dialog";
 import { useTask } from "./use-task";
 
 export function MyLink({ onClose }: { onClose: () => void }) {
   const [invite, setInvite] = useState<Invite | null>(null);
+  const finding = useApp((state) => state.finding);
   const { problem, run } = useTask();
-  useEffect(() => run(async () => setInvite(await api.invite())), []);
+  const load = async () => {
+    const [invite] = await Promise.all([api.invite(), loadFinding()]);
+    setInvite(invite);
+  };
+  useEffect(() => run(load), []);
   return (
     <Dialog title="My link" onClose={onClose}>
       {invite === null && problem === null && <Spinner label="Making the link…" />}
       <Problem text={problem} />
-      {invite !== null && <Shown invite={invite} />}
+      {invite !== null && <Shown invite={invite} finding={finding} />}
     </Dialog>
   );
 }
 
-function Shown({ invite: { link, account, qr_svg_path } }: { invite: Invite }) {
+type ShownProps = { invite: Invite; finding: Finding | null };
+
+function Shown({ invite: { link, account, qr_svg_path }, finding }: ShownProps) {
   return (
     <div class="my-link">
       <p>Give this to somebody who should be able to write to you. They stay a request until you accept.</p>
@@ -33,13 +43,38 @@ function Shown({ invite: { link, account, qr_svg_path } }: { invite: Invite }) {
       <div class="actions">
         <CopyButton text={link} label="Copy link" />
       </div>
-      <p>
-        Your account: <code title={account}>{shortAccount(account)}</code>
-      </p>
+      {idServes(finding) ? (
+        <IdAlone id={account} />
+      ) : (
+        <p>
+          Your account: <code title={account}>{shortAccount(account)}</code>
+        </p>
+      )}
       <p class="soft">
-        The link tells whoever has it two things: your account, and the network addresses at which your device can be
-        reached now. It lets nobody read your messages.
+        The link tells whoever has it two things: your account, and{" "}
+        {finding?.relay_only ? "the relays through which" : "the network addresses at which"} your device can be reached
+        now. It lets nobody read your messages.
       </p>
     </div>
+  );
+}
+
+function IdAlone({ id }: { id: string }) {
+  return (
+    <section aria-labelledby="own-id">
+      <h3 id="own-id">Your id</h3>
+      <p class="account">
+        {groupedAccount(id).map((group, at) => (
+          <span key={at}>{group}</span>
+        ))}
+      </p>
+      <p class="soft">
+        With your id alone, somebody who has a bootstrap too can look for you and ask you; the link is faster and works
+        without.
+      </p>
+      <div class="actions">
+        <CopyButton text={id} label="Copy id" />
+      </div>
+    </section>
   );
 }

@@ -5,15 +5,17 @@ import { useEffect, useState } from "preact/hooks";
 import * as api from "../../api/client";
 import type { Status } from "../../api/types";
 import { loadAccount } from "../../actions/account";
+import { loadFinding } from "../../actions/finding";
 import { loadMailboxes } from "../../actions/mailboxes";
 import * as notices from "../../actions/notices";
 import { loadStatus } from "../../actions/status";
 import { groupedAccount } from "../../model/contacts";
 import { brokenRules, refusalWord } from "../../model/words";
-import { CopyButton, Problem, Spinner } from "../controls";
+import { CopyButton, Problem, Spinner, Switch } from "../controls";
 import type { Opened } from "../dialogs";
 import { useApp } from "../use-app";
 import { Dialog } from "./dialog";
+import { FindingSummary } from "./finding";
 import { MailboxSummary } from "./mailboxes";
 import { OwnDevices } from "./own-devices";
 import { useTask } from "./use-task";
@@ -23,28 +25,17 @@ type Props = { onOpen: (dialog: Opened) => void; onClose: () => void };
 export function Settings({ onOpen, onClose }: Props) {
   const status = useApp((state) => state.status);
   const { problem, run } = useTask();
-  useEffect(() => run(async () => void (await Promise.all([loadStatus(), loadAccount(), loadMailboxes()]))), []);
+  useEffect(() => run(async () => void (await Promise.all([loadStatus(), loadAccount(), loadMailboxes(), loadFinding()]))), []);
   return (
     <Dialog title="Settings" onClose={onClose}>
       <ReadReceipts />
       <Notices />
       <OwnDevices onOpen={onOpen} />
+      <FindingSummary onOpen={onOpen} />
       <MailboxSummary onOpen={onOpen} />
       <Problem text={problem} />
       {status === null ? problem === null && <Spinner label="Asking the node…" /> : <ThisNode status={status} />}
     </Dialog>
-  );
-}
-
-type SwitchProps = { label: string; on: boolean; onChange: (on: boolean) => void; children: ComponentChildren };
-
-function Switch({ label, on, onChange, children }: SwitchProps) {
-  return (
-    <label class="switch">
-      <input type="checkbox" role="switch" checked={on} onChange={(event) => onChange(event.currentTarget.checked)} />
-      <span class="switch-label">{label}</span>
-      <small>{children}</small>
-    </label>
   );
 }
 
