@@ -53,6 +53,18 @@ need_postgres() {
     say_and_stop "PostgreSQL is missing: install it (Debian: apt install postgresql), then run this again."
 }
 
+# Some tests live through two days: programs are told another time.
+need_faketime() {
+  [ -e /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1 ] || install_packages faketime ||
+    say_and_stop "libfaketime is missing: install it (Debian: apt install faketime), then run this again."
+}
+
+# A lab of address translators, and a TURN server; where they are missing their tests are skipped.
+want_network_tools() {
+  command -v nft >/dev/null && command -v ip >/dev/null && command -v conntrack >/dev/null &&
+    command -v turnserver >/dev/null || install_packages iproute2 nftables conntrack coturn || true
+}
+
 # Figures are taken beside these; their packages also start them, which we do not need.
 need_xmpp_servers() {
   if command -v prosody >/dev/null && command -v erl >/dev/null &&

@@ -32,7 +32,7 @@ pub(crate) fn envelope<T: Payload + Clone + PartialEq + Debug>(data: &[u8]) {
 }
 
 /// An envelope around any payload, with a signature that does not hold.
-fn wrapped<T: Payload>(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn wrapped<T: Payload>(payload: &[u8]) -> Vec<u8> {
     let signer = CAST.bob.devices[0].public();
     parts(&protected::<T>(signer), payload, &[7; SIGNATURE_BYTES]).encode()
 }
@@ -48,7 +48,7 @@ pub(crate) fn unsigned<T: Payload>(signer: &[u8; 32], value: &T) -> Vec<u8> {
     parts(&protected::<T>(signer), &written(value), &[7; SIGNATURE_BYTES]).encode()
 }
 
-fn check<T: Payload + Clone + PartialEq + Debug>(bytes: &[u8]) {
+pub(crate) fn check<T: Payload + Clone + PartialEq + Debug>(bytes: &[u8]) {
     let Ok(signed) = Signed::<T>::decode(bytes) else { return };
     assert!(bytes.len() <= T::ENVELOPE_BYTES_MAX);
     assert_eq!(signed.id(), EntryId::of(bytes));
@@ -81,7 +81,7 @@ fn written<T: Payload>(value: &T) -> Vec<u8> {
 }
 
 /// The payload by the slow reading.
-fn payload(envelope: &[u8]) -> Vec<u8> {
+pub(crate) fn payload(envelope: &[u8]) -> Vec<u8> {
     let Some(Value::Tag(18, content)) = Value::parse(envelope) else {
         panic!("an envelope is in the one allowed form: {envelope:02x?}");
     };

@@ -9,6 +9,7 @@
 //! | `frame` | does every frame have one form, and every body? |
 //! | `share` | does every shared string, link and code have one form? |
 //! | `mail` | does everything about mail have one form? |
+//! | `finding` | is what devices leave for each other read in full or refused? |
 //! | `record` | does a node open on any record? |
 //! | `engine` | does the engine hold its rules, whatever comes? |
 //! | `cbor` | what may a byte string mean, read slowly? |
@@ -34,6 +35,7 @@ mod cbor;
 mod codec;
 pub mod engine;
 mod envelope;
+mod finding;
 mod frame;
 pub mod mail;
 pub mod record;
@@ -76,6 +78,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("service", mail::service),
     ("mls", mail::for_mls),
     ("joining", mail::joining),
+    ("finding", finding::finding),
     ("record", record::record),
     ("engine", engine::engine),
 ];

@@ -1,9 +1,15 @@
 //! Does a node open on any record? Records come from our own sealed storage, yet a damaged one
 //! must end in an error, not in a crash.
 
-use kith_common::{ids::LogId, time::Uptime};
+use kith_common::{
+    codec::{Reader, Writer},
+    finding::{AddressKey, AnnounceSecret, Day, Schedule},
+    ids::LogId,
+    share::SharedId,
+    time::Uptime,
+};
 use kith_core::{
-    engine::{Context, Engine},
+    engine::{Command, CommandId, Context, Engine, Input},
     store::{RecordKind, Store, StoreError, memory::MemoryStore},
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -11,7 +17,7 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use crate::{
     cast::CAST,
     cbor::Value,
-    engine::setting::{SETTING, START, identity},
+    engine::setting::{Node, SETTING, START, identity},
 };
 
 /// The first byte says which record the rest replaces.
@@ -33,7 +39,13 @@ pub(crate) fn record(data: &[u8]) {
 }
 
 /// How many there are.
-pub const KINDS: u8 = 9;
+pub const KINDS: u8 = 12;
+/// What a device of Bob's has announced.
+pub const SCHEDULE: u8 = 9;
+/// What our own announcements are made from.
+pub const ANNOUNCER: u8 = 10;
+/// Somebody who is looked for.
+pub const SOUGHT: u8 = 11;
 
 /// The records that an engine reads when it opens.
 pub fn place(number: u8) -> (RecordKind, Vec<u8>) {
@@ -48,7 +60,10 @@ pub fn place(number: u8) -> (RecordKind, Vec<u8>) {
         5 => (RecordKind::Queue, vec![5; 32]),
         6 => (RecordKind::Lane, device.as_bytes().to_vec()),
         7 => (RecordKind::Posted, [*log.as_bytes(), *device.as_bytes()].concat()),
-        _ => (RecordKind::Package, vec![6; 32]),
+        8 => (RecordKind::Package, vec![6; 32]),
+        SCHEDULE => (RecordKind::Schedule, [*log.as_bytes(), *device.as_bytes()].concat()),
+        ANNOUNCER => (RecordKind::Announcer, Vec::new()),
+        _ => (RecordKind::Sought, SharedId::of(&CAST.carol.account).to_bytes().to_vec()),
     }
 }
 
@@ -75,4 +90,49 @@ fn look(engine: &Engine, store: &MemoryStore) {
     }
     engine.deadline();
     assert!(engine.card().encode().starts_with("kith:"));
+}
+
+/// What Alice keeps; and what more, when she looks for Carol and has heard where Bob leaves records.
+pub fn seeds(bootstraps: Vec<String>) -> Vec<Vec<u8>> {
+    let mut looking = Node::start(&CAST.alice, "Alice", SETTING.alice.clone(), START);
+    let (name, greeting) = (Some("Carol".to_owned()), "hello".to_owned());
+    let look = Command::LookFor { id: SharedId::of(&CAST.carol.account), name, greeting };
+    let command = |command| Input::Command { id: CommandId(1), command };
+    let choice = command(Command::SetBootstraps(bootstraps));
+    for input in [choice, Input::Finding { is_on: true }, command(look)] {
+        looking.handle(input).expect("memory can be written");
+    }
+    let kept = |store: &MemoryStore, numbers: &[u8]| -> Vec<Vec<u8>> {
+        let kept = numbers.iter().filter_map(|number| {
+            let (kind, key) = place(*number);
+            let value = store.record(kind, &key).expect("memory can be read")?;
+            assert!(Reader::new(&value).tag(1).is_err(), "no record is a tag");
+            Some([&[*number], value.as_slice()].concat())
+        });
+        kept.collect()
+    };
+    let numbers: Vec<u8> = (0..KINDS).collect();
+    let mut seeds = kept(&SETTING.alice, &numbers);
+    let more = kept(&looking.store, &[0, ANNOUNCER, SOUGHT]);
+    assert_eq!(more.len(), 3, "she looks for somebody");
+    seeds.extend(more);
+    seeds.extend([heard(), at_the_end_of_time()]);
+    seeds
+}
+
+fn heard() -> Vec<u8> {
+    let (secret, addresses) =
+        (AnnounceSecret::from_bytes(&[1; 32]), AddressKey::from_bytes([2; 32]));
+    let schedule = Schedule::of(&secret, addresses, Day::of(START));
+    let mut writer = Writer::new();
+    writer.array(4).uint(1).uint(3).uint(START.millis() << 16).bytes(&schedule.to_bytes());
+    [&[SCHEDULE], writer.finish().as_slice()].concat()
+}
+
+/// Keys that begin on the last day.
+fn at_the_end_of_time() -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.array(6).uint(1).bytes(&[1; 32]).bytes(&[2; 32]).uint(u64::from(u32::MAX));
+    writer.uint(0).array(0);
+    [&[ANNOUNCER], writer.finish().as_slice()].concat()
 }

@@ -5,20 +5,20 @@ use kith_common::{
         Absorbs, Checkpoint, Cut, DeviceAdd, DeviceKeys, DeviceRetire, DeviceUntrust, Last,
         MovedTo, Seat, TransportCert, Untrust, acknowledge,
     },
-    codec::{Reader, Writer},
+    codec::Writer,
     crypto,
     entry::{Mark, Text},
     envelope::{Signed, sign},
+    finding::RecordKey,
     frame::{ContactRequest, Frame},
     ids::{BaseId, EntryId, LogId},
     linking::{CodeMail, JoinRequest, LinkAccept, LinkCode, LinkOffer, commitment},
     mail::{MailboxUrl, QueueAddress, QueueSeed},
-    own::{Clear, ContactNote, Own, Setting},
+    own::{Clear, ContactNote, MailboxSetting, Own, Setting},
     service::mailbox::Days,
     share::{ContactCard, SharedId},
     time::Timestamp,
 };
-use kith_core::store::Store;
 
 use crate::{
     cast::CAST,
@@ -28,7 +28,7 @@ use crate::{
         operation::{Edit, EntryPlan, MarkPlan, Operation},
         setting::SETTING,
     },
-    mail, record,
+    finding, mail, record,
     source::Blob,
 };
 
@@ -76,7 +76,8 @@ pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("service", mail::seeds::service(&queue())),
         ("mls", mail::seeds::for_mls()),
         ("joining", mail::seeds::joining(&queue())),
-        ("record", records()),
+        ("finding", finding::seeds(extended)),
+        ("record", record::seeds(bootstraps())),
         ("engine", runs()),
     ]
 }
@@ -321,6 +322,8 @@ fn own_bodies() -> Vec<Vec<u8>> {
         validity: Some(1),
         replaces: vec![EntryId::from_bytes([3; 32])],
     };
+    let QueueAddress { url, days, .. } = queue();
+    let mailbox = MailboxSetting { url, days, access: "word".to_owned() };
     let bodies = [
         Own::Contact(Box::new(note)),
         Own::Contact(Box::new(ContactNote::about(account))),
@@ -331,6 +334,10 @@ fn own_bodies() -> Vec<Vec<u8>> {
         Own::Setting(Setting::ReadReceipts(true)),
         Own::Draft { log, text: "Dear Bob".to_owned() },
         Own::DeviceName { device: CAST.alice.devices[1].device(), name: "tablet".to_owned() },
+        Own::Setting(Setting::Mailboxes(vec![mailbox])),
+        Own::Setting(Setting::Findable(false)),
+        Own::Setting(Setting::RelayOnly(true)),
+        Own::Setting(Setting::Bootstraps(bootstraps())),
     ];
     let mut seeds = Vec::new();
     for own in bodies {
@@ -360,7 +367,7 @@ fn link_codes() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Frames 6 to 12, each as a seed of its own.
+/// Frames 6 to 17, each as a seed of its own.
 fn later_frames() -> Vec<Vec<u8>> {
     let log = LogId::direct(CAST.alice.id(), CAST.bob.id());
     let [join, offer, accept] = linking().map(Vec::into_boxed_slice);
@@ -375,6 +382,10 @@ fn later_frames() -> Vec<Vec<u8>> {
         Frame::Accept { sealed: accept },
         Frame::Hints { devices: vec![(device, addresses)] },
         Frame::Packages { packages: vec![vec![7; 2700].into()] },
+        Frame::Seek { tokens: vec![[1; 32]] },
+        Frame::Records { records: vec![vec![7; 955].into()] },
+        Frame::Who { proof: [2; 32] },
+        Frame::Card { sealed: vec![7; 500].into() },
     ];
     frames.iter().map(Frame::encode).collect()
 }
@@ -410,14 +421,8 @@ fn links() -> Vec<Vec<u8>> {
     ]
 }
 
-fn records() -> Vec<Vec<u8>> {
-    let kept = (0..record::KINDS).filter_map(|number| {
-        let (kind, key) = record::place(number);
-        let value = SETTING.alice.record(kind, &key).expect("memory can be read")?;
-        assert!(Reader::new(&value).tag(1).is_err(), "no record is a tag");
-        Some([&[number], value.as_slice()].concat())
-    });
-    kept.collect()
+fn bootstraps() -> Vec<String> {
+    vec!["/dnsaddr/boot.example.org".to_owned()]
 }
 
 fn runs() -> Vec<Vec<u8>> {

@@ -1,4 +1,4 @@
-// Starts real nodes, each in a home of its own that is removed afterwards.
+// Starts real nodes and a real bootstrap, each in a folder of its own that is removed afterwards.
 
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -6,6 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 const READY_MS = 60_000;
@@ -18,7 +19,7 @@ function binary() {
 
 /** Runs the node of `home`; resolves with what it prints once it is ready. */
 async function run(home, api) {
-  const listen = ["--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0", "--api", api];
+  const listen = ["--no-mdns", "--no-upnp", "--no-built-in", "--listen", "/ip4/127.0.0.1/tcp/0", "--api", api];
   const child = spawn(binary(), ["--home", home, "--no-passphrase", "run", ...listen, "--json"], {
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -116,6 +117,39 @@ async function running(name, home) {
     async remove() {
       await halt();
       await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+const bootstrapBinary = () =>
+  process.env.KITH_BOOTSTRAP_BIN ?? fileURLToPath(new URL("../../target/debug/bootstrap", import.meta.url));
+
+/** A bootstrap on this computer: `addresses` are those by which people choose it, as it prints them. */
+export async function startBootstrap() {
+  const data = await mkdtemp(join(tmpdir(), "kith-bootstrap-"));
+  const places = ["--listen", "127.0.0.1:0", "--health", "127.0.0.1:0"];
+  const p2p = ["--p2p", "/ip4/127.0.0.1/udp/0/quic-v1", "--p2p", "/ip4/127.0.0.1/tcp/0"];
+  const child = spawn(bootstrapBinary(), ["--data", data, ...places, ...p2p], { stdio: ["ignore", "pipe", "inherit"] });
+  const exit = once(child, "exit");
+  const addresses = [];
+  const ready = (async () => {
+    for await (const line of createInterface({ input: child.stdout })) {
+      if (/^\/ip4\/\S+\/p2p\/\w+$/.test(line)) addresses.push(line);
+      if (addresses.length === 2) return;
+    }
+    throw new Error("the bootstrap ended before it told its addresses");
+  })();
+  const late = new Promise((_, reject) => {
+    setTimeout(() => reject(new Error("the bootstrap was not ready in time")), READY_MS).unref();
+  });
+  await Promise.race([ready, late]);
+  child.stdout.resume();
+  return {
+    addresses,
+    async remove() {
+      child.kill("SIGTERM");
+      await exit;
+      await rm(data, { recursive: true, force: true });
     },
   };
 }

@@ -166,6 +166,7 @@ pub fn join<A: Transactions, B: Transactions>(a: &mut Side<A>, b: &mut Side<B>, 
         link,
         own_transport: own.into(),
         peer_transport: peer.into(),
+        relayed: false,
     };
     let mut to_b = frames(a.handle(up(b"transport a", b"transport b")));
     let mut to_a = frames(b.handle(up(b"transport b", b"transport a")));

@@ -5,10 +5,12 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a harness tells what failed by panicking")]
 
 mod api;
+mod bootstrap;
 mod events;
 mod linking;
 mod mailbox;
 mod node;
+mod table;
 mod wiretap;
 
 use std::{
@@ -25,10 +27,12 @@ use tempfile::TempDir;
 
 pub use self::{
     api::{Api, Message, Reply, SendFailed},
+    bootstrap::Bootstrap,
     events::Events,
     linking::Joining,
     mailbox::Mailbox,
     node::Node,
+    table::{Answers, Seen, TableServer},
     wiretap::{Asked, Carried, Wiretap},
 };
 
@@ -180,6 +184,8 @@ pub struct Setup {
     pub mdns: bool,
     /// More arguments of `kith run`.
     pub arguments: Vec<String>,
+    /// More of the node's environment.
+    pub environment: Vec<(String, String)>,
     /// `KITH_LOG` of the node.
     pub log: &'static str,
 }
@@ -191,6 +197,7 @@ impl Default for Setup {
             transport: Transport::Tcp,
             mdns: false,
             arguments: Vec::new(),
+            environment: Vec::new(),
             log: "warn",
         }
     }
@@ -309,7 +316,7 @@ impl Person {
         } else {
             command.args(["--no-mdns", "--listen", &self.address()]);
         }
-        command.args(&self.setup.arguments);
+        command.args(&self.setup.arguments).envs(self.setup.environment.iter().cloned());
         command
     }
 

@@ -17,6 +17,7 @@
 
 pub mod book;
 pub mod check;
+pub mod finding;
 pub mod graph;
 pub mod irc;
 pub mod joining;
@@ -36,7 +37,10 @@ pub mod thief;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use kith_common::ids::{AccountId, DeviceId, EntryId, LogId};
+use kith_common::{
+    finding::RecordKey,
+    ids::{AccountId, DeviceId, EntryId, LogId},
+};
 use kith_core::{
     engine::{Answer, Command, CommandError, CommandId, Event, Input, Output},
     mail::{Errand, ErrandError, ErrandId},
@@ -75,6 +79,8 @@ pub(crate) enum Happening {
     Down { wire: usize, end: usize },
     /// A request reaches a mailbox-server.
     Errand { node: usize, started_ms: u64, errand: Box<Errand> },
+    /// A record was found.
+    Found { node: usize, started_ms: u64, key: RecordKey, value: Vec<u8> },
     /// A request that waits at a mailbox-server may have waited long enough.
     Mail,
     /// An answer of a mailbox-server comes.
@@ -103,6 +109,8 @@ pub struct World {
     pub(crate) recorded: Vec<Vec<u8>>,
     /// Letters that were stored by a mailbox-server.
     pub letters_put: u64,
+    /// Where records lie, if they can be left anywhere.
+    pub(crate) table: Option<finding::Table>,
     /// What breaks.
     pub weather: Weather,
     /// Groups that cannot reach each other, by node; all the same when the network is whole.
@@ -152,6 +160,7 @@ impl World {
             queue_owners: BTreeMap::new(),
             recorded: Vec::new(),
             letters_put: 0,
+            table: None,
             weather: Weather::default(),
             side: Vec::new(),
             apart: BTreeSet::new(),
@@ -347,6 +356,11 @@ impl World {
             Happening::Errand { node, started_ms, errand } => {
                 self.errand_arrives(node, started_ms, *errand);
             }
+            Happening::Found { node, started_ms, key, value } => {
+                if self.nodes[node].started_ms == started_ms {
+                    self.input(node, Input::Found { key, value });
+                }
+            }
             Happening::Mail => self.wake_waiting(),
             Happening::Answer { node, started_ms, id, reply } => {
                 self.errand_answered(node, started_ms, id, reply);
@@ -432,6 +446,13 @@ impl World {
             Output::Close { link } => self.close(node, link),
             Output::Dial { addresses } => self.dial(node, &addresses),
             Output::Errand(errand) => self.run_errand(node, errand),
+            Output::Reach { .. } => {
+                let is_on = self.table.is_some();
+                self.input(node, Input::Finding { is_on });
+            }
+            Output::Publish { records, namespaces } => self.publish(node, records, namespaces),
+            Output::Search { keys, namespaces } => self.search(node, &keys, &namespaces),
+            Output::Trust { .. } => {}
             Output::Answered { id, result } => {
                 self.tell(node, || format!("answers {result:?}"));
                 let text = self.asked.remove(&(node, id.0));
@@ -488,7 +509,7 @@ impl World {
         self.tell(node, || "starts".to_owned());
         self.nodes[node].start(self.now_ms);
         self.committed(node, &[]);
-        let addresses = vec![address(node)];
+        let addresses = self.addresses_of(node);
         self.input(node, Input::Listening { addresses });
         let places = self.nodes[node].code_places.clone();
         if !places.is_empty() {

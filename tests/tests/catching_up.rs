@@ -16,7 +16,12 @@ const MESSAGES: usize = 12;
 const TEXT_BYTES: usize = 50_000;
 
 fn up(own: &[u8], peer: &[u8]) -> Input {
-    Input::LinkUp { link: LINK, own_transport: own.into(), peer_transport: peer.into() }
+    Input::LinkUp {
+        link: LINK,
+        own_transport: own.into(),
+        peer_transport: peer.into(),
+        relayed: false,
+    }
 }
 
 fn received(frames: Vec<Vec<u8>>) -> Vec<Input> {

@@ -157,7 +157,9 @@ impl Thief {
                     continue;
                 };
                 match event.expect("the network runs") {
-                    NetworkEvent::LinkUp { link, own_transport, peer_transport, address } => {
+                    NetworkEvent::LinkUp {
+                        link, own_transport, peer_transport, address, ..
+                    } => {
                         let node = nodes
                             .iter()
                             .position(|node| address.contains(&format!("/tcp/{}", node.port())));
@@ -189,6 +191,8 @@ fn kind(frame: &Frame) -> &'static str {
         Frame::Want { .. } => "want",
         Frame::Hints { .. } => "hints",
         Frame::Packages { .. } => "packages",
+        Frame::Seek { .. } | Frame::Records { .. } => "records",
+        Frame::Who { .. } | Frame::Card { .. } => "who",
         Frame::Join { .. } | Frame::Offer { .. } | Frame::Accept { .. } => "linking",
     }
 }

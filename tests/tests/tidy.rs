@@ -73,9 +73,12 @@ fn crates_know_only_whom_they_may() {
         let name = package["name"].as_str().unwrap();
         let allowed: &[&str] = match name {
             "kith-common" => &[],
-            "kith-core" | "kith-server" => &["kith-common"],
-            "kith" => &["kith-common", "kith-core"],
-            "kith-tests" => &["kith-common", "kith-core", "kith", "kith-server", "mailbox-server"],
+            "kith-core" | "kith-server" | "kith-net" => &["kith-common"],
+            "kith" => &["kith-common", "kith-core", "kith-net"],
+            "bootstrap" => &["kith-common", "kith-net", "kith-server"],
+            "kith-tests" => {
+                &["kith-common", "kith-core", "kith-net", "kith", "kith-server", "mailbox-server"]
+            }
             _ => &["kith-common", "kith-server"],
         };
         for dependency in package["dependencies"].as_array().unwrap() {

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use kith_common::{
     entry::{self, Entry},
     envelope::Signed,
+    finding::check_record,
     frame::Frame,
     ids::{DeviceId, EntryId, LogId},
     limits::{
-        ADDRESSES_MAX, BODY_BYTES_MAX, ENTRY_ENVELOPE_BYTES_MAX, FETCH_WAIT_MS_MAX,
+        ADDRESSES_MAX, BODY_BYTES_MAX, BOOTSTRAPS_MAX, ENTRY_ENVELOPE_BYTES_MAX, FETCH_WAIT_MS_MAX,
         FRAME_BYTES_MAX, FRAME_ENTRIES_MAX, FRONTIER_ENVELOPE_BYTES_MAX, HELLO_TAGS_MAX,
         PUT_BODY_BYTES_MAX, REQUEST_ENVELOPE_BYTES_MAX,
     },
@@ -72,7 +73,18 @@ pub(super) fn outputs(node: &Node, out: &[Output], links: usize) {
                     errand.body.len() <= PUT_BODY_BYTES_MAX && errand.wait_ms <= FETCH_WAIT_MS_MAX
                 );
             }
-            Output::Event(_) | Output::Close { .. } | Output::Answered { .. } => {}
+            Output::Reach { bootstraps, .. } => assert!(bootstraps.len() <= BOOTSTRAPS_MAX),
+            Output::Publish { records, .. } => {
+                for (key, record) in records {
+                    let checked = check_record(key.as_bytes(), record, node.now);
+                    checked.expect("what we leave is kept");
+                }
+            }
+            Output::Trust { addresses, .. } => assert!(addresses.len() <= ADDRESSES_MAX),
+            Output::Event(_)
+            | Output::Close { .. }
+            | Output::Answered { .. }
+            | Output::Search { .. } => {}
         }
     }
     assert!(bytes_sent <= (links + 1) * LINK_BYTES_MAX, "{bytes_sent} bytes on {links} links");
@@ -211,6 +223,7 @@ pub(super) fn same(before: &Node, after: &Node) {
         // Who is there, and whose clock is far off, is seen anew.
         for contact in &mut contacts {
             (contact.online, contact.warning) = (false, None);
+            contact.links.clear();
         }
         contacts
     };

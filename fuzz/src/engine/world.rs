@@ -129,7 +129,7 @@ impl World {
         let link = LinkId(self.next_link);
         self.next_link += 1;
         self.links.insert(link, Ends { own: own.into(), peer: peer.into() });
-        self.input(Input::LinkUp { link, own_transport: own.into(), peer_transport: peer.into() });
+        self.input(Input::LinkUp { link, own_transport: own.into(), peer_transport: peer.into(), relayed: false });
         link
     }
 
@@ -377,8 +377,7 @@ impl World {
             let out = bob.handle(Input::LinkUp {
                 link: BOBS_LINK,
                 own_transport: TRANSPORTS.1.into(),
-                peer_transport: TRANSPORTS.0.into(),
-            });
+                peer_transport: TRANSPORTS.0.into(), relayed: false });
             self.bob = Some(bob);
             self.bob_said(out.expect("a store in memory does not fail"));
         }

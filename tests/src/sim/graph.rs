@@ -49,6 +49,10 @@ pub(crate) fn frame(bytes: &[u8]) -> String {
         Ok(Some(Frame::Want { entries, .. })) => format!("wants {} bodies", entries.len()),
         Ok(Some(Frame::Hints { devices })) => format!("where {} devices are", devices.len()),
         Ok(Some(Frame::Packages { packages })) => format!("{} packages", packages.len()),
+        Ok(Some(Frame::Seek { tokens })) => format!("looks for {} records", tokens.len()),
+        Ok(Some(Frame::Records { records })) => format!("{} records", records.len()),
+        Ok(Some(Frame::Who { .. })) => "asks whose id it knows".to_owned(),
+        Ok(Some(Frame::Card { .. })) => "a card".to_owned(),
         Ok(Some(Frame::Join { .. } | Frame::Offer { .. } | Frame::Accept { .. })) => {
             "linking".to_owned()
         }

@@ -139,6 +139,8 @@ impl World {
             Input::Tick
             | Input::Listening { .. }
             | Input::Command { .. }
+            | Input::Finding { .. }
+            | Input::Found { .. }
             | Input::Errand { .. } => {}
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kith_core::engine::{Input, LinkId, Output};
 
-use super::{Happening, World, graph, people};
+use super::{Happening, World, graph};
 
 /// Wires between two nodes: each may dial the other again while it does not know who answers.
 const JOINED_MAX: usize = 40;
@@ -51,6 +51,8 @@ pub(crate) struct Wire {
     pub(crate) is_up: bool,
     /// Swallows everything without anybody noticing.
     pub(crate) is_silent: bool,
+    /// Leads through a relay.
+    pub(crate) relayed: bool,
     latency_ms: u64,
 }
 
@@ -67,19 +69,23 @@ impl Wire {
 impl World {
     pub(crate) fn dial(&mut self, node: usize, addresses: &[String]) {
         for address in addresses {
-            let Some(target) = people::node_at(address) else { continue };
-            if target < self.nodes.len() && target != node && self.can_reach(node, target) {
+            let Some((target, relayed)) = self.node_at(address) else { continue };
+            if target != node && self.can_reach(node, target, relayed) {
                 let joined = |wire: &Wire| wire.is_up && wire.joins(node, target);
                 if !self.wires.iter().any(joined) || self.chance(200) {
-                    self.connect(node, target);
+                    let wire = self.connect(node, target);
+                    self.wires[wire].relayed = relayed;
                 }
             }
         }
     }
 
-    fn can_reach(&self, one: usize, other: usize) -> bool {
+    fn can_reach(&self, one: usize, other: usize, relayed: bool) -> bool {
         let there = |node: usize| self.nodes[node].is_there() && self.nodes[node].connected;
         let apart = self.apart.contains(&(one.min(other), one.max(other)));
+        if relayed {
+            return there(one) && there(other) && self.is_relaying();
+        }
         there(one) && there(other) && !apart && self.side[one] == self.side[other]
     }
 
@@ -104,7 +110,7 @@ impl World {
                 flying_bytes: 0,
             }
         });
-        self.wires.push(Wire { ends, is_up: true, is_silent: false, latency_ms });
+        self.wires.push(Wire { ends, is_up: true, is_silent: false, relayed: false, latency_ms });
         for end in 0..2 {
             let in_ms = latency_ms + self.below(latency_ms);
             self.wires[wire].ends[end].newest_ms = self.now_ms + in_ms;
@@ -129,7 +135,8 @@ impl World {
         let own_transport = own.transport.clone();
         let peer_transport = peer.transport.clone();
         self.nodes[node].links.insert(link, (wire, end));
-        self.input(node, Input::LinkUp { link, own_transport, peer_transport });
+        let relayed = self.wires[wire].relayed;
+        self.input(node, Input::LinkUp { link, own_transport, peer_transport, relayed });
     }
 
     /// The links of a node that lead to another one.

@@ -65,6 +65,8 @@ pub struct Node {
     pub(crate) wanted: bool,
     pub(crate) connected: bool,
     pub(crate) started_ms: u64,
+    /// How often it has moved.
+    pub(crate) place: u64,
     pub(crate) wake_at_ms: Option<u64>,
     pub(crate) next_link: u64,
     /// Which wire and end a link is.
@@ -108,6 +110,7 @@ impl Node {
             wanted: true,
             connected: true,
             started_ms: 0,
+            place: 0,
             wake_at_ms: None,
             next_link: 0,
             links: BTreeMap::new(),

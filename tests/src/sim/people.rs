@@ -39,11 +39,6 @@ pub fn address(node: usize) -> String {
     format!("sim:{node}")
 }
 
-/// The node behind an address.
-pub(crate) fn node_at(address: &str) -> Option<usize> {
-    address.strip_prefix("sim:")?.parse().ok()
-}
-
 /// The account with one more device: the first one takes in whom it may, what they are is settled
 /// when no more would count, and at last every settled device takes in one.
 fn grown(account: Account, device: usize, key: &impl Fn(Role) -> SigningKey) -> Account {

@@ -76,6 +76,7 @@ impl Victim {
             link: LinkId(link),
             own_transport: victim_transport(link),
             peer_transport: puppet.transport.clone(),
+            relayed: false,
         })
     }
 

@@ -70,6 +70,10 @@ impl World {
             Frame::Packages { .. } => {
                 assert!(known() && stands(), "packages for a stranger or a device that is out");
             }
+            Frame::Who { .. } | Frame::Card { .. } => {}
+            Frame::Seek { .. } | Frame::Records { .. } => {
+                assert!(known() && stands(), "records for a stranger or a device that is out");
+            }
             Frame::Want { log, .. } => assert!(shared(log), "bodies of another log"),
             Frame::AccountHeads { .. } | Frame::Hints { .. } => {
                 assert!(same && stands(), "what we know of others goes to our own devices only");
