@@ -9,6 +9,8 @@
 
 #[path = "bootstrap/client.rs"]
 mod client;
+#[path = "bootstrap/crowd.rs"]
+mod crowd;
 #[path = "bootstrap/flood.rs"]
 mod flood;
 #[path = "bootstrap/meeting.rs"]

@@ -293,7 +293,8 @@ fn answers_have_the_shapes_that_programs_rely_on() {
     has_shape(&theirs[0], MESSAGE);
     assert_eq!((&theirs[0]["id"], &theirs[0]["state"]), (&sent["id"], &Value::Null));
     assert_eq!(bob.kith(&["read", "Alice"]).json(), json!({}));
-    assert_eq!(bob.kith(&["settings"]).json(), json!({ "read_receipts": false }));
+    let settings = json!({ "findable": true, "read_receipts": false, "relay_only": false });
+    assert_eq!(bob.kith(&["settings"]).json(), settings);
     for action in ["block", "unblock"] {
         has_shape(&alice.kith(&["contact", action, "Robert"]).json(), CONTACT);
     }

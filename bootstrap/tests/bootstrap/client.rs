@@ -1,6 +1,6 @@
 //! A node as far as a bootstrap sees it, by libp2p's own parts, honest or not.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt;
 use kith_common::{
@@ -8,7 +8,7 @@ use kith_common::{
     keys::SigningKey,
     time::Timestamp,
 };
-use kith_net::dht;
+use kith_net::{address::split_peer, dht};
 use libp2p::{
     Multiaddr, PeerId, Swarm, SwarmBuilder, autonat, identify,
     identity::Keypair,
@@ -21,7 +21,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use tokio::time::timeout;
 
-use crate::service::{At, PATIENCE};
+/// Long enough for a slow machine; only a test that fails waits for it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
@@ -56,17 +57,18 @@ impl Client {
         Self { peer: *swarm.local_peer_id(), swarm }
     }
 
-    /// Connected with a bootstrap.
-    pub(crate) async fn connected(at: &At) -> Self {
+    /// Connected with a server of records, whose address ends with its peer id.
+    pub(crate) async fn connected(server: &Multiaddr) -> Self {
         let mut client = Self::new();
-        client.connect(at.quic()).await;
-        client.know(at);
+        client.connect(server.clone()).await;
+        client.know(server);
         client
     }
 
-    /// Knows a bootstrap as a server of records.
-    pub(crate) fn know(&mut self, at: &At) {
-        self.swarm.behaviour_mut().kad.add_address(&at.peer, at.quic());
+    /// Knows a server of records.
+    pub(crate) fn know(&mut self, server: &Multiaddr) {
+        let (peer, _) = split_peer(server).unwrap();
+        self.swarm.behaviour_mut().kad.add_address(&peer, server.clone());
     }
 
     pub(crate) async fn connect(&mut self, address: Multiaddr) -> ConnectionId {
@@ -200,7 +202,12 @@ pub(crate) struct Made {
 
 /// The record of a device with this number.
 pub(crate) fn made(device: u32, sequence: u64) -> Made {
-    made_at(device, sequence, kith_server::now())
+    made_at(device, sequence, now())
+}
+
+pub(crate) fn now() -> Timestamp {
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    Timestamp::from_millis(millis.try_into().unwrap())
 }
 
 pub(crate) fn made_at(device: u32, sequence: u64, now: Timestamp) -> Made {

@@ -55,13 +55,13 @@ async fn discovers(
 #[tokio::test]
 async fn those_find_each_other_who_know_the_place() {
     let service = Service::start(&[]).await;
-    let mut alice = Client::connected(&service.at).await;
+    let mut alice = Client::connected(&service.at.quic()).await;
     alice.swarm.add_external_address("/ip4/192.0.2.1/tcp/4001".parse().unwrap());
     let at = service.at.peer;
     assert_eq!(registers(&mut alice, at, HERE).await, Ok(7200));
     assert_eq!(registers(&mut alice, at, HERE).await, Ok(7200), "again, while it is there");
     assert_eq!(service.at.until("kith_registrations", |count| count > 0).await, 1);
-    let mut bob = Client::connected(&service.at).await;
+    let mut bob = Client::connected(&service.at.quic()).await;
     assert_eq!(discovers(&mut bob, at, Some(namespace(HERE))).await, Ok(vec![alice.peer]));
     assert_eq!(discovers(&mut bob, at, Some(namespace("there"))).await, Ok(vec![]));
     let all = discovers(&mut bob, at, None).await;
@@ -76,7 +76,8 @@ async fn those_find_each_other_who_know_the_place() {
 #[tokio::test]
 async fn a_peer_has_so_many_places_and_the_service_too() {
     let service = Service::start(&["--registrations-max=17"]).await;
-    let mut clients = [Client::connected(&service.at).await, Client::connected(&service.at).await];
+    let mut clients =
+        [Client::connected(&service.at.quic()).await, Client::connected(&service.at.quic()).await];
     for client in &mut clients {
         client.swarm.add_external_address("/ip4/192.0.2.1/tcp/4001".parse().unwrap());
     }

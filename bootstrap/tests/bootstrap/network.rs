@@ -1,7 +1,7 @@
 //! Are all bootstraps one network?
 
 use crate::{
-    client::{Client, made},
+    client::{Client, PATIENCE, made},
     service::Service,
 };
 
@@ -24,14 +24,14 @@ async fn losing_any_of_them_loses_nothing() {
         one.at.until("kith_p2p_servers", |servers| servers == 2).await;
     }
     let record = made(1, 1);
-    let mut alice = Client::connected(&first.at).await;
+    let mut alice = Client::connected(&first.at.quic()).await;
     assert!(alice.publish(&record).await);
     for one in [&first, &second, &third] {
         one.at.until("kith_records", |records| records == 1).await;
     }
     first.stop().await;
     second.stop().await;
-    let mut bob = Client::connected(&third.at).await;
+    let mut bob = Client::connected(&third.at.quic()).await;
     assert!(bob.look(&record.key).await.contains(&record.value));
     third.stop().await;
 }
@@ -51,7 +51,7 @@ async fn it_is_ready_when_the_others_were_dialled() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(crate::service::PATIENCE, waiting).await.unwrap();
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
     let info = crate::service::asked(left.at.http, "GET", "/v1/info").await;
     assert!(info.contains(&at.tcp().to_string()), "it tells whom it knows: {info}");
     left.stop().await;

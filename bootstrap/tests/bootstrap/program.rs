@@ -73,7 +73,7 @@ async fn it_stays_the_same_one_says_goodbye_and_logs_no_address() {
     let data = tempfile::tempdir().unwrap();
     let program = Program::start(data.path(), &[]).await;
     let peer = program.at.peer;
-    let mut client = Client::connected(&program.at).await;
+    let mut client = Client::connected(&program.at.quic()).await;
     let mut bent = made(1, 1);
     bent.value[20] ^= 1;
     client.offer(&bent, peer).await;

@@ -12,7 +12,7 @@ use crate::{
 const HOUR_MS: u64 = 60 * 60 * 1000;
 
 fn at_hour(hours: i64) -> Timestamp {
-    let now_ms = i64::try_from(kith_server::now().millis()).unwrap();
+    let now_ms = i64::try_from(crate::client::now().millis()).unwrap();
     let hour_ms = i64::try_from(HOUR_MS).unwrap();
     Timestamp::from_millis(u64::try_from(now_ms + hours * hour_ms).unwrap())
 }
@@ -20,7 +20,7 @@ fn at_hour(hours: i64) -> Timestamp {
 #[tokio::test]
 async fn what_could_be_forged_is_never_stored() {
     let service = Service::start(&[]).await;
-    let mut mallory = Client::connected(&service.at).await;
+    let mut mallory = Client::connected(&service.at.quic()).await;
     let good = made(1, 500);
     let mut bent = good.clone();
     *bent.value.last_mut().unwrap() ^= 1;
@@ -56,7 +56,7 @@ async fn what_could_be_forged_is_never_stored() {
 #[tokio::test]
 async fn what_libp2p_says_of_a_record_lets_nothing_in_and_keeps_nothing_out() {
     let service = Service::start(&[]).await;
-    let mut client = Client::connected(&service.at).await;
+    let mut client = Client::connected(&service.at.quic()).await;
     let good = made(1, 1);
     let claims = kad::Record {
         publisher: Some(PeerId::random()),
@@ -79,7 +79,7 @@ async fn one_source_keeps_its_share() {
     let Some(host) = own_address() else { return };
     let service = Service::listening(&host, &[]).await;
     assert_eq!(address::host(&service.at.quic()).unwrap().to_string(), host);
-    let mut client = Client::connected(&service.at).await;
+    let mut client = Client::connected(&service.at.quic()).await;
     for device in 0..1030 {
         client.offer(&made(device, 1), service.at.peer).await;
     }

@@ -135,7 +135,7 @@ async fn nobody_is_called_out_of_his_place() {
     let (bob_id, bob) = (bob.peer, bob.run());
     let mut callers = Vec::new();
     for _ in 0..3 {
-        let mut alice = Client::connected(&service.at).await;
+        let mut alice = Client::connected(&service.at.quic()).await;
         for _ in 0..8 {
             let options = DialOpts::peer_id(bob_id)
                 .addresses(vec![through(&service.at, bob_id)])

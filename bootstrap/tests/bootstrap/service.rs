@@ -15,8 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Long enough for a slow machine; only a test that fails waits for it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+use crate::client::PATIENCE;
 
 /// A bootstrap on free ports of the loopback.
 pub(crate) struct Service {

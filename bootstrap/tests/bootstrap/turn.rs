@@ -7,7 +7,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::service::{PATIENCE, Service, asked, body};
+use crate::{
+    client::PATIENCE,
+    service::{Service, asked, body},
+};
 
 const SECRET: &str = "a word that two programs share";
 
