@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Call, DhtConfig, Found, Numbers,
-    limits::{LOOKUPS_MAX, REFRESH, SEEN_MAX, TURN},
+    limits::{LOOKUPS_MAX, REFRESH, SEEN_MAX, TURN, VISIT_TIME_MAX},
     queries::Queries,
     swarm::{self, Behaviour, Event},
 };
@@ -40,13 +40,19 @@ pub(super) struct Driver {
     stop: CancellationToken,
     reach: Reach,
     swarm: Option<Swarm<Behaviour>>,
-    /// Whose they are, and from which address of ours they leave.
-    connections: HashMap<ConnectionId, (PeerId, ConnectedPoint, Option<IpAddr>)>,
+    connections: HashMap<ConnectionId, Connection>,
     seen: BTreeSet<Multiaddr>,
     queries: Queries,
     refresh_at: Instant,
     turn_at: Instant,
     rotate_at: Instant,
+}
+
+struct Connection {
+    endpoint: ConnectedPoint,
+    /// From which address of ours it leaves.
+    leaves_from: Option<IpAddr>,
+    since: Instant,
 }
 
 #[expect(clippy::large_enum_variant, reason = "lives on the stack for one turn of the loop")]
@@ -165,6 +171,7 @@ impl Driver {
         if self.swarm.is_some() && self.rotate_at <= now {
             self.begin();
         }
+        self.end_visits(now);
         let Some(swarm) = &mut self.swarm else { return };
         let kad = &mut swarm.behaviour_mut().kad;
         if self.refresh_at <= now {
@@ -191,6 +198,17 @@ impl Driver {
         }
     }
 
+    /// Closes what others keep open for too long.
+    fn end_visits(&mut self, now: Instant) {
+        let Some(swarm) = &mut self.swarm else { return };
+        for (id, connection) in &self.connections {
+            let age = now.saturating_duration_since(connection.since);
+            if connection.endpoint.is_listener() && age >= VISIT_TIME_MAX {
+                swarm.close_connection(*id);
+            }
+        }
+    }
+
     async fn swarm_event(&mut self, event: SwarmEvent<Event>) {
         match event {
             SwarmEvent::Behaviour(Event::Kad(event)) => self.kad_event(event).await,
@@ -199,9 +217,17 @@ impl Driver {
                 peer_id,
                 info,
             })) => self.identified(connection_id, peer_id, &info),
-            SwarmEvent::ConnectionEstablished { connection_id, peer_id, endpoint, .. } => {
+            SwarmEvent::Behaviour(Event::Ping(ping)) => {
+                if ping.result.is_err()
+                    && let Some(swarm) = &mut self.swarm
+                {
+                    swarm.close_connection(ping.connection);
+                }
+            }
+            SwarmEvent::ConnectionEstablished { connection_id, endpoint, .. } => {
                 let leaves_from = own_address_towards(endpoint.get_remote_address());
-                self.connections.insert(connection_id, (peer_id, endpoint, leaves_from));
+                let connection = Connection { endpoint, leaves_from, since: Instant::now() };
+                self.connections.insert(connection_id, connection);
             }
             SwarmEvent::ConnectionClosed { connection_id, .. } => {
                 self.connections.remove(&connection_id);
@@ -214,16 +240,16 @@ impl Driver {
     /// We have another address, or one less: what left from where nothing leaves any more is dead.
     fn moved(&mut self) {
         let Some(swarm) = &mut self.swarm else { return };
-        for (id, (_, endpoint, leaves_from)) in &self.connections {
-            let remote = endpoint.get_remote_address();
-            if leaves_from.is_some_and(|from| is_dead(remote, from)) {
+        for (id, connection) in &self.connections {
+            let remote = connection.endpoint.get_remote_address();
+            if connection.leaves_from.is_some_and(|from| is_dead(remote, from)) {
                 swarm.close_connection(*id);
             }
         }
     }
 
     fn identified(&mut self, connection: ConnectionId, peer: PeerId, info: &identify::Info) {
-        let Some((_, endpoint, _)) = self.connections.get(&connection) else { return };
+        let Some(Connection { endpoint, .. }) = self.connections.get(&connection) else { return };
         let Some(swarm) = &mut self.swarm else { return };
         let behaviour = swarm.behaviour_mut();
         if info.protocols.contains(&dht::PROTOCOL) {
@@ -247,10 +273,10 @@ impl Driver {
         if let Some(swarm) = &mut self.swarm {
             let connections = &self.connections;
             let source = |id: ConnectionId| {
-                let Some((_, endpoint, _)) = connections.get(&id) else {
+                let Some(connection) = connections.get(&id) else {
                     return Some(Source::Unknown);
                 };
-                match endpoint {
+                match &connection.endpoint {
                     ConnectedPoint::Listener { local_addr, send_back_addr } => {
                         Source::of(local_addr, send_back_addr)
                     }

@@ -52,6 +52,9 @@ pub(super) const STREAMS_NEGOTIATING_MAX: usize = 8;
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time without any stream after which a connection ends: the next question often comes soon.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Life of a connection that somebody else opened: who keeps streams open for nothing has no place
+/// for ever.
+pub(super) const VISIT_TIME_MAX: Duration = Duration::from_secs(5 * 60);
 /// Time between two identify exchanges of a connection.
 pub(super) const IDENTIFY_INTERVAL: Duration = Duration::from_secs(3600);
 /// QUIC flow control window of a stream: records are small.

@@ -45,6 +45,7 @@ pub(super) struct Behaviour {
 pub(super) enum Event {
     Identify(identify::Event),
     Kad(kad::Event),
+    Ping(ping::Event),
     /// What is confirmed the swarm tells.
     Other,
 }
@@ -74,8 +75,8 @@ impl From<autonat::v2::client::Event> for Event {
 }
 
 impl From<ping::Event> for Event {
-    fn from(_: ping::Event) -> Self {
-        Self::Other
+    fn from(event: ping::Event) -> Self {
+        Self::Ping(event)
     }
 }
 
@@ -135,7 +136,6 @@ fn behaviour(config: &DhtConfig, reach: &Reach, keypair: &Keypair) -> Behaviour 
         admission,
         memory: memory_connection_limits::Behaviour::with_max_bytes(MEMORY_BYTES_MAX),
         identify: identify::Behaviour::new(identify),
-        // Servers ask whether we are still there.
         ping: ping::Behaviour::default(),
         autonat: Toggle::from(serves.then(|| Chosen::new(Default::default(), reach.peers()))),
         kad,
