@@ -75,6 +75,12 @@ need_xmpp_servers() {
     say_and_stop "Prosody and ejabberd are missing: install them (Debian: apt install prosody ejabberd lua-dbi-sqlite3), then run this again."
 }
 
+# The time to find somebody is taken beside c-toxcore's.
+need_tox() {
+  [ -e /usr/include/tox/tox.h ] || install_packages libtoxcore-dev ||
+    say_and_stop "c-toxcore is missing: install it (Debian: apt install libtoxcore-dev), then run this again."
+}
+
 # Builds the page when its sources are newer than what was built.
 build_page() {
   local built=node/ui/dist/index.html

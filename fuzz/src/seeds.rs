@@ -426,7 +426,7 @@ fn bootstraps() -> Vec<String> {
 }
 
 fn runs() -> Vec<Vec<u8>> {
-    let runs = [honest(), forged(), meeting(), strangers(), floods(), broken()];
+    let runs = [honest(), forged(), meeting(), strangers(), floods(), broken(), seeking()];
     runs.iter()
         .map(|run| {
             let mut out = Vec::new();
@@ -470,7 +470,7 @@ fn honest() -> Vec<Operation> {
         Operation::Peer { what: 0, text: text("fine") },
         Operation::Carry { count: 31, fate: 0 },
         tick(10),
-        Operation::Peer { what: 17, text: text("") },
+        Operation::Peer { what: 21, text: text("") },
         Operation::Peer { what: 7, text: text("") },
         Operation::Carry { count: 31, fate: 0 },
         command(7, 0, 0, ""),
@@ -480,6 +480,37 @@ fn honest() -> Vec<Operation> {
         tick(5000),
         Operation::Restart { backup: true },
         Operation::Carry { count: 31, fate: 0 },
+    ]
+}
+
+/// Alice and Bob tell each other where their records lie, and look for each other and for strangers.
+fn seeking() -> Vec<Operation> {
+    let found = |key, record| Operation::Found { key, record, edits: Vec::new() };
+    let bent = Edit { what: 0, at: 40, byte: 1 };
+    vec![
+        Operation::Listening { count: 3 },
+        Operation::Finding { is_on: true },
+        tick(5000),
+        Operation::Carry { count: 31, fate: 0 },
+        tick(5000),
+        Operation::Carry { count: 31, fate: 0 },
+        Operation::LinkDown { link: 0 },
+        tick(2000),
+        found(0, 0),
+        found(0xff, 0),
+        found(0xff, 1),
+        Operation::Found { key: 0xff, record: 0, edits: vec![bent] },
+        command(9, 2, 0, "hello"),
+        tick(2000),
+        found(1, 2),
+        command(12, 0, 1, ""),
+        Operation::Listening { count: 5 },
+        tick(60_000),
+        command(11, 0, 0, ""),
+        command(5, 0, 0, ""),
+        Operation::Restart { backup: false },
+        Operation::Finding { is_on: true },
+        tick(60_000),
     ]
 }
 

@@ -1,6 +1,11 @@
 //! Do people find each other who know no address? Stories with real nodes and real bootstraps.
 
+#![expect(clippy::unwrap_used, reason = "tests and their helpers fail by panicking")]
+
 use kith_tests::process::{Bootstrap, PATIENCE, Person, Setup, until};
+
+#[path = "../../common/net/src/resolver/tests/name_server.rs"]
+mod name_server;
 
 fn hears(who: &Person, whom: &Person, text: &str) {
     until(&format!("{} hears {text}", who.name), PATIENCE, || {
@@ -31,6 +36,26 @@ fn an_id_is_enough() {
     bob.says(&alice, "here I am");
     hears(&alice, &bob, "here I am");
     assert_eq!(alice.kith(&["contact", "sought"]).json().as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn a_name_stands_for_several_bootstraps() {
+    let mut bootstraps = Bootstrap::network(2);
+    let texts: Vec<(&str, Vec<String>)> = bootstraps
+        .iter()
+        .flat_map(Bootstrap::addresses)
+        .map(|at| ("_dnsaddr.boot.example.test.", vec![format!("dnsaddr={at}")]))
+        .collect();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (_server, at) = runtime.block_on(name_server::name_server(&texts));
+    let name = "/dnsaddr/boot.example.test".to_owned();
+    let at = at.to_string();
+    let arguments = ["--bootstrap", &name, "--name-server", &at, "--no-upnp"];
+    let setup = Setup { arguments: arguments.map(str::to_owned).to_vec(), ..Setup::default() };
+    let [alice, bob] = ["Alice", "Bob"].map(|name| Person::start_with(name, setup.clone()));
+    bootstraps[0].kill();
+    alice.kith(&["contact", "add", &bob.id()]).json();
+    bob.sees(&alice, "status", "pending");
 }
 
 #[test]

@@ -76,6 +76,7 @@ where
     start_log(service.name, config.log_format);
     #[cfg(unix)]
     open_all_files_allowed();
+    let stopped = stop_signal().context("Waiting for the signal to stop")?;
     let mut server = bind(config, own).await?;
     let (name, url, health) = (service.name, server.url(), server.health_address());
     let lines: String = server.lines().iter().map(|line| format!("{line}\n")).collect();
@@ -90,7 +91,7 @@ where
             ended?;
             bail!("the service cannot go on: what it logged says why");
         }
-        () = stop_signal() => {}
+        () = stopped => {}
     }
     server.shutdown().await?;
     tracing::info!(service = service.name, "stopped");
@@ -186,18 +187,25 @@ fn open_all_files_allowed() {
     }
 }
 
-async fn stop_signal() {
-    #[cfg(unix)]
-    if let Ok(mut terminate) =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-    {
+/// Waits for the signal to stop; from the call on, not from the first poll, no signal ends the process.
+#[cfg(unix)]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
             _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-        return;
-    }
-    let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }
 
 #[cfg(test)]

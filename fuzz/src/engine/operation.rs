@@ -240,4 +240,18 @@ operations! {
         /// How many there are.
         count: u8,
     }
+    /// There is somewhere to look for others, or not any more.
+    18 Finding {
+        /// Whether there is.
+        is_on: bool,
+    }
+    /// A record is found, that Bob left, with changes or as it was.
+    19 Found {
+        /// Under which of the keys that Alice asks for; of 0xff under its own.
+        key: u8,
+        /// Which.
+        record: u8,
+        /// The changes.
+        edits: Vec<Edit>,
+    }
 }

@@ -8,7 +8,8 @@ use kith_common::{
     envelope::Signed,
     frame::{CarriedEntry, Frame},
     ids::{DeviceId, LogId},
-    share::ContactCard,
+    finding::RecordKey,
+    share::{ContactCard, SharedId},
     time::Timestamp,
 };
 use kith_core::{
@@ -57,6 +58,10 @@ pub(super) struct World {
     /// Whether a frontier has proved something since that was checked.
     delivered: bool,
     floods: u8,
+    /// Keys of records that Alice asks for.
+    sought: Vec<RecordKey>,
+    /// What Bob left.
+    left: Vec<(RecordKey, Box<[u8]>)>,
 }
 
 impl World {
@@ -76,6 +81,8 @@ impl World {
             states: checks::States::new(),
             delivered: false,
             floods: 0,
+            sought: Vec::new(),
+            left: Vec::new(),
         };
         world.learn();
         world.greet();
@@ -157,6 +164,11 @@ impl World {
                 }
                 Output::Event(Event::Entry { place, .. }) => self.learn_one(place),
                 Output::Event(Event::Delivery { .. }) => self.delivered = true,
+                Output::Search { keys, .. } => {
+                    self.sought.extend(keys);
+                    let over = self.sought.len().saturating_sub(WAITING_MAX);
+                    self.sought.drain(..over);
+                }
                 _ => {}
             }
         }
@@ -220,6 +232,12 @@ impl World {
                 let addresses = forge::addresses(count % 17);
                 self.input(Input::Listening { addresses });
             }
+            Operation::Finding { is_on } => {
+                self.input(Input::Finding { is_on });
+                self.bob(Input::Listening { addresses: forge::addresses(3) });
+                self.bob(Input::Finding { is_on });
+            }
+            Operation::Found { key, record, edits } => self.found(key, record, &edits),
             Operation::Restart { backup } => self.restart(backup),
             other => self.talk(other),
         }
@@ -316,6 +334,15 @@ impl World {
         self.frame(link, &Frame::Entries { log, entries });
     }
 
+    fn found(&mut self, key: u8, record: u8, edits: &[Edit]) {
+        let index = usize::from(record).checked_rem(self.left.len());
+        let left = index.and_then(|index| self.left.get(index)).cloned();
+        let (own, value) = left.unwrap_or_else(|| (RecordKey::from_bytes([record; 32]), [0; 4].into()));
+        let index = usize::from(key).checked_rem(self.sought.len()).filter(|_| key != 0xff);
+        let key = index.and_then(|index| self.sought.get(index)).copied().unwrap_or(own);
+        self.input(Input::Found { key, value: changed(value.into(), edits) });
+    }
+
     fn flood(&mut self, link: u8, device: u8, count: u16, manner: u8) {
         self.floods += 1;
         if self.floods > FLOODS_MAX {
@@ -340,7 +367,7 @@ impl World {
 
     fn command(&self, what: u8, person: &Person, choice: u8, text: String) -> Command {
         let account = person.id();
-        match what % 9 {
+        match what % 13 {
             0 => Command::Send {
                 to: account,
                 text: match choice {
@@ -366,7 +393,11 @@ impl World {
             5 => Command::Remove(account),
             6 => Command::Rename(account, text),
             7 => Command::MarkRead(account),
-            _ => Command::SetReadReceipts(choice & 1 != 0),
+            8 => Command::SetReadReceipts(choice & 1 != 0),
+            9 => Command::LookFor { id: SharedId::of(&person.account), name: None, greeting: text },
+            10 => Command::StopLooking(SharedId::of(&person.account)),
+            11 => Command::SetFindable(choice & 1 != 0),
+            _ => Command::SetRelayOnly(choice & 1 != 0),
         }
     }
 
@@ -390,10 +421,16 @@ impl World {
 
     fn bob_said(&mut self, out: Vec<Output>) {
         for output in out {
-            if let Output::Send { bytes, .. } = output
-                && self.from_bob.len() < WAITING_MAX
-            {
-                self.from_bob.push_back(bytes);
+            match output {
+                Output::Send { bytes, .. } if self.from_bob.len() < WAITING_MAX => {
+                    self.from_bob.push_back(bytes);
+                }
+                Output::Publish { records, .. } => {
+                    self.left.extend(records);
+                    let over = self.left.len().saturating_sub(WAITING_MAX);
+                    self.left.drain(..over);
+                }
+                _ => {}
             }
         }
     }

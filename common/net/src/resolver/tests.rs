@@ -1,41 +1,18 @@
 //! Do names lead where their records say?
 
-use std::{net::Ipv4Addr, str::FromStr, sync::Arc, time::Duration};
+use std::net::Ipv4Addr;
 
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_server::{
-    Server,
-    proto::rr::{Name, Record, rdata::SOA},
-    store::in_memory::InMemoryZoneHandler,
-    zone_handler::{AxfrPolicy, Catalog, ZoneType},
-};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::UdpSocket;
 
 use super::*;
 
-/// A name server for `example.test` with these TXT records.
-async fn name_server(texts: &[(&str, Vec<String>)]) -> (Server<Catalog>, Resolver) {
-    let name = |text: &str| Name::from_str(text).unwrap();
-    let origin = name("example.test.");
-    let mut zone = InMemoryZoneHandler::<TokioRuntimeProvider>::empty(
-        origin.clone(),
-        ZoneType::Primary,
-        AxfrPolicy::Deny,
-    );
-    let begin = SOA::new(name("ns.example.test."), name("root.example.test."), 1, 60, 60, 60, 60);
-    zone.upsert_mut(Record::from_rdata(origin.clone(), 60, RData::SOA(begin)), 0);
-    for (at, strings) in texts {
-        let text = RData::TXT(TXT::new(strings.clone()));
-        zone.upsert_mut(Record::from_rdata(name(at), 60, text), 0);
-    }
-    let mut catalog = Catalog::new();
-    catalog.upsert(origin.into(), vec![Arc::new(zone)]);
-    let mut server = Server::new(catalog);
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let at = socket.local_addr().unwrap();
-    server.register_socket(socket);
-    let listener = TcpListener::bind(at).await.unwrap();
-    server.register_listener(listener, Duration::from_secs(5), 4096);
+#[path = "tests/name_server.rs"]
+mod name_server;
+
+use name_server::name_server;
+
+async fn asked_with(texts: &[(&str, Vec<String>)]) -> (impl Sized, Resolver) {
+    let (server, at) = name_server(texts).await;
     (server, Resolver::of_servers(&[at]).unwrap())
 }
 
@@ -53,7 +30,7 @@ async fn a_name_stands_for_what_its_records_say_and_for_no_other_name() {
     let text = |text: &str| vec![format!("dnsaddr={text}")];
     let long = format!("dnsaddr={}", named(bob, 3));
     let (front, back) = long.split_at(40);
-    let (_server, resolver) = name_server(&[
+    let (_server, resolver) = asked_with(&[
         ("_dnsaddr.a.example.test.", text(&named(alice, 1))),
         ("_dnsaddr.a.example.test.", text(&named(alice, 2))),
         ("_dnsaddr.a.example.test.", vec![front.to_owned(), back.to_owned()]),
@@ -90,7 +67,7 @@ async fn a_name_stands_for_no_more_than_its_share() {
             ("_dnsaddr.example.test.", vec![text])
         })
         .collect();
-    let (_server, resolver) = name_server(&texts).await;
+    let (_server, resolver) = asked_with(&texts).await;
     let asked = [parsed("/dnsaddr/example.test")];
     assert_eq!(resolve(&asked, Some(&resolver)).await.len(), NAME_ADDRESSES_MAX);
     let many: Vec<_> = (1..100).map(|port| parsed(&named(PeerId::random(), port))).collect();
