@@ -11,7 +11,7 @@
 //!
 //! What waits in the windows of streams comes on top, while somebody does not read what was sent to
 //! him: 256 KiB for a stream, 512 KiB for a circuit, so 128 MiB for those of one source; 1 MiB for a
-//! connection of QUIC, 4 MiB for the streams that the other end of TCP opened. Several sources that
+//! connection of QUIC, 12 MiB for the streams that the other end of TCP opened. Several sources that
 //! do it together reach the memory bound, from which on nobody is let in.
 
 use std::time::Duration;
@@ -31,8 +31,9 @@ pub const CONNECTIONS_PER_PEER_MAX: u32 = 8;
 pub const DIALLED_MAX: u32 = 1024;
 /// Connections that we are opening: [`PROBES_MAX`], and as many for queries.
 pub const DIALLING_MAX: u32 = 256;
-/// Streams of one connection that the other end opened (R9).
-pub const STREAMS_MAX: u16 = 16;
+/// Streams of one connection that the other end opened (R9): [`CIRCUITS_PER_PEER_MAX`] that it calls
+/// others by, identify, ping, queries, meeting places and probes.
+pub const STREAMS_MAX: u16 = 48;
 /// Streams of one connection of TCP that we opened: [`CIRCUITS_PER_PEER_MAX`] to who is called over
 /// us, and identify, ping, queries and a probe. What is more waits. QUIC leaves that to the other end.
 pub const OUR_STREAMS_MAX: u16 = 40;

@@ -116,7 +116,7 @@ impl Behaviour {
             Event::ReservationTimedOut { .. } => self.place_ended(of),
             Event::ReservationReqDenied { .. } => self.refused.places += 1,
             Event::CircuitReqAccepted { .. } => self.circuit_begun(of),
-            Event::CircuitClosed { src_peer_id, .. } => self.circuit_ended(*src_peer_id, of),
+            Event::CircuitClosed { .. } => self.circuit_ended(of),
             Event::CircuitReqDenied { status: StatusCode::NoReservation, .. } => {
                 self.refused.nobody += 1;
             }
@@ -166,16 +166,11 @@ impl Behaviour {
         }
     }
 
-    /// If it ended with the connection of the other end, it is not known on which of its own.
-    fn circuit_ended(&mut self, opener: PeerId, of: Option<ConnectionId>) {
-        let is_of = |id: &ConnectionId, connection: &Connection| match of {
-            Some(of) => *id == of,
-            None => connection.peer == opener && connection.circuits > 0,
-        };
-        let ended = self.connections.iter_mut().find(|(id, connection)| is_of(id, connection));
-        if let Some((_, connection)) = ended {
-            connection.circuits = connection.circuits.saturating_sub(1);
-        }
+    /// If the called end leaves, libp2p tells it twice: when that connection closes, and when the
+    /// opener's has noticed. The second counts, which names the opener's.
+    fn circuit_ended(&mut self, of: Option<ConnectionId>) {
+        let Some((_, connection)) = known(&mut self.connections, of) else { return };
+        connection.circuits = connection.circuits.saturating_sub(1);
     }
 
     fn close(&mut self, id: ConnectionId) {

@@ -1,12 +1,19 @@
 //! Where does looking for others begin? Bootstraps that the person has chosen, that the command line
 //! names, or that this program was built with; names among them are looked up.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
+use futures::future::join_all;
+use kith_common::limits::BOOTSTRAPS_MAX;
 use kith_net::{
     bootstrap::Bootstrap,
     resolver::{NoResolver, Resolver, resolve},
 };
+use libp2p::{Multiaddr, PeerId};
 use tokio::{sync::watch, time::sleep};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -88,7 +95,8 @@ async fn guide(
     dht: Arc<Dht>,
 ) {
     let mut told = None;
-    let mut wait = RETRY_MIN;
+    let mut remembered = Remembered::new();
+    let (mut wait, mut was_whole) = (RETRY_MIN, true);
     loop {
         let chosen = news.borrow_and_update().clone();
         if told.as_ref().is_none_or(|told: &Reach| told.relay_only != chosen.relay_only) {
@@ -99,16 +107,21 @@ async fn guide(
             dht.reach(reach.clone()).await;
             told = Some(reach);
         }
-        let (reach, whole) = look_up(&chosen, &servers).await;
+        let (reach, whole) = look_up(&chosen, &servers, &mut remembered).await;
         if told.as_ref() != Some(&reach) {
             network.reach(reach.clone()).await;
             dht.reach(reach.clone()).await;
             told = Some(reach);
         }
-        wait = if whole { AGAIN } else { wait.saturating_mul(2).clamp(RETRY_MIN, AGAIN) };
+        wait = match (whole, was_whole) {
+            (true, _) => AGAIN,
+            (false, true) => RETRY_MIN,
+            (false, false) => wait.saturating_mul(2).min(AGAIN),
+        };
+        was_whole = whole;
         tokio::select! {
             changed = news.changed() => match changed {
-                Ok(()) => wait = RETRY_MIN,
+                Ok(()) => was_whole = true,
                 Err(_) => return,
             },
             () = sleep(wait) => {}
@@ -116,22 +129,42 @@ async fn guide(
     }
 }
 
-/// Where all of them are, and whether every name led somewhere.
-async fn look_up(chosen: &Chosen, servers: &[std::net::SocketAddr]) -> (Reach, bool) {
-    let names = chosen.bootstraps.iter().filter(|it| matches!(it, Bootstrap::Name(_))).count();
+/// What names stood for when they led somewhere last.
+type Remembered = BTreeMap<Bootstrap, Vec<(PeerId, Vec<Multiaddr>)>>;
+
+/// Where all of them are, and whether every name led somewhere. One that does not now still stands for
+/// what it stood for: a name server that cannot be reached is no reason to leave everybody.
+async fn look_up(
+    chosen: &Chosen,
+    servers: &[std::net::SocketAddr],
+    remembered: &mut Remembered,
+) -> (Reach, bool) {
+    let is_name = |it: &&Bootstrap| matches!(it, Bootstrap::Name(_));
+    let names: Vec<&Bootstrap> = chosen.bootstraps.iter().filter(is_name).collect();
     let resolver = || -> Result<Resolver, NoResolver> {
         if servers.is_empty() { Resolver::of_system() } else { Resolver::of_servers(servers) }
     };
-    let relay_only = chosen.relay_only;
-    let resolver = if names > 0 { resolver().ok() } else { None };
-    let asked = resolve(&chosen.bootstraps, resolver.as_ref()).await;
-    let addresses = chosen.bootstraps.iter().filter_map(|it| match it {
-        Bootstrap::Address(peer, _) => Some(*peer),
-        Bootstrap::Name(_) => None,
+    let resolver = if names.is_empty() { None } else { resolver().ok() };
+    remembered.retain(|name, _| names.contains(&name));
+    let looking = names.iter().take(BOOTSTRAPS_MAX).map(async |name| {
+        let found = resolve(std::slice::from_ref(*name), resolver.as_ref()).await;
+        ((*name).clone(), found)
     });
-    let known = addresses.collect::<std::collections::BTreeSet<_>>().len();
-    let whole = names == 0 || asked.len() > known;
-    (Reach { bootstraps: asked, relay_only }, whole)
+    let mut whole = true;
+    for (name, found) in join_all(looking).await {
+        if found.is_empty() {
+            whole = false;
+        } else {
+            remembered.insert(name, found);
+        }
+    }
+    let plain = resolve(&chosen.bootstraps, None).await;
+    let mut all: BTreeMap<PeerId, BTreeSet<Multiaddr>> = BTreeMap::new();
+    for (peer, addresses) in plain.iter().chain(remembered.values().flatten()) {
+        all.entry(*peer).or_default().extend(addresses.iter().cloned());
+    }
+    let bootstraps = all.into_iter().map(|(peer, at)| (peer, at.into_iter().collect())).collect();
+    (Reach { bootstraps, relay_only: chosen.relay_only }, whole)
 }
 
 #[cfg(test)]
@@ -147,13 +180,28 @@ mod tests {
 
     #[tokio::test]
     async fn addresses_of_one_peer_are_one_bootstrap_and_need_no_name_server() {
-        let peer = libp2p::PeerId::random();
+        let peer = PeerId::random();
         let of = |at: &str| format!("{at}/p2p/{peer}").parse().unwrap();
         let bootstraps = vec![of("/ip4/192.0.2.1/tcp/1"), of("/ip4/192.0.2.1/udp/1/quic-v1")];
         let chosen = Chosen { bootstraps, relay_only: true };
-        let (reach, whole) = look_up(&chosen, &[]).await;
+        let (reach, whole) = look_up(&chosen, &[], &mut Remembered::new()).await;
         assert!(whole && reach.relay_only);
         assert_eq!(reach.bootstraps.len(), 1);
         assert_eq!(reach.bootstraps[0].1.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_cannot_be_looked_up_stands_for_what_it_stood_for() {
+        let name: Bootstrap = "/dnsaddr/boot.example.test".parse().unwrap();
+        let there = vec![(PeerId::random(), vec!["/ip4/192.0.2.1/tcp/1".parse().unwrap()])];
+        let mut remembered = Remembered::from([(name.clone(), there.clone())]);
+        let gone = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let chosen = Chosen { bootstraps: vec![name], relay_only: false };
+        let (reach, whole) = look_up(&chosen, &[gone], &mut remembered).await;
+        assert!(!whole);
+        assert_eq!(reach.bootstraps, there);
+        // Another choice forgets it.
+        let (reach, whole) = look_up(&Chosen::default(), &[gone], &mut remembered).await;
+        assert!(whole && reach.bootstraps.is_empty() && remembered.is_empty());
     }
 }

@@ -205,6 +205,56 @@ fn who_is_not_findable_is_not_found_by_an_id_but_by_contacts() {
     hears(&mut world, alice, bob, "still here", 30 * SECOND_MS);
 }
 
+/// Records that a node has left so far.
+fn left_by(world: &mut World, node: usize) -> Vec<(RecordKey, Vec<u8>)> {
+    let of_node = world.table().seen.iter().filter(|(of, ..)| *of == node);
+    of_node.map(|(_, key, value)| (*key, value.clone())).collect()
+}
+
+#[test]
+fn who_chooses_to_be_findable_is_so_at_once() {
+    let mut world = world("findable_at_once", 14);
+    let (alice, bob) = (world.person("alice", 1), world.person("bob", 1));
+    world.command(bob, Command::SetFindable(false));
+    world.run_ms(DAY_MS);
+    let before = left_by(&mut world, bob).len();
+    world.run_ms(MINUTE_MS);
+    assert_eq!(left_by(&mut world, bob).len(), before);
+    world.command(bob, Command::SetFindable(true));
+    world.run_ms(5 * SECOND_MS);
+    assert!(left_by(&mut world, bob).len() > before, "his record is there");
+    let id = SharedId::of(&world.people[bob].account);
+    world.command(alice, Command::LookFor { id, name: None, greeting: String::new() });
+    let asked = |w: &World| w.nodes[bob].engine().contact(w.account(alice)).is_some();
+    world.run_until(MINUTE_MS, "bob is asked", asked);
+}
+
+#[test]
+fn who_removes_the_only_contact_leaves_them_nothing_new() {
+    let (mut world, alice, bob) = alice_and_bob("the_only_contact");
+    world.command(alice, Command::SetFindable(false));
+    world.run_ms(MINUTE_MS);
+    let before = world.table().of_places(alice);
+    assert!(before > 0, "she can be met by Bob");
+    world.command(alice, Command::Remove(world.account(bob)));
+    world.run_ms(5 * SECOND_MS);
+    assert_eq!(world.table().of_places(alice), 0, "she is at no place that he knows");
+}
+
+#[test]
+fn a_clock_that_is_set_leaves_records_anew() {
+    let (mut world, alice, _) = alice_and_bob("a_clock_that_is_set");
+    world.nodes[alice].skew_ms = -3 * i64::try_from(DAY_MS).unwrap_or_default();
+    world.run_ms(5 * HOUR_MS);
+    let before: BTreeSet<RecordKey> =
+        left_by(&mut world, alice).into_iter().map(|it| it.0).collect();
+    world.nodes[alice].skew_ms = 0;
+    world.run_ms(2 * MINUTE_MS);
+    let after: BTreeSet<RecordKey> =
+        left_by(&mut world, alice).into_iter().map(|it| it.0).collect();
+    assert!(after.len() > before.len(), "those of today are there");
+}
+
 #[test]
 fn two_who_look_for_each_other_are_contacts_at_once() {
     let mut world = world("two_who_look_for_each_other", 6);

@@ -182,13 +182,14 @@ fn one_source_has_its_share_of_circuits() {
     relaying.circuit_begun(Some(other));
     assert_eq!(closed(&mut relaying), []);
     assert!(relaying.needs(other) && !relaying.needs(ConnectionId::new_unchecked(9)));
-    relaying.circuit_ended(PeerId::random(), Some(ids[0]));
+    relaying.circuit_ended(Some(ids[0]));
     relaying.circuit_begun(Some(ids[0]));
     assert_eq!(closed(&mut relaying), []);
     relaying.circuit_begun(Some(ids[1]));
     assert_eq!(closed(&mut relaying), [ids[1]]);
-    let peer = relaying.connections[&other].peer;
-    relaying.circuit_ended(peer, None);
-    assert!(!relaying.needs(other), "it ended with the connection of the other end");
+    relaying.circuit_ended(None);
+    assert!(relaying.needs(other), "the end of the called end is told once more");
+    relaying.circuit_ended(Some(other));
+    assert!(!relaying.needs(other));
     assert_eq!(relaying.circuits(), CIRCUITS_PER_SOURCE_MAX + 1);
 }

@@ -102,6 +102,10 @@ pub(crate) struct Finding {
     pub(crate) is_stale: bool,
     /// The settings that the surroundings have been told.
     pub(crate) told: Option<(Vec<String>, bool)>,
+    /// Whether strangers could find us when that was looked at last.
+    pub(crate) was_findable: bool,
+    /// The time of day at which this node started, by the clock as it stood when we published last.
+    pub(crate) clock_of_records: Option<u64>,
 }
 
 impl Finding {

@@ -245,6 +245,8 @@ pub const ONE_TIME_KEPT_MS: u64 = PACKAGE_MS + LAST_RESORT_MS;
 /// Days left in a schedule below which a new one is announced: a contact who is away for a week still
 /// has three days to find the device.
 pub const ANNOUNCED_DAYS_MIN: usize = 10;
+/// By how much the clock must have been set for records to be made anew.
+pub const CLOCK_SET_MS: u64 = 10 * 60 * 1000;
 /// Time between two publications of our records: six times in the life of one.
 pub const PUBLISH_MS: u64 = 4 * 60 * 60 * 1000;
 /// Least time between two times that the keys of our records are made anew because of what became of

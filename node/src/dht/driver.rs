@@ -14,7 +14,10 @@ use libp2p::{
     Multiaddr, PeerId, Swarm,
     core::ConnectedPoint,
     identify,
-    kad::{self, GetClosestPeersError, GetRecordOk, QueryId, QueryResult, Quorum, Record},
+    kad::{
+        self, GetClosestPeersError, GetRecordOk, PutRecordError, QueryId, QueryResult, Quorum,
+        Record,
+    },
     swarm::{ConnectionId, FromSwarm, NetworkBehaviour, NewExternalAddrCandidate, SwarmEvent},
 };
 use tokio::{sync::mpsc, time::sleep_until};
@@ -300,7 +303,14 @@ impl Driver {
     }
 
     async fn progressed(&mut self, query: QueryId, result: QueryResult, is_last: bool) {
-        let taken = matches!(result, QueryResult::PutRecord(Ok(_)));
+        let taken = match &result {
+            QueryResult::PutRecord(Ok(_)) => true,
+            QueryResult::PutRecord(Err(
+                PutRecordError::QuorumFailed { success, .. }
+                | PutRecordError::Timeout { success, .. },
+            )) => !success.is_empty(),
+            _ => false,
+        };
         if let QueryResult::GetRecord(Ok(GetRecordOk::FoundRecord(found))) = &result
             && let Some((key, since)) = self.queries.found(query, &found.record.value)
         {
@@ -341,10 +351,13 @@ impl Driver {
         let Some((key, value)) = self.queries.near(query) else { return };
         let Some(swarm) = &mut self.swarm else { return };
         let bootstraps = self.reach.bootstraps.iter().map(|(peer, _)| *peer);
-        let all: BTreeSet<PeerId> = near.chain(bootstraps).collect();
+        // Nodes that hide their addresses ask bootstraps alone.
+        let mut all: Vec<PeerId> = bootstraps.collect();
+        all.extend(near.filter(|peer| !self.reach.bootstraps.iter().any(|(one, _)| one == peer)));
         let record = Record::new(key.as_bytes().to_vec(), value);
         let kad = &mut swarm.behaviour_mut().kad;
-        let query = kad.put_record_to(record, all.into_iter(), Quorum::One);
+        // With a lower quorum libp2p stops at the first who takes it.
+        let query = kad.put_record_to(record, all.into_iter(), Quorum::All);
         self.queries.leaving(query, key);
     }
 }

@@ -25,6 +25,13 @@ pub struct Table {
     pub no_relays: bool,
 }
 
+impl Table {
+    /// At how many places a node can be met.
+    pub fn of_places(&self, node: usize) -> usize {
+        self.places.values().filter(|there| there.contains(&node)).count()
+    }
+}
+
 /// An address that leads through a relay to this run of a node.
 fn relayed(world: &World, node: usize) -> String {
     format!("relay/p2p-circuit/sim:{node}@{}", world.nodes[node].started_ms)

@@ -245,6 +245,22 @@ fn others_can_take_our_turn_but_not_twice() {
     assert_eq!(case.records.take_due(1).len(), 1);
 }
 
+#[test]
+fn what_was_handed_on_once_can_be_spared_again() {
+    let mut case = Case::new(10, 10);
+    let record = made(1, 1);
+    case.offer_own(&record).unwrap();
+    case.pass(HOUR_MS + HAND_ON_SPREAD_MS);
+    let due = case.records.take_due(1).remove(0);
+    // libp2p puts what goes out into our own store too.
+    case.records.put(due).unwrap();
+    let late = HOUR_MS - HAND_ON_SPREAD_MS - 1;
+    case.pass(late);
+    case.offer(&record, source(1)).unwrap();
+    case.pass(HAND_ON_SPREAD_MS + 1);
+    assert_eq!(case.records.take_due(1).len(), 0, "somebody else has done it");
+}
+
 /// Three records of each of twelve devices.
 static POOL: LazyLock<Vec<Made>> = LazyLock::new(|| {
     (0..12).flat_map(|device| (1..4).map(move |sequence| made(device, sequence))).collect()

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use hickory_server::{Server, zone_handler::Catalog};
 use tokio::net::UdpSocket;
 
 use super::*;
@@ -11,7 +12,7 @@ mod name_server;
 
 use name_server::name_server;
 
-async fn asked_with(texts: &[(&str, Vec<String>)]) -> (impl Sized, Resolver) {
+async fn asked_with(texts: &[(&str, Vec<String>)]) -> (Server<Catalog>, Resolver) {
     let (server, at) = name_server(texts).await;
     (server, Resolver::of_servers(&[at]).unwrap())
 }

@@ -19,10 +19,15 @@ use kith_common::{
 use super::{Context, Engine, LinkId, Output};
 use crate::{
     finding::{Announcer, Asked, Search, Target, is_relayed},
-    limits::{PUBLISH_MS, PUBLISH_SPREAD_MS, PUBLISH_WAIT_MS, REKEY_MS},
+    limits::{CLOCK_SET_MS, PUBLISH_MS, PUBLISH_SPREAD_MS, PUBLISH_WAIT_MS, REKEY_MS},
     refusal::Refusal,
     store::StoreError,
 };
+
+/// The time of day at which this node started, as its clock has it now, in milliseconds.
+const fn started_at(cx: &Context<'_>) -> u64 {
+    cx.now.millis().saturating_sub(cx.uptime.millis())
+}
 
 /// What is published together.
 #[derive(Default)]
@@ -117,6 +122,11 @@ impl Engine {
             }
             self.publish_soon(cx.uptime);
         }
+        if self.finding.was_findable != self.profile.findable {
+            self.finding.was_findable = self.profile.findable;
+            self.publish_soon(cx.uptime);
+        }
+        self.heed_clock(cx);
         if std::mem::take(&mut self.finding.rearrange) && self.finding.is_on && self.belongs() {
             self.arrange_announcing(cx)?;
         }
@@ -127,6 +137,18 @@ impl Engine {
             self.search(cx);
         }
         Ok(())
+    }
+
+    /// If the clock was set, or time went by while this computer slept, records lie under the wrong
+    /// day.
+    fn heed_clock(&mut self, cx: &Context<'_>) {
+        let Some(before) = self.finding.clock_of_records else { return };
+        if self.finding.is_on && started_at(cx).abs_diff(before) > CLOCK_SET_MS {
+            self.finding.clock_of_records = Some(started_at(cx));
+            self.finding.rearrange = true;
+            self.finding.searches.values_mut().for_each(|it| *it = Search::new(cx.uptime));
+            self.publish_soon(cx.uptime);
+        }
     }
 
     pub(super) fn tick_finding(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
@@ -184,6 +206,9 @@ impl Engine {
         }
         let schedule = announcer.schedule.clone();
         self.finding.announcer = Some(announcer);
+        if is_over {
+            self.publish_soon(cx.uptime);
+        }
         if untold.is_empty() {
             return Ok(());
         }
@@ -260,6 +285,7 @@ impl Engine {
         let spread_ms = u64::from(cx.rng.next_u32()) % PUBLISH_SPREAD_MS;
         let pause_ms = PUBLISH_MS.min(change_ms) + spread_ms;
         self.finding.publish_at = Some(cx.uptime.plus_millis(pause_ms));
+        self.finding.clock_of_records = Some(started_at(cx));
         if !self.belongs() {
             return Ok(());
         }
@@ -279,7 +305,7 @@ impl Engine {
         }
         self.make_for_strangers(cx, &days, &announcer, &mut made);
         let Made { records, namespaces, sequences } = made;
-        announcer.made(sequences.into_iter());
+        announcer.made(sequences.into_iter(), cx.now);
         announcer.save(cx.store)?;
         self.finding.announcer = Some(announcer);
         cx.out.push(Output::Publish { records, namespaces });

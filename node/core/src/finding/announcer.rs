@@ -7,6 +7,7 @@ use kith_common::{
     finding::{AddressKey, AnnounceSecret, Day, RecordKey, Schedule},
     ids::{DeviceId, LogId},
     limits::ACCOUNT_PROOF_ENVELOPES_MAX,
+    time::Timestamp,
 };
 use rand_core::CryptoRng;
 
@@ -15,8 +16,11 @@ use crate::{
     store::{RecordKind, Store, StoreError},
 };
 
-/// Records that a device leaves at one time: of two days, for contacts and for strangers.
+/// Records of a device that can lie somewhere: of three days, for contacts and for strangers, and two
+/// after keys were made anew.
 const SEQUENCES_MAX: usize = 8;
+/// Seconds after which a record has ended.
+const SEQUENCE_SECONDS: u64 = 26 * 3600;
 /// Logs in which a schedule can have been told: those with contacts, twice as many for pairs of
 /// accounts that were merged, and the self log.
 const TOLD_MAX: usize = 2 * CONTACTS_MAX + 16;
@@ -47,9 +51,17 @@ impl Announcer {
         self.sequences.get(&key).copied().unwrap_or_default()
     }
 
-    /// Records were made under these keys; what lay under others has ended.
-    pub(crate) fn made(&mut self, made: impl Iterator<Item = (RecordKey, u64)>) {
-        self.sequences = made.take(SEQUENCES_MAX).collect();
+    /// Records were made under these keys. Others that may still lie somewhere stay remembered, for
+    /// the next under such a key has to be higher.
+    pub(crate) fn made(&mut self, made: impl Iterator<Item = (RecordKey, u64)>, now: Timestamp) {
+        let now_s = now.millis() / 1000;
+        self.sequences.retain(|_, sequence| sequence.abs_diff(now_s) < SEQUENCE_SECONDS);
+        self.sequences.extend(made);
+        while self.sequences.len() > SEQUENCES_MAX {
+            let oldest = self.sequences.iter().min_by_key(|(_, sequence)| **sequence);
+            let Some(key) = oldest.map(|(key, _)| *key) else { break };
+            self.sequences.remove(&key);
+        }
     }
 
     /// Begins the schedule anew when few days are left. Returns whether it has changed.
@@ -116,5 +128,32 @@ impl Announcer {
             let (told, sequences) = (told.into_iter().collect(), sequences.into_iter().collect());
             Ok(Self { secret, schedule, told, sequences })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+    use super::*;
+
+    #[test]
+    fn what_may_still_lie_somewhere_stays_remembered() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let now = Timestamp::from_millis(1_767_225_600_000);
+        let now_s = now.millis() / 1000;
+        let key = |number: u8| RecordKey::from_bytes([number; 32]);
+        let mut announcer = Announcer::new(Day::of(now), &mut rng);
+        announcer.made([(key(1), now_s)].into_iter(), now);
+        announcer.made([(key(2), now_s + 1)].into_iter(), now);
+        assert_eq!((announcer.last(key(1)), announcer.last(key(2))), (now_s, now_s + 1));
+        for number in 3..20 {
+            announcer.made([(key(number), now_s + u64::from(number))].into_iter(), now);
+        }
+        assert_eq!(announcer.sequences.len(), SEQUENCES_MAX);
+        assert_eq!(announcer.last(key(19)), now_s + 19);
+        let later = now.plus_millis(27 * 60 * 60 * 1000);
+        announcer.made(std::iter::empty(), later);
+        assert_eq!(announcer.last(key(19)), 0, "it has ended");
     }
 }
