@@ -106,6 +106,8 @@ pub(crate) struct Finding {
     pub(crate) was_findable: bool,
     /// The time of day at which this node started, by the clock as it stood when we published last.
     pub(crate) clock_of_records: Option<u64>,
+    /// When to look at the clock again.
+    pub(crate) look_at_clock: Option<Uptime>,
 }
 
 impl Finding {
@@ -135,7 +137,8 @@ impl Finding {
         let searches = self.searches.values().map(|it| (it.deadline(), "somebody to look for"));
         let publish = self.publish_at.map(|at| (at, "our records to publish"));
         let rekey = self.rekey_at.map(|at| (at, "our keys to make anew"));
-        searches.chain(publish).chain(rekey).min()
+        let clock = self.look_at_clock.map(|at| (at, "whether the clock was set"));
+        searches.chain(publish).chain(rekey).chain(clock).min()
     }
 
     /// The key of somebody who is sought, if they have one today.

@@ -247,6 +247,8 @@ pub const ONE_TIME_KEPT_MS: u64 = PACKAGE_MS + LAST_RESORT_MS;
 pub const ANNOUNCED_DAYS_MIN: usize = 10;
 /// By how much the clock must have been set for records to be made anew.
 pub const CLOCK_SET_MS: u64 = 10 * 60 * 1000;
+/// Time between two looks at whether it was.
+pub const CLOCK_LOOK_MS: u64 = 5 * 60 * 1000;
 /// Time between two publications of our records: six times in the life of one.
 pub const PUBLISH_MS: u64 = 4 * 60 * 60 * 1000;
 /// Least time between two times that the keys of our records are made anew because of what became of

@@ -19,7 +19,9 @@ use kith_common::{
 use super::{Context, Engine, LinkId, Output};
 use crate::{
     finding::{Announcer, Asked, Search, Target, is_relayed},
-    limits::{CLOCK_SET_MS, PUBLISH_MS, PUBLISH_SPREAD_MS, PUBLISH_WAIT_MS, REKEY_MS},
+    limits::{
+        CLOCK_LOOK_MS, CLOCK_SET_MS, PUBLISH_MS, PUBLISH_SPREAD_MS, PUBLISH_WAIT_MS, REKEY_MS,
+    },
     refusal::Refusal,
     store::StoreError,
 };
@@ -154,6 +156,9 @@ impl Engine {
     pub(super) fn tick_finding(&mut self, cx: &mut Context<'_>) -> Result<(), StoreError> {
         if !self.finding.is_on {
             return Ok(());
+        }
+        if self.finding.look_at_clock.is_none_or(|at| at <= cx.uptime) {
+            self.finding.look_at_clock = Some(cx.uptime.plus_millis(CLOCK_LOOK_MS));
         }
         if self.finding.rekey_at.is_some_and(|at| at <= cx.uptime) {
             self.finding.rekey_at = None;
