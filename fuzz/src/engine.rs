@@ -4,6 +4,7 @@
 pub(crate) mod checks;
 mod forge;
 pub mod operation;
+pub(crate) mod seeds;
 pub mod setting;
 mod world;
 

@@ -1,7 +1,6 @@
 //! Does honest traffic flow while strangers do what they can against a node, and what does that cost?
 
 #![expect(
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,

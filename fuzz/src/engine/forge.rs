@@ -207,8 +207,8 @@ impl Forge {
         self.keep(known, prev, holds);
     }
 
-    /// An entry that only Alice's own devices get to see exists.
-    pub(super) fn own(&mut self, signed: &Signed<Entry>) {
+    /// An entry exists that no event announces.
+    pub(super) fn silent(&mut self, signed: &Signed<Entry>) {
         let (entry, device) = (signed.claim(), DeviceId::from_bytes(*signed.signer()));
         let holds = signed.signature_holds();
         let claim = Claim { log: entry.log, device, prev: entry.prev, holds };

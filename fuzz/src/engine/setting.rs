@@ -131,7 +131,9 @@ impl Pair {
                 .handle(Input::LinkUp {
                     link: self.link,
                     own_transport: own.into(),
-                    peer_transport: peer.into(), relayed: false })
+                    peer_transport: peer.into(),
+                    relayed: false,
+                })
                 .expect("honest nodes do not fail");
             for output in out {
                 let Output::Send { bytes, .. } = output else { continue };

@@ -6,9 +6,9 @@ use kith_common::{
     codec::Reader,
     entry::{Entry, Mark},
     envelope::Signed,
+    finding::RecordKey,
     frame::{CarriedEntry, Frame},
     ids::{DeviceId, LogId},
-    finding::RecordKey,
     share::{ContactCard, SharedId},
     time::Timestamp,
 };
@@ -100,13 +100,21 @@ impl World {
         }
     }
 
-    /// What Alice's phone wrote into its self log, which no event announces, exists too.
-    fn learn_own(&mut self) {
-        for row in checks::rows_of(&self.node.store, LogId::own(CAST.alice.id())) {
-            let signed = Signed::<Entry>::decode(&row.envelope);
-            let signed = signed.expect("what is stored is well-formed");
-            if *signed.signer() == *CAST.alice.devices[0].public() {
-                self.forge.own(&signed);
+    /// What the phones wrote themselves exists too where no event announces it: in Alice's self log,
+    /// and what they tell each other about themselves.
+    fn learn_silent(&mut self) {
+        let (alice, bob) = (&CAST.alice, &CAST.bob);
+        let bobs_store = self.bob.as_ref().map_or(&self.bobs_store, |bob| &bob.store);
+        let of_alice = (0..4).map(|number| forge::log_with(forge::person(number)));
+        let of_alice = of_alice.chain([LogId::own(alice.id())]);
+        let logs = of_alice.map(|log| (&self.node.store, alice, log));
+        for (store, writer, log) in logs.chain([(bobs_store, bob, forge::log_with(bob))]) {
+            for row in checks::rows_of(store, log) {
+                let signed = Signed::<Entry>::decode(&row.envelope);
+                let signed = signed.expect("what is stored is well-formed");
+                if *signed.signer() == *writer.devices[0].public() {
+                    self.forge.silent(&signed);
+                }
             }
         }
     }
@@ -136,7 +144,12 @@ impl World {
         let link = LinkId(self.next_link);
         self.next_link += 1;
         self.links.insert(link, Ends { own: own.into(), peer: peer.into() });
-        self.input(Input::LinkUp { link, own_transport: own.into(), peer_transport: peer.into(), relayed: false });
+        self.input(Input::LinkUp {
+            link,
+            own_transport: own.into(),
+            peer_transport: peer.into(),
+            relayed: false,
+        });
         link
     }
 
@@ -337,7 +350,8 @@ impl World {
     fn found(&mut self, key: u8, record: u8, edits: &[Edit]) {
         let index = usize::from(record).checked_rem(self.left.len());
         let left = index.and_then(|index| self.left.get(index)).cloned();
-        let (own, value) = left.unwrap_or_else(|| (RecordKey::from_bytes([record; 32]), [0; 4].into()));
+        let (own, value) =
+            left.unwrap_or_else(|| (RecordKey::from_bytes([record; 32]), [0; 4].into()));
         let index = usize::from(key).checked_rem(self.sought.len()).filter(|_| key != 0xff);
         let key = index.and_then(|index| self.sought.get(index)).copied().unwrap_or(own);
         self.input(Input::Found { key, value: changed(value.into(), edits) });
@@ -408,7 +422,9 @@ impl World {
             let out = bob.handle(Input::LinkUp {
                 link: BOBS_LINK,
                 own_transport: TRANSPORTS.1.into(),
-                peer_transport: TRANSPORTS.0.into(), relayed: false });
+                peer_transport: TRANSPORTS.0.into(),
+                relayed: false,
+            });
             self.bob = Some(bob);
             self.bob_said(out.expect("a store in memory does not fail"));
         }
@@ -488,7 +504,7 @@ impl World {
     }
 
     fn check(&mut self) {
-        self.learn_own();
+        self.learn_silent();
         checks::delivery(&self.node, &mut self.states);
         checks::history(&self.node);
         checks::logs(&self.node.store, &self.forge.authentic());
