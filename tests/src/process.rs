@@ -173,6 +173,19 @@ impl Ran {
     }
 }
 
+/// Whether a datagram to the discovery group comes back to this machine.
+pub fn multicast_works() -> bool {
+    let group = Ipv4Addr::new(224, 0, 0, 251);
+    let attempt = || -> std::io::Result<()> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED)?;
+        socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+        socket.send_to(b"?", (group, socket.local_addr()?.port()))?;
+        socket.recv(&mut [0; 1]).map(drop)
+    };
+    attempt().is_ok()
+}
+
 /// How a person's home is to be made and run.
 #[derive(Debug, Clone)]
 pub struct Setup {

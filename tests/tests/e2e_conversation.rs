@@ -2,12 +2,11 @@
 
 #![expect(clippy::expect_used, reason = "tests and their helpers fail by panicking")]
 
-use std::{
-    net::{Ipv4Addr, UdpSocket},
-    time::Duration,
-};
+use std::time::Duration;
 
-use kith_tests::process::{Message, PATIENCE, Person, Setup, Transport, bare_command, run, until};
+use kith_tests::process::{
+    Message, PATIENCE, Person, Setup, Transport, bare_command, multicast_works, run, until,
+};
 use serde_json::Value;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -247,19 +246,6 @@ fn neighbours_need_no_address() {
     alice.meets(&bob);
     alice.says(&bob, "hello neighbour");
     alice.agrees(&bob, 1, PATIENCE);
-}
-
-/// Whether a datagram to the discovery group comes back to this machine.
-fn multicast_works() -> bool {
-    let group = Ipv4Addr::new(224, 0, 0, 251);
-    let attempt = || -> std::io::Result<()> {
-        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-        socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED)?;
-        socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-        socket.send_to(b"?", (group, socket.local_addr()?.port()))?;
-        socket.recv(&mut [0; 1]).map(drop)
-    };
-    attempt().is_ok()
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests and their helpers fail by panicking")]
 
-use kith_tests::process::{Bootstrap, PATIENCE, Person, Setup, until};
+use kith_tests::process::{Bootstrap, PATIENCE, Person, Setup, multicast_works, until};
 
 #[path = "../../common/net/src/resolver/tests/name_server.rs"]
 mod name_server;
@@ -36,6 +36,33 @@ fn an_id_is_enough() {
     bob.says(&alice, "here I am");
     hears(&alice, &bob, "here I am");
     assert_eq!(alice.kith(&["contact", "sought"]).json().as_array().map(Vec::len), Some(0));
+}
+
+/// Strangers in one local network are connected, but say over a relay alone who they are.
+#[test]
+fn neighbours_who_know_an_id_need_not_wait() {
+    if !multicast_works() {
+        println!("SKIPPED: this machine has no multicast");
+        return;
+    }
+    let bootstrap = Bootstrap::start();
+    let setup = Setup { mdns: true, ..Setup::beginning_at(&[&bootstrap]) };
+    // Whoever dials first is the one who would have to wait: of several, chance chooses.
+    let [alice, others @ ..] =
+        ["Alice", "Bob", "Carol", "Dave"].map(|name| Person::start_with(name, setup.clone()));
+    until("they are neighbours", PATIENCE, || {
+        let links = alice.kith(&["status"]).json()["links"].as_u64();
+        (links >= Some(3)).then_some(())
+    });
+    for other in &others {
+        alice.kith(&["contact", "add", &other.id()]).json();
+    }
+    for other in &others {
+        other.sees(&alice, "status", "pending");
+        other.kith(&["contact", "accept", "Alice"]).json();
+        alice.says(other, "good morning, neighbour");
+        hears(other, &alice, "good morning, neighbour");
+    }
 }
 
 #[test]

@@ -86,6 +86,8 @@ struct Established {
     relayed: bool,
     /// Set for those that others opened.
     incoming: Option<Option<Source>>,
+    /// It is known who is at the other end.
+    trusted: bool,
     /// It is being closed and doesn't count as connected any more.
     leaving: bool,
 }
@@ -151,6 +153,21 @@ impl Behaviour {
         }
     }
 
+    /// It is known now who is at the other end of this connection.
+    pub fn trust(&mut self, connection: ConnectionId) {
+        if let Some(established) = self.established.get_mut(&connection) {
+            established.trusted = true;
+        }
+    }
+
+    /// Whether a relayed connection to this peer would bring nothing: there is one, or a direct one
+    /// whose other end is known. Somebody who is looked for by an id says who they are over a
+    /// relayed connection alone.
+    pub fn has_met(&self, peer: PeerId) -> bool {
+        let mut same = self.established.values().filter(|one| one.peer == peer && !one.leaving);
+        same.any(|one| one.relayed || one.trusted)
+    }
+
     fn admit_pending(&self, source: Option<Source>) -> Result<(), Refusal> {
         check(self.pending_incoming.len(), self.limits.pending_incoming_max)?;
         let Some(source) = source else { return Ok(()) };
@@ -188,8 +205,8 @@ impl Behaviour {
         check(same, self.limits.incoming_per_source_max)
     }
 
-    /// A direct connection is worth having although there is a relayed one, but not the other way
-    /// round.
+    /// A direct connection is worth having although there is a relayed one; the other way round only
+    /// while it isn't known who is at the other end of the direct one.
     fn admit_outgoing(
         &self,
         connection: ConnectionId,
@@ -200,7 +217,7 @@ impl Behaviour {
         check(outgoing().count(), self.limits.outgoing_max)?;
         let connected = outgoing()
             .filter(|other| other.peer == peer && !other.leaving)
-            .any(|other| relayed || !other.relayed);
+            .any(|other| if relayed { other.relayed || other.trusted } else { !other.relayed });
         if connected && !self.renewals.contains(&connection) {
             return Err(Refusal::Duplicate);
         }
@@ -220,7 +237,8 @@ impl Behaviour {
                 (address::is_relayed(local_addr), Some(source))
             }
         };
-        let established = Established { peer: event.peer_id, relayed, incoming, leaving: false };
+        let established =
+            Established { peer: event.peer_id, relayed, incoming, trusted: false, leaving: false };
         self.established.insert(event.connection_id, established);
     }
 
@@ -513,10 +531,27 @@ mod tests {
         assert!(case.dial_through(relay, bob).is_none());
         let direct = case.dial(bob, false).unwrap();
         assert!(case.dial(bob, false).is_none());
+        case.admission.trust(direct);
         case.admission.forget(relayed);
+        assert!(case.admission.has_met(bob));
         assert!(case.dial_through(relay, bob).is_none());
         case.admission.forget(direct);
         assert!(case.dial_through(relay, bob).is_some());
+    }
+
+    #[test]
+    fn while_nobody_knows_who_is_at_the_other_end_a_relayed_dial_is_no_duplicate() {
+        let mut case = Case::with(AdmissionLimits { per_peer_max: 4, ..limits() });
+        let (bob, relay) = (PeerId::random(), PeerId::random());
+        let direct = case.dial(bob, false).unwrap();
+        assert!(!case.admission.has_met(bob));
+        let relayed = case.dial_through(relay, bob).unwrap();
+        assert!(case.admission.has_met(bob));
+        assert!(case.dial_through(relay, bob).is_none(), "one is enough");
+        case.admission.forget(relayed);
+        case.admission.trust(direct);
+        assert!(case.dial_through(relay, bob).is_none());
+        assert!(!case.admission.has_met(PeerId::random()));
     }
 
     #[test]

@@ -149,13 +149,18 @@ impl Links {
         let Some(new) = self.links.get_mut(&link) else { return };
         let (Some(old), peer) = (new.replaces.take(), new.peer) else { return };
         if !new.relayed {
-            let relayed = self.links.values().filter(|it| it.relayed && it.peer == peer);
-            relayed.for_each(|it| it.closing.retire.cancel());
+            self.retire_relayed(peer);
         }
         match self.links.get(&old) {
             Some(old) if old.peer == peer => old.closing.retire.cancel(),
             _ => self.renewal_failed(old, now),
         }
+    }
+
+    /// There is a straight link to this peer: those through relays can go.
+    pub(super) fn retire_relayed(&self, peer: PeerId) {
+        let relayed = self.links.values().filter(|it| it.relayed && it.peer == peer);
+        relayed.for_each(|it| it.closing.retire.cancel());
     }
 
     /// The link has carried enough: renew it now.

@@ -292,7 +292,8 @@ impl Driver {
         let count = usize::try_from(REGISTRATIONS_MAX).unwrap_or(usize::MAX);
         for registration in registrations.into_iter().take(count) {
             let peer = registration.record.peer_id();
-            if peer == *self.swarm.local_peer_id() || self.links.is_connected(peer) {
+            if peer == *self.swarm.local_peer_id() || self.swarm.behaviour().admission.has_met(peer)
+            {
                 continue;
             }
             let whole = |at: &Multiaddr| match at.iter().last() {
@@ -313,10 +314,14 @@ impl Driver {
 
     /// The engine has authenticated whoever is at the other end of a link.
     pub(super) fn trust(&mut self, link: LinkId, addresses: Vec<String>) {
-        let Some((peer, relayed)) = self.links.get(link).map(|link| (link.peer, link.relayed))
-        else {
-            return;
-        };
+        let Some(known) = self.links.get(link) else { return };
+        let (peer, relayed, connection) = (known.peer, known.relayed, known.connection);
+        self.swarm.behaviour_mut().admission.trust(connection);
+        if !relayed {
+            // What was dialled before this was known is of no use any more.
+            self.links.retire_relayed(peer);
+            self.punches.end(peer);
+        }
         let Some(punch) = self.swarm.behaviour_mut().punch.as_mut() else { return };
         punch.trust(peer);
         if !relayed {
