@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import * as api from "../api/client";
-import type { Finding } from "../api/types";
+import type { Finding, Sought } from "../api/types";
 import { contact, finding, sought } from "../model/sample";
 import { INITIAL } from "../model/state";
 import { current, update } from "../model/store";
@@ -86,6 +86,26 @@ test("who is found turns into a request, and it is said", async () => {
   expect(api.contact).toHaveBeenCalledExactlyOnceWith(bob.id);
   expect(current()).toMatchObject({ sought: [eve], contacts: [{ name: "Bob", status: "requested" }] });
   expect(current().announcement).toMatch(/^Bob was found/);
+});
+
+test("who is found before the node has answered was found all the same", async () => {
+  const answered = new Map<string, () => void>();
+  const later = (name: string, sought: Sought[]) =>
+    new Promise<Sought[]>((resolve) => answered.set(name, () => resolve(sought)));
+  vi.mocked(api.contact).mockResolvedValue(contact("Bob", { status: "requested" }));
+  for (const order of [["first", "second"], ["second", "first"]]) {
+    update((state) => ({ ...state, sought: [], contacts: [], announcement: "" }));
+    vi.mocked(api.lookFor).mockReturnValue(later("first", [bob]));
+    vi.mocked(api.sought).mockReturnValue(later("second", []));
+    const both = [lookFor({ id: bob.id, name: "Bob" }), loadSought()];
+    for (const name of order) {
+      answered.get(name)?.();
+      await Promise.resolve();
+    }
+    await Promise.all(both);
+    expect(current()).toMatchObject({ sought: [], contacts: [{ name: "Bob" }] });
+    expect(current().announcement).toMatch(/^Bob was found/);
+  }
 });
 
 test("who was given up was not found", async () => {

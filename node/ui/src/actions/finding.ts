@@ -42,13 +42,19 @@ let soughtAsked = 0;
 /** Ids that this page has given up: they were not found. */
 const givenUp = new Set<string>();
 
+/** Ids that this page wants looked for: some are found before the first answer that names them. */
+const wanted = new Set<string>();
+
 async function takeSought(question: Promise<Sought[]>): Promise<Sought[]> {
   const turn = ++soughtAsked;
   const sought = await question;
   if (turn !== soughtAsked || !isOpen()) return sought;
-  const gone = current().sought.filter(({ id }) => !sought.some((one) => one.id === id) && !givenUp.has(id));
+  const before = new Set([...current().sought.map(({ id }) => id), ...wanted]);
+  wanted.clear();
   update((state) => ({ ...state, sought }));
-  for (const { id } of gone) await found(id);
+  for (const id of before) {
+    if (!sought.some((one) => one.id === id) && !givenUp.has(id)) await found(id);
+  }
   return sought;
 }
 
@@ -66,10 +72,12 @@ async function found(id: string): Promise<void> {
 export const loadSought = async (): Promise<void> => void (await takeSought(api.sought()));
 
 /** Looks for somebody. Who has asked us meanwhile is a contact at once. */
-export async function lookFor(wanted: api.LookFor): Promise<void> {
-  const { id } = wanted;
+export async function lookFor(person: api.LookFor): Promise<void> {
+  const { id } = person;
   givenUp.delete(id);
-  const sought = await takeSought(api.lookFor(wanted)).catch((error: unknown) => {
+  wanted.add(id);
+  const sought = await takeSought(api.lookFor(person)).catch((error: unknown) => {
+    wanted.delete(id);
     if (!(error instanceof api.ApiError) || error.code !== api.NO_BOOTSTRAP) throw error;
     throw new api.ApiError(
       error.status,
@@ -77,11 +85,11 @@ export async function lookFor(wanted: api.LookFor): Promise<void> {
       "Looking for somebody by an id alone needs a bootstrap. Choose one, or ask them for their whole link.",
     );
   });
-  if (sought.some((one) => one.id === id)) {
-    announce(`Looking for ${wanted.name ?? shortAccount(id)}.`);
-  } else {
+  if (!sought.some((one) => one.id === id)) {
     putContact(await api.contact(id));
     select(id);
+  } else if (!current().contacts?.some(({ account }) => account === id)) {
+    announce(`Looking for ${person.name ?? shortAccount(id)}.`);
   }
 }
 
