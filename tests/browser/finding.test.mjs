@@ -177,7 +177,7 @@ describe("finding each other", { concurrency: false }, () => {
     await openFinding(bob);
     await hidden(bob).click();
     await bob.page.waitForFunction(() => fetch("/api/finding").then((one) => one.json()).then((one) => one.relay_only));
-    assert.equal(await hidden(bob).isChecked(), true);
+    await dialogOf(bob).getByRole("switch", { name: "Hide my network addresses", checked: true }).waitFor();
     await narrow(bob, "finding-hidden", hidden(bob));
     await closeFinding(bob);
     const head = alice.page.locator(".conversation-head");
