@@ -68,6 +68,13 @@ export async function tabTo(page, selector, key = "Tab") {
 
 export const focused = (page) => page.evaluate(() => document.activeElement?.outerHTML.slice(0, 200) ?? "");
 
+/** Waits until what begins like this has the focus, which moves a moment after what it follows. */
+export const focuses = (page, pattern) =>
+  page.waitForFunction(
+    (source) => new RegExp(source).test(document.activeElement?.outerHTML.slice(0, 200) ?? ""),
+    pattern.source,
+  );
+
 /** The visible buttons that are too small for a finger. */
 export const smallTargets = (page) =>
   page.locator("button:visible").evaluateAll((all) =>

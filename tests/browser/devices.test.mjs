@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { assertAccessible, DESKTOP, focused, launch, openPage, PHONE, pictures, shoot, tabTo } from "./browser.mjs";
+import { assertAccessible, DESKTOP, focuses, launch, openPage, PHONE, pictures, shoot, tabTo } from "./browser.mjs";
 import { joinDevice, startNode } from "./nodes.mjs";
 import { add, bubble, button, linkOf, row, showWords, write } from "./story.mjs";
 
@@ -66,7 +66,7 @@ describe("one person with several devices", { concurrency: false }, () => {
     await device(alice, "phone").waitFor();
     await assertAccessible(alice.page, "the list of devices");
     await closed(alice);
-    assert.match(await focused(alice.page), /aria-label="Settings"/);
+    await focuses(alice.page, /aria-label="Settings"/);
   });
 
   test("a code is shown, large enough for a camera, for ten minutes; closing makes it void", async () => {
@@ -138,7 +138,7 @@ describe("one person with several devices", { concurrency: false }, () => {
     await assertAccessible(page, "the menu of a message");
     await shoot(page, "message-menu");
     await page.keyboard.press("Escape");
-    assert.match(await focused(page), /More about this message/);
+    await focuses(page, /More about this message/);
     await page.keyboard.press("ArrowUp");
     await deletion();
     await page.keyboard.press("Enter");

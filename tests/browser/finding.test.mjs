@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { assertAccessible, DESKTOP, focused, launch, openPage, pictures, shoot, smallTargets } from "./browser.mjs";
+import { assertAccessible, DESKTOP, focuses, launch, openPage, pictures, shoot, smallTargets } from "./browser.mjs";
 import { startBootstrap, startNode } from "./nodes.mjs";
 import { bubble, button, row, write } from "./story.mjs";
 
@@ -136,7 +136,7 @@ describe("finding each other", { concurrency: false }, () => {
     await button(looking(alice), "Stop looking for Bob").focus();
     await alice.page.keyboard.press("Enter");
     await looking(alice).waitFor({ state: "detached" });
-    assert.match(await focused(alice.page), /Add contact/);
+    await focuses(alice.page, /Add contact/);
   });
 
   test("the id is shown and copied where it serves", async () => {
@@ -222,7 +222,7 @@ describe("finding each other", { concurrency: false }, () => {
     await button(dialogOf(alice), "Remove 127.0.0.1").focus();
     await alice.page.keyboard.press("Enter");
     await chosen(alice).waitFor({ state: "detached" });
-    assert.match(await focused(alice.page), /Your bootstraps/);
+    await focuses(alice.page, /Your bootstraps/);
     await dialogOf(alice).getByRole("status").getByText("You have no bootstrap").waitFor();
     await closeFinding(alice);
   });

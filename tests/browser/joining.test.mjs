@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { assertAccessible, focused, launch, openPage, pictures, shoot } from "./browser.mjs";
+import { assertAccessible, focuses, launch, openPage, pictures, shoot } from "./browser.mjs";
 import { joinDevice, mergeInto, startNode } from "./nodes.mjs";
 import { button } from "./story.mjs";
 
@@ -70,7 +70,7 @@ describe("joining", { concurrency: false }, () => {
     assert.equal(await dialogOf(alice).locator(".qr").count(), 0);
     // The focus follows when the page has been painted.
     await alice.page.waitForFunction(() => /This code has ended/.test(document.activeElement.textContent));
-    assert.match(await focused(alice.page), /This code has ended/);
+    await focuses(alice.page, /This code has ended/);
     await assertAccessible(alice.page, "a code that has ended");
     await pictures(alice.page, "code-closed");
     await alice.page.keyboard.press("Tab");

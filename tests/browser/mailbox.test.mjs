@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, describe, test } from "node:test";
-import { assertAccessible, DESKTOP, focused, launch, openPage, PHONE, pictures } from "./browser.mjs";
+import { assertAccessible, DESKTOP, focuses, launch, openPage, PHONE, pictures } from "./browser.mjs";
 import { startNode } from "./nodes.mjs";
 import { button } from "./story.mjs";
 
@@ -55,7 +55,7 @@ describe("a mailbox in the settings", { concurrency: false }, () => {
     await button(dialogOf(alice), "Add it all the same").click();
     await mailbox(alice).getByText("1 day").waitFor();
     assert.equal(await dialogOf(alice).getByLabel("Address").inputValue(), "");
-    assert.match(await focused(alice.page), /inputmode="url"/);
+    await focuses(alice.page, /inputmode="url"/);
   });
 
   test("what is wrong with it appears by itself", async () => {
@@ -68,7 +68,7 @@ describe("a mailbox in the settings", { concurrency: false }, () => {
     await button(dialogOf(alice), `Remove ${address}`).focus();
     await alice.page.keyboard.press("Enter");
     await mailbox(alice).waitFor({ state: "detached" });
-    assert.match(await focused(alice.page), /chosen-mailboxes/);
+    await focuses(alice.page, /chosen-mailboxes/);
     await alice.page.keyboard.press("Escape");
     await dialogOf(alice).getByText("None. Messages to you wait").waitFor();
   });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { assertAccessible, focused, launch, openPage, shoot, smallTargets, tabTo } from "./browser.mjs";
+import { assertAccessible, focused, focuses, launch, openPage, shoot, smallTargets, tabTo } from "./browser.mjs";
 import { attacks, embed, startForeign } from "./foreign.mjs";
 import { startNode } from "./nodes.mjs";
 import { add, bubble, button, confirmWords, linkOf, row, scrollBackTo, sendMany, showWords, write } from "./story.mjs";
@@ -238,7 +238,7 @@ describe("two people", { concurrency: false }, () => {
     await page.getByRole("dialog").waitFor();
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
-    assert.match(await focused(page), /aria-label="Settings"/);
+    await focuses(page, /aria-label="Settings"/);
   });
 
   test("a long conversation is loaded in parts and stays where the reader is", async () => {
