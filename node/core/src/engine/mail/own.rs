@@ -45,6 +45,8 @@ impl Engine {
             }
         }
         let mut logs = BTreeSet::new();
+        // A tick that brought this about has gone by.
+        let soon = cx.uptime.plus_millis(1);
         let is_first = !std::mem::replace(&mut self.mail.is_arranged, true);
         let outs: BTreeMap<QueueFor, u64> =
             self.mail.queues.values().map(|it| (it.serves, self.outs(it.serves))).collect();
@@ -53,7 +55,7 @@ impl Engine {
         for queue in self.mail.queues.values_mut() {
             if is_first {
                 let spread_ms = u64::from(cx.rng.next_u32()) % MAIL_SPREAD_MS;
-                queue.stir(cx.uptime.plus_millis(1 + spread_ms));
+                queue.stir(soon.plus_millis(spread_ms));
             }
             // Who is out knows its keys: another one takes its place.
             let is_exposed = outs.get(&queue.serves).is_some_and(|outs| *outs > queue.outs);
@@ -79,14 +81,14 @@ impl Engine {
                 (queue.closing, queue.address.days) = (false, days);
                 self.mail.troubles.remove(&queue.address.url);
                 queue.reopen();
-                queue.stir(cx.uptime);
+                queue.stir(soon);
                 queue.save(cx.store)?;
             } else if !is_wanted && !queue.closing {
                 queue.closing = true;
                 let is_read = matches!(queue.serves, QueueFor::Log(log) if readers.contains(&log));
                 let kept_ms = if is_read { QUEUE_KEPT_MS } else { 0 };
                 queue.kept_until = cx.now.plus_millis(kept_ms);
-                queue.stir(cx.uptime);
+                queue.stir(soon);
                 queue.save(cx.store)?;
             }
             if let QueueFor::Log(log) = queue.serves {
