@@ -361,6 +361,13 @@ fn random_worlds_by_mail() {
     seeds::each(SEEDS, |seed| drop(plan::run_by_mail(seed, "random_worlds_by_mail")));
 }
 
+/// Seed 725 of the random worlds: the server forgets the answer to carol's last letter, so that its
+/// tick waits for half of the queue's days.
+#[test]
+fn a_tick_waits_for_a_forgotten_answer() {
+    drop(plan::run_by_mail(725, "random_worlds_by_mail"));
+}
+
 /// What lies in the queues of a stolen tablet goes, and nothing more is put there.
 #[test]
 fn a_stolen_device_gets_no_letters() {

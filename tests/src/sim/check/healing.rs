@@ -18,6 +18,9 @@ use crate::sim::{World, network::Weather};
 const HEALING_MS: u64 = 10 * 60 * 1000;
 /// The same where everything goes by mail: what was lost is noticed after six hours at most.
 const MAIL_MS: u64 = 12 * 60 * 60 * 1000;
+/// Until then every message is ticked too: an answer that its server forgot is said again once
+/// half of the seven days of a queue are over (09 R11).
+const MAIL_TICKS_MS: u64 = 4 * 24 * 60 * 60 * 1000;
 /// Messages looked at to see whether ticks have come.
 const NEWEST: usize = 400;
 
@@ -51,7 +54,7 @@ impl World {
     /// Nothing breaks any more, but nobody meets anybody: everything comes right by mail alone.
     ///
     /// # Panics
-    /// If it does not, in twelve hours.
+    /// If not every message is everywhere in twelve hours, and ticked in four days.
     pub fn settle_by_mail(&mut self) {
         self.weather = Weather { group_ms: self.weather.group_ms, ..Weather::default() };
         for server in 0..self.mailboxes.len() {
@@ -61,7 +64,8 @@ impl World {
             self.set_connected(node, true);
             self.set_running(node, true);
         }
-        self.settle_within(MAIL_MS);
+        self.run_while(MAIL_MS, Self::unsettled);
+        self.settle_within(MAIL_TICKS_MS);
     }
 
     /// As [`settle`](Self::settle), without healing and in a time of one's own.
@@ -69,13 +73,18 @@ impl World {
     /// # Panics
     /// If it does not come right.
     pub fn settle_within(&mut self, ms: u64) {
+        self.run_while(ms, |world| world.unsettled().or_else(|| world.unticked()));
+        self.check_all();
+    }
+
+    /// Goes on as long as something is missing, for so many milliseconds at most.
+    fn run_while(&mut self, ms: u64, missing: impl Fn(&Self) -> Option<String>) {
         let end_ms = self.now_ms() + ms;
-        while let Some(missing) = self.unsettled() {
+        while let Some(missing) = missing(self) {
             assert!(self.now_ms() < end_ms, "after {ms} ms: {missing}");
             self.nudge();
             self.run_ms(2000);
         }
-        self.check_all();
     }
 
     /// Every node ends and starts again; what they show is the same.
@@ -168,8 +177,19 @@ impl World {
                 if has != all {
                     return Some(format!("{name} has {has} of {all} entries of {log:?}"));
                 }
+            }
+        }
+        None
+    }
+
+    /// Which of the newest messages is not ticked yet.
+    fn unticked(&self) -> Option<String> {
+        for (one, other) in self.pairs() {
+            let with = self.account(other);
+            for node in self.people[one].nodes.iter().copied() {
                 let newest = self.history(node, with, NEWEST);
                 if let Some(message) = newest.iter().find(|message| !is_ticked(message)) {
+                    let name = &self.nodes[node].name;
                     return Some(format!("{name}: {:?} is {:?}", message.id, message.state));
                 }
             }
